@@ -1,0 +1,65 @@
+"""What a checkpoint is, read from its safetensors header before any weight is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.model_detection
+import torch
+from safetensors import SafetensorError, safe_open
+
+from .kind import Kind, kind_of
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One Wan transformer: what it is, its width, depth and input channels, its size in bytes."""
+
+    kind: Kind
+    dim: int
+    layers: int
+    in_dim: int
+    size: int
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], size: int) -> "Checkpoint":
+        """The checkpoint that the host's `unet_config` describes. Raises ValueError if it is not a Wan."""
+        if config.get("image_model") != "wan2.1":
+            raise ValueError(f"a {config.get('image_model', 'different')} model, not a Wan transformer")
+        return cls(kind_of(config), config["dim"], config["num_layers"], config["in_dim"], size)
+
+    def __str__(self) -> str:
+        return f"{self.kind.label}, {self.layers} blocks of {self.dim}, {self.size / 1e9:.1f} GB"
+
+
+def read_checkpoint(path: str) -> Checkpoint:
+    """Identify the file at `path` from its header; no weight is read.
+
+    Raises ValueError for a file that is truncated, not safetensors or not a Wan transformer.
+    """
+    size = Path(path).stat().st_size
+    shapes = _shapes(path, size)
+    marker = "head.modulation"
+    prefixes = [key.removesuffix(marker) for key in shapes if key.endswith(marker)]
+    try:
+        config = comfy.model_detection.detect_unet_config(shapes, min(prefixes, key=len)) if prefixes else {}
+        return Checkpoint.from_config(config or {}, size)
+    except (KeyError, ValueError) as error:
+        held = ", ".join(sorted(shapes)[:2]) or "nothing"
+        raise ValueError(
+            f"{path} is not a Wan transformer: it holds {len(shapes)} tensors ({held}, …). "
+            "Choose a Wan 2.2 high- or low-noise file from models/diffusion_models."
+        ) from error
+
+
+def _shapes(path: str, size: int) -> dict[str, torch.Tensor]:
+    """Every tensor of the file, on the meta device."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = file.keys()
+            return {key: torch.empty(file.get_slice(key).get_shape(), device="meta") for key in keys}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is truncated or not a safetensors file ({error}). It has {size:,} bytes: "
+            "compare that with its download page and fetch it again."
+        ) from error

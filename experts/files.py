@@ -1,0 +1,105 @@
+"""From file names, as the loader's widgets give them, to a checked pair of experts and a report."""
+
+import os
+from pathlib import Path
+
+import folder_paths
+
+from .checkpoint import read_checkpoint
+from .handle import FileHandle, Handle, MissingHandle
+from .kind import HIGH, LOW
+from .pair import Expert, Experts, check_pair
+from .partner import partner_of, role_of
+
+FOLDER = "diffusion_models"
+AUTO, NONE = "auto", "none"
+
+
+def expert_files() -> list[str]:
+    """The checkpoint files the host offers, sub-folders included."""
+    return folder_paths.get_filename_list(FOLDER)
+
+
+def fingerprint(name: str) -> tuple[str, float, int] | None:
+    """Path, modification time and size of a file; None if it is not there."""
+    path = folder_paths.get_full_path(FOLDER, name)
+    if path is None:
+        return None
+    status = os.stat(path)
+    return os.path.realpath(path), status.st_mtime, status.st_size
+
+
+def low_file(high: str, low: str) -> str | None:
+    """The low expert's file that the widgets mean: `auto` finds the partner by name, `none` is a single expert."""
+    if low == NONE:
+        return None
+    return partner_of(high, expert_files()) if low == AUTO else low
+
+
+def load_pair(high: str, low: str, weight_dtype: str = "default", allow_same_file: bool = False) -> Experts:
+    """The pair that the two widgets name, checked from headers; nothing is opened.
+
+    A missing file is carried along and raises when its weights are needed. Raises ValueError for files that are
+    truncated, not Wan, halves of different models, or one file in both places.
+    """
+    first = _handle(high, weight_dtype)
+    needs_partner = first.checkpoint is None or first.checkpoint.kind.pair
+    low_name = low_file(high, low)
+    if low_name is None and low == AUTO and needs_partner:
+        second = _no_partner(first)
+    elif low_name is None:
+        return Experts(Expert(first))
+    else:
+        second = _handle(low_name, weight_dtype)
+    if not allow_same_file and _same_file(first, second):
+        raise ValueError(
+            f"high and low are the same file ({first.name}). Choose the other half, or switch allow_same_file on."
+        )
+    experts = Experts(Expert(first), Expert(second))
+    check_pair(experts)
+    return experts
+
+
+def report(experts: Experts) -> str:
+    """What was found out without opening anything: one line an expert, then what looks wrong."""
+    lines = []
+    for role, expert in zip((HIGH, LOW), experts, strict=False):
+        handle = expert.handle
+        lines.append(f"{role}: {handle.name}: {getattr(handle, 'problem', None) or handle.checkpoint}")
+        claimed = role_of(handle.name)
+        if claimed not in (None, role):
+            lines.append(f"  look again: this name says {claimed}, but it is in the {role} place")
+    kind = experts.kind
+    if experts.low is None:
+        lines.append(f"single expert ({kind.label}): it does every step; shift {kind.shift:g} by default")
+    else:
+        lines.append(f"{kind.label} pair: boundary {kind.boundary:g}, shift {kind.shift:g} by default")
+    return "\n".join(lines)
+
+
+def _handle(name: str, weight_dtype: str) -> Handle:
+    if Path(name).suffix.lower() == ".gguf":
+        return MissingHandle(
+            name,
+            f"{name} is a GGUF file. Load both with your GGUF loader and connect the MODELs to Experts From Models.",
+        )
+    path = folder_paths.get_full_path(FOLDER, name)
+    if path is None:
+        return MissingHandle(name, f"{name} is not in models/{FOLDER}. Put it there, or choose another file.")
+    return FileHandle(name, path, read_checkpoint(path), weight_dtype)
+
+
+def _no_partner(first: Handle) -> Handle:
+    problem = (
+        f"no partner of {first.name} was found by name (high_noise/low_noise, HIGH/LOW, _H/_L, HN/LN). "
+        f"Choose the low-noise file by hand, or '{NONE}' to run this expert alone."
+    )
+    if first.checkpoint:
+        raise ValueError(problem)
+    return MissingHandle(f"the partner of {first.name}", problem)
+
+
+def _same_file(first: Handle, second: Handle) -> bool:
+    if isinstance(first, FileHandle) and isinstance(second, FileHandle):
+        return os.path.samefile(first.path, second.path)
+    return first.name == second.name

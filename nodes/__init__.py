@@ -1,0 +1,13 @@
+"""What ComfyUI sees: node schemas that convert and call, nothing more."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
+from .sampling import Guider, Preset, Sampler, StagePlan
+
+
+class WanDuetExtension(ComfyExtension):
+    """The list of every node of the pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [LoadExperts, ExpertsFromModels, ModelsFromExperts, StagePlan, Preset, Guider, Sampler]

@@ -1,0 +1,145 @@
+"""Nodes of the shelf "Experts": files or MODELs in, the pair out."""
+
+from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
+
+from ..experts import files
+from ..experts.handle import WEIGHT_DTYPES, ModelHandle
+from ..experts.pair import Expert, Experts, check_pair
+from .schema import advanced, schema
+from .sockets import WanExperts
+from .text import show
+
+SHELF = "Wan Duet/Experts"
+
+
+class LoadExperts(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        names = files.expert_files()
+        return schema(
+            node_id="WanDuet_LoadExperts",
+            display_name="Load Experts",
+            category=SHELF,
+            description="Name the high-noise file; its low-noise partner is found by name. Both are checked from their "
+            "headers now and read when first needed. For GGUF files use your GGUF loader and Experts From Models.",
+            search_aliases=["wan 2.2", "load diffusion model", "unet loader", "high noise", "low noise", "moe"],
+            inputs=[
+                io.Combo.Input(
+                    "high",
+                    options=names,
+                    display_name="high-noise file",
+                    tooltip="The high-noise expert from models/diffusion_models, or a single model (5B, Animate, S2V).",
+                ),
+                io.Combo.Input(
+                    "low",
+                    options=[files.AUTO, files.NONE, *names],
+                    default=files.AUTO,
+                    display_name="low-noise file",
+                    tooltip="auto: the file that differs from the first only in high/low. none: run one expert alone.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(WEIGHT_DTYPES),
+                    default="default",
+                    tooltip="default keeps the file's own precision; the fp8 types halve the memory of a 16-bit file.",
+                ),
+                advanced(
+                    io.Boolean.Input(
+                        "allow_same_file",
+                        default=False,
+                        tooltip="Accept one file in both places. Useful for tests only: the result is one model's.",
+                    )
+                ),
+            ],
+            outputs=[
+                WanExperts.Output(display_name="experts", tooltip="The pair; no weight is read before it is needed."),
+                io.String.Output(display_name="report", tooltip="What each file is, and what looks wrong."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def validate_inputs(cls, high: str, low: str) -> bool:
+        """Accept any name: a missing file raises where its weights are needed, so that a graph can still be read."""
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, high: str, low: str, **settings: object) -> tuple:
+        return files.fingerprint(high), files.fingerprint(files.low_file(high, low) or ""), *settings.items()
+
+    @classmethod
+    def execute(cls, high: str, low: str, weight_dtype: str, allow_same_file: bool = False) -> io.NodeOutput:
+        experts = files.load_pair(high, low, weight_dtype, allow_same_file)
+        report = files.report(experts)
+        show(report, cls.hidden.unique_id)
+        return io.NodeOutput(experts, report)
+
+
+class ExpertsFromModels(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_ExpertsFromModels",
+            display_name="Experts From Models",
+            category=SHELF,
+            description="A pair made of ordinary MODELs, from any loader (GGUF too) or any node in between. "
+            "Both stay in memory: the host owns their weights.",
+            search_aliases=["gguf", "model list", "moe"],
+            is_input_list=True,
+            inputs=[
+                io.Model.Input(
+                    "models",
+                    optional=True,
+                    tooltip="The MODEL list of Models From Experts, or of any node in between: high first, then low.",
+                ),
+                io.Model.Input("high", optional=True, tooltip="The high-noise MODEL, or a single one."),
+                io.Model.Input("low", optional=True, tooltip="The low-noise MODEL."),
+            ],
+            outputs=[WanExperts.Output(display_name="experts", tooltip="The pair made of these MODELs.")],
+        )
+
+    @classmethod
+    def execute(cls, models: list | None = None, high: list | None = None, low: list | None = None) -> io.NodeOutput:
+        given = [*(models or []), *(high or []), *(low or [])]
+        if not 1 <= len(given) <= 2 or (low and len(given) == 1):
+            raise ValueError(
+                f"models, high and low brought {len(given)} MODELs. Connect a MODEL list of one or two, "
+                "or high with or without low."
+            )
+        names = ("high MODEL", "low MODEL")
+        experts = Experts(*(Expert(ModelHandle(patcher, name)) for patcher, name in zip(given, names, strict=False)))
+        check_pair(experts)
+        return io.NodeOutput(experts)
+
+
+class ModelsFromExperts(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_ModelsFromExperts",
+            display_name="Models From Experts",
+            category=SHELF,
+            description="Opens the pair as ordinary MODELs. Any node on the MODEL list runs once for each expert. "
+            "Both experts are read into memory here and stay there.",
+            search_aliases=["model list", "split experts", "torch compile", "sage attention"],
+            inputs=[WanExperts.Input("experts", tooltip="The pair to open.")],
+            outputs=[
+                io.Model.Output("high", display_name="high", tooltip="The high-noise expert as a MODEL."),
+                io.Model.Output("low", display_name="low", tooltip="The low-noise expert; blocked if there is none."),
+                io.Model.Output(
+                    "models",
+                    display_name="models",
+                    is_output_list=True,
+                    tooltip="Both as a list: a node connected here is applied to each. End in Experts From Models.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, experts: Experts) -> io.NodeOutput:
+        models = [expert.open() for expert in experts]
+        show(f"{len(models)} expert{'s' * (len(models) > 1)} opened and kept in memory", cls.hidden.unique_id)
+        low = models[1] if len(models) > 1 else ExecutionBlocker(None)
+        return io.NodeOutput(models[0], low, models)

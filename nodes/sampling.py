@@ -1,0 +1,251 @@
+"""Nodes of the shelf "Sampling": the plan, and the run that follows it."""
+
+from functools import partial
+
+import comfy.sample
+import comfy.utils
+import latent_preview
+import torch
+from comfy_api.latest import io
+
+from ..experts.pair import Experts
+from ..samplers.guider import DuetGuider
+from ..samplers.host import SAMPLER_NAMES, sampler_object
+from ..samplers.plan import Plan
+from ..samplers.planner import make_plan, report
+from ..samplers.presets import PRESETS, solver
+from ..samplers.spacing import SPACINGS
+from .schema import advanced, schema
+from .sockets import WanExperts, WanPlan
+from .text import show
+
+SHELF = "Wan Duet/Sampling"
+MAX_SEED = 2**53 - 1  # what a number in the browser can hold
+
+
+def _plan_outputs() -> list[io.Output]:
+    return [
+        WanPlan.Output(display_name="plan", tooltip="Everything about the run that is known before it."),
+        io.Sampler.Output(display_name="sampler", tooltip="The solver, for SamplerCustomAdvanced or Duet Sampler."),
+        io.Sigmas.Output(display_name="sigmas", tooltip="The plan's sigmas, for SamplerCustomAdvanced."),
+        io.String.Output(display_name="report", tooltip="Which expert does which step, at which sigma and cfg."),
+    ]
+
+
+def _sigmas(plan: Plan) -> torch.Tensor:
+    return torch.tensor(plan.sigmas, dtype=torch.float32)
+
+
+class StagePlan(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_StagePlan",
+            display_name="Stage Plan",
+            category=SHELF,
+            description="Plans a run: where the experts change follows from the sigmas and the boundary the model was "
+            "trained with, not from a guess. Opens no weights.",
+            search_aliases=["scheduler", "sigmas", "boundary", "split steps", "shift", "modelsamplingsd3"],
+            inputs=[
+                WanExperts.Input("experts", tooltip="The pair to plan for; only its headers are looked at."),
+                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps of the whole run, both experts."),
+                io.Float.Input(
+                    "cfg_high", default=3.5, min=0.0, max=100.0, step=0.1, tooltip="Guidance of the high-noise expert."
+                ),
+                io.Float.Input(
+                    "cfg_low",
+                    default=3.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="Guidance of the low-noise expert. At 1 it skips the negative prompt and is twice as fast.",
+                ),
+                io.Float.Input(
+                    "shift",
+                    default=0.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.01,
+                    tooltip="How long the run stays at high noise. 0 follows the model: 12 for T2V, 5 for I2V, "
+                    "or what a ModelSamplingSD3 node has set. Distilled LoRAs want 5.",
+                ),
+                io.Combo.Input("sampler", options=SAMPLER_NAMES, default="euler", tooltip="The solver."),
+                io.Combo.Input("spacing", options=SPACINGS, default="simple", tooltip="How the sigmas are spaced."),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Below 1 only the last int(steps x strength) steps run, on top of the given latent.",
+                ),
+                advanced(
+                    io.Float.Input(
+                        "boundary",
+                        default=0.0,
+                        min=0.0,
+                        max=1.0,
+                        step=0.001,
+                        tooltip="The sigma at which the experts change. 0 follows the model: .875 for T2V, .9 for I2V.",
+                    )
+                ),
+            ],
+            outputs=_plan_outputs(),
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        experts: Experts,
+        steps: int,
+        cfg_high: float,
+        cfg_low: float,
+        shift: float,
+        sampler: str,
+        spacing: str,
+        strength: float,
+        boundary: float = 0.0,
+    ) -> io.NodeOutput:
+        plan = make_plan(
+            experts,
+            steps=steps,
+            cfg_high=cfg_high,
+            cfg_low=cfg_low,
+            shift=shift,
+            sampler=sampler,
+            spacing=spacing,
+            strength=strength,
+            boundary=boundary,
+        )
+        text = report(plan, experts, sampler=sampler, spacing=spacing, steps=steps)
+        show(text.split("\n\n")[0], cls.hidden.unique_id)
+        return io.NodeOutput(plan, sampler_object(sampler), _sigmas(plan), text)
+
+
+class Preset(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        abouts = "\n".join(f"{name}: {preset.about}." for name, preset in PRESETS.items())
+        return schema(
+            node_id="WanDuet_Preset",
+            display_name="Plan Preset",
+            category=SHELF,
+            description="A whole plan under one name. The report gives every value it stands for.",
+            search_aliases=["lightning", "turbo", "4 steps", "quality", "preset"],
+            inputs=[
+                WanExperts.Input("experts", tooltip="The pair to plan for; only its headers are looked at."),
+                io.Combo.Input("preset", options=list(PRESETS), default="Balanced 20", tooltip=abouts),
+            ],
+            outputs=_plan_outputs(),
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, experts: Experts, preset: str) -> io.NodeOutput:
+        values = PRESETS[preset]
+        spacing = "simple"
+        plan = make_plan(
+            experts,
+            steps=values.steps,
+            cfg_high=values.cfg_high,
+            cfg_low=values.cfg_low,
+            shift=values.shift,
+            sampler=values.sampler,
+            spacing=spacing,
+        )
+        options = ", ".join(f"{name} {value}" for name, value in values.sampler_options.items())
+        text = report(
+            plan,
+            experts,
+            sampler=f"{values.sampler} ({options})" if options else values.sampler,
+            spacing=spacing,
+            steps=values.steps,
+        )
+        text = f"{preset}: {values.about}\n{text}"
+        show(text.split("\n\n")[0], cls.hidden.unique_id)
+        return io.NodeOutput(plan, solver(values), _sigmas(plan), text)
+
+
+class Guider(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_Guider",
+            display_name="Duet Guider",
+            category=SHELF,
+            description="Runs both experts as one model under SamplerCustomAdvanced: one uninterrupted run, one noise, "
+            "one progress bar; the expert changes where the plan says.",
+            search_aliases=["guider", "cfg guider", "dual model", "moe sampler"],
+            inputs=[
+                WanExperts.Input("experts", tooltip="The pair to sample with."),
+                WanPlan.Input("plan", tooltip="The plan of the run."),
+                io.Conditioning.Input("positive", tooltip="What the video should show."),
+                io.Conditioning.Input("negative", tooltip="What it should not; unused by an expert whose cfg is 1."),
+            ],
+            outputs=[io.Guider.Output(display_name="guider", tooltip="For SamplerCustomAdvanced.")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, experts: Experts, plan: Plan, positive: list, negative: list) -> io.NodeOutput:
+        guider = DuetGuider(experts, plan, say=partial(show, node_id=cls.hidden.unique_id))
+        guider.set_conds(positive, negative)
+        return io.NodeOutput(guider)
+
+
+class Sampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_Sampler",
+            display_name="Duet Sampler",
+            category=SHELF,
+            description="The whole run in one node: noise, guider and sampler.",
+            search_aliases=["ksampler", "wan moe ksampler", "sampler"],
+            inputs=[
+                WanExperts.Input("experts", tooltip="The pair to sample with."),
+                WanPlan.Input("plan", tooltip="The plan of the run."),
+                io.Sampler.Input("sampler", tooltip="The solver, from the plan node or any other."),
+                io.Conditioning.Input("positive", tooltip="What the video should show."),
+                io.Conditioning.Input("negative", tooltip="What it should not; unused by an expert whose cfg is 1."),
+                io.Latent.Input("latent", tooltip="An empty latent, or one to start from at a strength below 1."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=MAX_SEED,
+                    control_after_generate=True,
+                    tooltip="The same seed gives the same video.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="The finished video, still as a latent."),
+                io.String.Output(display_name="report", tooltip="What really ran: the evaluations of each expert."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, experts: Experts, plan: Plan, sampler, positive: list, negative: list, latent: dict, seed: int
+    ) -> io.NodeOutput:
+        said: list[str] = []
+        guider = DuetGuider(experts, plan, say=said.append)
+        guider.set_conds(positive, negative)
+        samples = comfy.sample.fix_empty_latent_channels(guider.model_patcher, latent["samples"])
+        noise = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
+        samples = guider.sample(
+            noise,
+            samples,
+            sampler,
+            _sigmas(plan),
+            denoise_mask=latent.get("noise_mask"),
+            callback=latent_preview.prepare_callback(guider.model_patcher, len(plan.sigmas) - 1),
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=seed,
+        )
+        text = "\n".join(said) or "No step to do: the latent came back as it was."
+        show(text, cls.hidden.unique_id)
+        samples = samples.to(comfy.model_management.intermediate_device())
+        return io.NodeOutput({**latent, "samples": samples}, text)

@@ -1,0 +1,6 @@
+"""Every socket type of the pack."""
+
+from comfy_api.latest import io
+
+WanExperts = io.Custom("WAN_EXPERTS")
+WanPlan = io.Custom("WAN_PLAN")

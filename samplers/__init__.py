@@ -1,0 +1,1 @@
+"""One continuous sampling run over two experts: the plan, the guider, and how sigmas are spaced."""

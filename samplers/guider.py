@@ -1,0 +1,203 @@
+"""One uninterrupted sampling run across both experts."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from ..experts.kind import HIGH, LOW
+from ..experts.pair import Experts
+from .host import (
+    CFGGuider,
+    ModelPatcher,
+    Sampler,
+    WrappersMP,
+    convert_cond,
+    create_model_options_clone,
+    for_hooks,
+    point_host_at,
+    prepare_sampling,
+    split_over_gpus,
+)
+from .options import added, merged
+from .plan import Plan, ignored_negative_line, split_line
+from .shift import Shift
+from .stage import Run, Stage
+
+log = logging.getLogger("wan_duet")
+
+
+class DuetGuider(CFGGuider):
+    """A CFGGuider that hands every evaluation to the expert its sigma asks for.
+
+    The sampler never notices: its history, noise and progress run on across the switch. The expert of the first
+    sigma leads the run in the host's own way; the other one is a `Stage`, loaded at the first sigma that is its own.
+    """
+
+    def __init__(self, experts: Experts, plan: Plan, say: Callable[[str], None] = log.info):
+        # CFGGuider's own __init__ would open an expert now; a graph may yet be cancelled, or start below the boundary
+        self.experts = experts.with_change(Shift(plan.shift))
+        self.plan = plan
+        self.say = say
+        self.original_conds: dict[str, list[dict]] = {}
+        self.evaluations: Counter[str] = Counter()
+        self._lead = self._role(plan.sigmas[0]) if plan.sigmas else HIGH
+        self._patcher: ModelPatcher | None = None
+        self._options: dict[str, Any] | None = None
+        self._second: Stage | None = None
+        self._active = self._lead
+
+    @property
+    def model_patcher(self) -> ModelPatcher:
+        """The expert that leads the run, opened when the host first asks for it."""
+        if self._patcher is None:
+            self._patcher = self._open(self._lead)
+        return self._patcher
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """The leading expert's options; the host puts the run's own copy here while it samples."""
+        return self.model_patcher.model_options if self._options is None else self._options
+
+    @model_options.setter
+    def model_options(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    def inner_set_conds(self, conds: dict[str, list]) -> None:
+        """Keep the conds; 2026 hosts would choose a patcher by them here, before both experts are known."""
+        self.original_conds.update({name: convert_cond(cond) for name, cond in conds.items()})
+        self._patcher = None
+
+    def sample(
+        self,
+        noise: torch.Tensor,
+        latent_image: torch.Tensor,
+        sampler: Sampler,
+        sigmas: torch.Tensor,
+        *args: Any,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """One run over `sigmas`. Latents are [B, C, T, H, W]; with no sigmas the latent comes back as it is."""
+        if len(sigmas) == 0:
+            return latent_image
+        given = tuple(sigmas.tolist())
+        self._begin(self._role(given[0]))
+        with ExitStack() as self._after:
+            self._after.callback(self._forget)
+            # A copy, because uni_pc writes into the sigmas it is given
+            samples = super().sample(noise, latent_image, sampler, sigmas.clone(), *args, **kwargs)
+        self.say(self._what_ran(given))
+        return samples
+
+    def outer_sample(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The host's, inside the second expert's OUTER_SAMPLE wrappers too.
+
+        Only a connected MODEL can carry such wrappers, and it is in memory; a file stays closed until the switch.
+        """
+        run = super().outer_sample
+        if len(list(self.experts)) == 2 and self.experts[self._other].handle.in_memory:
+            stage = self._second_stage()
+            run = stage.wrapped(WrappersMP.OUTER_SAMPLE, run, stage)
+        return run(*args, **kwargs)
+
+    def inner_sample(
+        self,
+        noise: torch.Tensor,
+        latent_image: torch.Tensor,
+        device: torch.device,
+        sampler: Sampler,
+        sigmas: torch.Tensor,
+        denoise_mask: torch.Tensor | None,
+        callback: Callable | None,
+        disable_pbar: bool,
+        seed: int | None,
+        latent_shapes: list[Any] | None = None,
+    ) -> torch.Tensor:
+        """The host's, with the sampler inside those SAMPLER_SAMPLE wrappers that only the second expert has."""
+        self._run = Run(noise, latent_image, device, sigmas, denoise_mask, seed, latent_shapes)
+        if self._second is not None:
+            sampler = _InWrappersOf(self._second, sampler, known=self.model_options)
+        given = (noise, latent_image, device, sampler, sigmas, denoise_mask, callback, disable_pbar, seed)
+        return super().inner_sample(*given, latent_shapes=latent_shapes)
+
+    def outer_predict_noise(
+        self,
+        x: torch.Tensor,
+        timestep: torch.Tensor,
+        model_options: dict[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> torch.Tensor:
+        """The denoised prediction of the expert that `timestep` (the sigma of each sample, [B]) asks for."""
+        options = {} if model_options is None else model_options
+        role = self._role(timestep.max())
+        if role != self._active:
+            self._switch(role, options)
+        self.evaluations[role] += 1
+        if role == self._lead:
+            return super().outer_predict_noise(x, timestep, options, seed)
+        stage = self._second_stage()
+        carried = merged(create_model_options_clone(stage.model_options), added(self.model_options, options))
+        return stage.outer_predict_noise(x, timestep, carried, seed)
+
+    @property
+    def _other(self) -> str:
+        return LOW if self._lead == HIGH else HIGH
+
+    def _role(self, sigma: float | torch.Tensor) -> str:
+        return HIGH if self.experts.low is None else self.plan.role(float(sigma))
+
+    def _open(self, role: str) -> ModelPatcher:
+        return for_hooks(self.experts[role].open(), self.original_conds)
+
+    def _second_stage(self) -> Stage:
+        if self._second is None:
+            self._second = Stage(self._open(self._other), self.original_conds, self.plan.cfg(self._other))
+            self._after.callback(self._second.close)
+            self._second.prepare()
+        return self._second
+
+    def _begin(self, lead: str) -> None:
+        if lead != self._lead:
+            self._lead, self._patcher = lead, None
+        self._active = lead
+        self.cfg = self.plan.cfg(lead)
+        self.evaluations.clear()
+
+    def _switch(self, role: str, options: dict[str, Any]) -> None:
+        """Bring the weights of `role` in; the host makes room by moving the other expert's out."""
+        self._active = role
+        if role != self._lead:
+            self._second_stage().load(self._run)
+            return
+        patcher = self.model_patcher
+        _, _, loaded = prepare_sampling(patcher, self._run.noise.shape, self.conds, self.model_options)
+        split_over_gpus(patcher, loaded, options, self._after)
+        point_host_at(patcher, self._run.latent_shapes)
+
+    def _forget(self) -> None:
+        """Keep nothing of a run, whichever way it ended."""
+        self._options = self._second = None
+        for left in ("_run", "conds", "inner_model", "loaded_models"):
+            self.__dict__.pop(left, None)
+
+    def _what_ran(self, given: tuple[float, ...]) -> str:
+        counts = " + ".join(f"{self.evaluations[role]} {role}" for role in (HIGH, LOW) if self.evaluations[role])
+        lines = [f"Ran {split_line(self.plan, given)}: {counts} evaluations."]
+        if given != self.plan.sigmas:
+            lines.append(f"The sigmas were not the plan's, which had {split_line(self.plan)}.")
+        ignored = ignored_negative_line(self.plan)
+        prompts = [cond.get("cross_attn") for cond in self.original_conds.get("negative", [])]
+        if ignored and any(prompt is not None and torch.count_nonzero(prompt) for prompt in prompts):
+            lines.append(ignored)
+        return "\n".join(lines)
+
+
+class _InWrappersOf(Sampler):
+    """A sampler inside the SAMPLER_SAMPLE wrappers of the second expert that the first does not share."""
+
+    def __init__(self, stage: Stage, sampler: Sampler, known: dict[str, Any]):
+        shared = known["transformer_options"].get("wrappers", {}).get(WrappersMP.SAMPLER_SAMPLE, {})
+        self.sample = stage.wrapped(WrappersMP.SAMPLER_SAMPLE, sampler.sample, sampler, frozenset(shared))

@@ -1,0 +1,101 @@
+"""The one door to undocumented names of the host's sampling code; tests/test_host_contract.py binds each of them."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import comfy.sampler_helpers
+from comfy.hooks import EnumHookMode, HookGroup
+from comfy.k_diffusion.sampling import get_sigmas_exponential, get_sigmas_karras
+from comfy.model_patcher import ModelPatcher, create_model_options_clone
+from comfy.model_sampling import CONST, ModelSamplingDiscreteFlow
+from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
+from comfy.sampler_helpers import (
+    cleanup_models,
+    convert_cond,
+    get_hooks_from_cond,
+    prepare_model_patcher,
+    prepare_sampling,
+)
+from comfy.samplers import (
+    SAMPLER_NAMES,
+    SCHEDULER_NAMES,
+    CFGGuider,
+    KSampler,
+    Sampler,
+    calculate_sigmas,
+    cast_to_load_options,
+    filter_registered_hooks_on_conds,
+    get_total_hook_groups_in_conds,
+    ksampler,
+    preprocess_conds_hooks,
+    process_conds,
+    sampler_object,
+)
+
+__all__ = [
+    "CONST",
+    "SAMPLER_NAMES",
+    "SCHEDULER_NAMES",
+    "CFGGuider",
+    "EnumHookMode",
+    "KSampler",
+    "ModelPatcher",
+    "ModelSamplingDiscreteFlow",
+    "Sampler",
+    "WrapperExecutor",
+    "WrappersMP",
+    "calculate_sigmas",
+    "cast_to_load_options",
+    "cleanup_models",
+    "convert_cond",
+    "create_model_options_clone",
+    "filter_registered_hooks_on_conds",
+    "for_hooks",
+    "get_all_wrappers",
+    "get_sigmas_exponential",
+    "get_sigmas_karras",
+    "get_total_hook_groups_in_conds",
+    "ksampler",
+    "point_host_at",
+    "prepare_model_patcher",
+    "prepare_sampling",
+    "preprocess_conds_hooks",
+    "process_conds",
+    "sampler_object",
+    "split_over_gpus",
+]
+
+
+def for_hooks(patcher: ModelPatcher, conds: dict[str, list[dict]]) -> ModelPatcher:
+    """The patcher to sample with when `conds` carry hooks: a dynamic one (2026 hosts) can't apply them itself."""
+    hooks = HookGroup()
+    for cond in conds.values():
+        get_hooks_from_cond(cond, hooks)
+    if len(hooks) and getattr(patcher, "is_dynamic", bool)():
+        return patcher.get_non_dynamic_delegate()
+    return patcher
+
+
+def split_over_gpus(patcher: ModelPatcher, loaded: list[ModelPatcher], options: dict[str, Any], run: ExitStack) -> None:
+    """Let a 2026 host split the conds of one evaluation over its GPUs, for this expert too, until `run` ends.
+
+    The host does this for the guider's first expert only, and whoever carries `multigpu_*` options decides the weights.
+    """
+    prepare_clones = getattr(comfy.sampler_helpers, "prepare_model_patcher_multigpu_clones", None)
+    clones = prepare_clones(patcher, loaded, options) if prepare_clones else []
+    for clone in clones:
+        run.callback(clone.cleanup)
+        clone.pre_run()
+    if clones and "multigpu_thread_pool" not in options:
+        from comfy.multigpu import MultiGPUThreadPool  # only hosts that make such clones have it
+
+        devices = [patcher.load_device, *(clone.load_device for clone in clones)]
+        options["multigpu_thread_pool"] = MultiGPUThreadPool(devices)
+        run.callback(options["multigpu_thread_pool"].shutdown)
+
+
+def point_host_at(patcher: ModelPatcher, latent_shapes: list[Any] | None) -> None:
+    """Renew what the host keeps on a model for the length of a run, when evaluations move to another expert."""
+    patcher.model.current_patcher = patcher  # one slot a model: wrong when both experts are clones of one
+    if hasattr(patcher.model, "latent_shapes"):  # 2026 hosts
+        patcher.model.latent_shapes = latent_shapes

@@ -1,0 +1,67 @@
+"""From a pair of experts and a few numbers to a plan, and what the user should know about it before the run."""
+
+from ..experts.kind import HIGH, LOW
+from ..experts.pair import Experts
+from .plan import Plan, half_split_line, ignored_negative_line, last_steps, split_line, table
+from .shift import connected_shifts
+from .spacing import NOT_MADE_FOR_FLOW, spaced_sigmas
+
+AUTO = 0.0  # a boundary or shift of 0 follows the model
+
+
+def make_plan(
+    experts: Experts,
+    *,
+    steps: int,
+    cfg_high: float,
+    cfg_low: float,
+    shift: float = AUTO,
+    sampler: str = "euler",
+    spacing: str = "simple",
+    strength: float = 1.0,
+    boundary: float = AUTO,
+) -> Plan:
+    """The plan for `experts`; opens nothing. Boundary and shift follow the model unless given.
+
+    A shift that a node has put on connected MODELs counts as the model's own.
+    """
+    connected = connected_shifts(experts)
+    chosen_shift = shift or (connected[0] if connected else experts.kind.shift)
+    sigmas = spaced_sigmas(spacing, sampler, steps, chosen_shift)
+    return Plan(
+        sigmas=last_steps(sigmas, strength),
+        boundary=(boundary or experts.kind.boundary) if experts.low else None,
+        shift=chosen_shift,
+        cfg_high=cfg_high,
+        cfg_low=cfg_low,
+    )
+
+
+def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: int) -> str:
+    """The split in one line, what a half split would have got wrong, what looks odd, then the table of steps."""
+    if not plan.sigmas:
+        return "No step to do: at this strength the latent comes back as it is."
+    settings = [f"shift {plan.shift:g}", f"{sampler} / {spacing}"]
+    if plan.boundary is not None:
+        settings.insert(0, f"boundary {plan.boundary:g}")
+    lines = [f"{split_line(plan)} ({', '.join(settings)})"]
+    if len(plan.sigmas) - 1 < steps:
+        lines.append(f"Starts at sigma {plan.sigmas[0]:.4f}: the last {len(plan.sigmas) - 1} of {steps} steps.")
+    elif plan.boundary is not None:
+        lines.append(half_split_line(plan))
+    return "\n".join([*lines, *_warnings(plan, experts, spacing), "", table(plan)])
+
+
+def _warnings(plan: Plan, experts: Experts, spacing: str) -> list[str]:
+    lines = []
+    if spacing in NOT_MADE_FOR_FLOW:
+        lines.append(f"Spacing '{spacing}' is not made for flow models: try '{NOT_MADE_FOR_FLOW[spacing]}'.")
+    idle = {HIGH, LOW} - set(plan.roles())
+    if plan.boundary is not None and idle and plan.sigmas[0] > plan.boundary:
+        lines.append(f"The {idle.pop()} expert gets no step at all.")
+    connected = connected_shifts(experts)
+    if any(shift != plan.shift for shift in connected):
+        values = " and ".join(f"{shift:g}" for shift in dict.fromkeys(connected))
+        lines.append(f"The connected MODELs carry shift {values}; this run uses {plan.shift:g} for both experts.")
+    lines.append(ignored_negative_line(plan) or "")
+    return [line for line in lines if line]

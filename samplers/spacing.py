@@ -1,0 +1,44 @@
+"""How the sigmas of a run are spaced: the host's schedulers, and two that are made for flow."""
+
+from collections.abc import Callable
+
+import torch
+
+from .host import SCHEDULER_NAMES, KSampler, calculate_sigmas, get_sigmas_exponential, get_sigmas_karras
+from .shift import flow_sampling
+
+# The noise range of the diffusion schedule that diffusers spaces Karras and exponential sigmas over.
+VE_SIGMA_MIN, VE_SIGMA_MAX = 0.0100, 157.4
+
+
+def _in_flow(spacing: Callable[..., torch.Tensor]) -> Callable[[int], torch.Tensor]:
+    """A variance-exploding spacing mapped onto flow by `sigma / (1 + sigma)`; the map takes the shift's place."""
+
+    def sigmas(steps: int) -> torch.Tensor:
+        ve = spacing(steps, VE_SIGMA_MIN, VE_SIGMA_MAX)
+        return ve / (1 + ve)
+
+    return sigmas
+
+
+FLOW_SPACINGS = {
+    "flow_karras": _in_flow(get_sigmas_karras),
+    "flow_exponential": _in_flow(get_sigmas_exponential),
+}
+SPACINGS = [*SCHEDULER_NAMES, *FLOW_SPACINGS]
+
+# On flow sigmas these ignore the shift and leave the high-noise expert one or two steps of twenty.
+NOT_MADE_FOR_FLOW = {"karras": "flow_karras", "exponential": "flow_exponential", "kl_optimal": "simple"}
+
+
+def spaced_sigmas(spacing: str, sampler: str, steps: int, shift: float) -> tuple[float, ...]:
+    """`steps + 1` sigmas from noise to 0, spaced as the host's KSampler spaces them for `sampler`."""
+    trim = sampler in KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
+    count = steps + trim
+    if spacing in FLOW_SPACINGS:
+        sigmas = FLOW_SPACINGS[spacing](count)
+    else:
+        sigmas = calculate_sigmas(flow_sampling(shift), spacing, count)
+    if trim:
+        sigmas = torch.cat([sigmas[:-2], sigmas[-1:]])
+    return tuple(sigmas.tolist())
