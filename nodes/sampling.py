@@ -1,7 +1,9 @@
 """Nodes of the shelf "Sampling": the plan, and the run that follows it."""
 
 from functools import partial
+from typing import Any
 
+import comfy.model_management
 import comfy.sample
 import comfy.utils
 import latent_preview
@@ -234,7 +236,7 @@ class Sampler(io.ComfyNode):
         guider = DuetGuider(experts, plan, say=said.append)
         guider.set_conds(positive, negative)
         samples = comfy.sample.fix_empty_latent_channels(guider.model_patcher, latent["samples"])
-        noise = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
+        noise: Any = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
         samples = guider.sample(
             noise,
             samples,

@@ -66,12 +66,12 @@ __all__ = [
 ]
 
 
-def for_hooks(patcher: ModelPatcher, conds: dict[str, list[dict]]) -> ModelPatcher:
+def for_hooks(patcher: Any, conds: dict[str, list[dict]]) -> ModelPatcher:
     """The patcher to sample with when `conds` carry hooks: a dynamic one (2026 hosts) can't apply them itself."""
     hooks = HookGroup()
     for cond in conds.values():
         get_hooks_from_cond(cond, hooks)
-    if len(hooks) and getattr(patcher, "is_dynamic", bool)():
+    if len(hooks) and hasattr(patcher, "is_dynamic") and patcher.is_dynamic():
         return patcher.get_non_dynamic_delegate()
     return patcher
 

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 from ..experts.handle import ModelHandle
 from ..experts.pair import Experts
@@ -28,7 +29,7 @@ class Shift:
 
     def __call__(self, patcher: ModelPatcher) -> None:
         """Patch a copy of the patcher's own model sampling, whatever class a node may have given it."""
-        sampling = copy.deepcopy(patcher.get_model_object("model_sampling"))
+        sampling: Any = copy.deepcopy(patcher.get_model_object("model_sampling"))
         sampling.set_parameters(shift=self.shift, multiplier=sampling.multiplier)
         patcher.add_object_patch("model_sampling", sampling)
 
