@@ -13,20 +13,30 @@ from .kind import Kind, kind_of
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One Wan transformer: what it is, its width, depth and input channels, its size in bytes."""
+    """One Wan transformer: the host's `unet_config` of it, its parameters and its size in bytes."""
 
-    kind: Kind
-    dim: int
-    layers: int
-    in_dim: int
+    config: dict[str, Any]
+    parameters: int
     size: int
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], size: int) -> "Checkpoint":
-        """The checkpoint that the host's `unet_config` describes. Raises ValueError if it is not a Wan."""
-        if config.get("image_model") != "wan2.1":
-            raise ValueError(f"a {config.get('image_model', 'different')} model, not a Wan transformer")
-        return cls(kind_of(config), config["dim"], config["num_layers"], config["in_dim"], size)
+    def __post_init__(self) -> None:
+        if self.config.get("image_model") != "wan2.1":
+            raise ValueError(f"a {self.config.get('image_model', 'different')} model, not a Wan transformer")
+
+    @property
+    def kind(self) -> Kind:
+        """What the model was made for."""
+        return kind_of(self.config)
+
+    @property
+    def dim(self) -> int:
+        """Width of the transformer."""
+        return self.config["dim"]
+
+    @property
+    def layers(self) -> int:
+        """Number of its blocks."""
+        return self.config["num_layers"]
 
     def __str__(self) -> str:
         return f"{self.kind.label}, {self.layers} blocks of {self.dim}, {self.size / 1e9:.1f} GB"
@@ -43,7 +53,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     prefixes = [key.removesuffix(marker) for key in shapes if key.endswith(marker)]
     try:
         config = comfy.model_detection.detect_unet_config(shapes, min(prefixes, key=len)) if prefixes else {}
-        return Checkpoint.from_config(config or {}, size)
+        return Checkpoint(config or {}, sum(shape.numel() for shape in shapes.values()), size)
     except (KeyError, ValueError) as error:
         held = ", ".join(sorted(shapes)[:2]) or "nothing"
         raise ValueError(

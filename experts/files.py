@@ -8,6 +8,7 @@ import folder_paths
 from .checkpoint import read_checkpoint
 from .handle import FileHandle, Handle, MissingHandle
 from .kind import HIGH, LOW
+from .pair import AUTO as AUTO_RESIDENCY
 from .pair import Expert, Experts, check_pair
 from .partner import partner_of, role_of
 
@@ -36,7 +37,9 @@ def low_file(high: str, low: str) -> str | None:
     return partner_of(high, expert_files()) if low == AUTO else low
 
 
-def load_pair(high: str, low: str, weight_dtype: str = "default", allow_same_file: bool = False) -> Experts:
+def load_pair(
+    high: str, low: str, weight_dtype: str = "default", allow_same_file: bool = False, residency: str = AUTO_RESIDENCY
+) -> Experts:
     """The pair that the two widgets name, checked from headers; nothing is opened.
 
     A missing file is carried along and raises when its weights are needed. Raises ValueError for files that are
@@ -48,14 +51,14 @@ def load_pair(high: str, low: str, weight_dtype: str = "default", allow_same_fil
     if low_name is None and low == AUTO and needs_partner:
         second = _no_partner(first)
     elif low_name is None:
-        return Experts(Expert(first))
+        return Experts(Expert(first), residency=residency)
     else:
         second = _handle(low_name, weight_dtype)
     if not allow_same_file and _same_file(first, second):
         raise ValueError(
             f"high and low are the same file ({first.name}). Choose the other half, or switch allow_same_file on."
         )
-    experts = Experts(Expert(first), Expert(second))
+    experts = Experts(Expert(first), Expert(second), residency)
     check_pair(experts)
     return experts
 

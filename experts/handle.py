@@ -30,13 +30,21 @@ class Handle(Protocol):
         """Whether `open` returns without reading weights."""
         ...
 
-    def open(self) -> ModelPatcher:
-        """The patcher that holds the weights. Callers patch a clone of it, never itself."""
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the weights once they are open; 0 when that can't be known."""
+        ...
+
+    def open(self, keep: bool = True) -> ModelPatcher:
+        """The patcher that holds the weights; without `keep` the caller's is the only reference to them.
+
+        Callers patch a clone of it, never itself.
+        """
         ...
 
 
 class FileHandle:
-    """A checkpoint file: read at the first `open`, kept until the handle itself is let go (`keep both`)."""
+    """A checkpoint file: read when it is opened, and kept, if asked to, until the handle itself is let go."""
 
     def __init__(self, name: str, path: str, checkpoint: Checkpoint, weight_dtype: str = "default"):
         self.name = name
@@ -50,13 +58,19 @@ class FileHandle:
         """Whether the file was read already."""
         return self._patcher is not None
 
-    def open(self) -> ModelPatcher:
+    @property
+    def held_bytes(self) -> int:
+        """The file's size, or a byte a weight once cast to fp8."""
+        return self.checkpoint.size if self.weight_dtype == "default" else self.checkpoint.parameters
+
+    def open(self, keep: bool = True) -> ModelPatcher:
         """The file's patcher, through the host's own loader, so that the host can clone it for another GPU."""
-        if self._patcher is None:
-            self._patcher = comfy.sd.load_diffusion_model(
-                self.path, model_options=dict(WEIGHT_DTYPES[self.weight_dtype])
-            )
-        return self._patcher
+        patcher = self._patcher or self._read()
+        self._patcher = patcher if keep else None
+        return patcher
+
+    def _read(self) -> ModelPatcher:
+        return comfy.sd.load_diffusion_model(self.path, model_options=dict(WEIGHT_DTYPES[self.weight_dtype]))
 
 
 class MissingHandle:
@@ -64,12 +78,13 @@ class MissingHandle:
 
     checkpoint = None
     in_memory = False
+    held_bytes = 0
 
     def __init__(self, name: str, problem: str):
         self.name = name
         self.problem = problem
 
-    def open(self) -> ModelPatcher:
+    def open(self, keep: bool = True) -> ModelPatcher:
         """Raises FileNotFoundError with what to do about it."""
         raise FileNotFoundError(self.problem)
 
@@ -82,11 +97,13 @@ class ModelHandle:
     def __init__(self, patcher: ModelPatcher, name: str):
         self.name = name
         self.patcher = patcher
+        self.held_bytes = patcher.model_size()
+        parameters = sum(weight.numel() for weight in patcher.model.parameters())
         try:
-            self.checkpoint = Checkpoint.from_config(patcher.model.model_config.unet_config, patcher.model_size())
+            self.checkpoint = Checkpoint(patcher.model.model_config.unet_config, parameters, self.held_bytes)
         except ValueError as error:
             raise ValueError(f"the {name} is {error}; connect a Wan 2.2 expert") from error
 
-    def open(self) -> ModelPatcher:
+    def open(self, keep: bool = True) -> ModelPatcher:
         """The MODEL as it was connected."""
         return self.patcher

@@ -8,6 +8,9 @@ from comfy.model_patcher import ModelPatcher
 from .handle import Handle
 from .kind import HIGH, LOW, Kind, kind_from_name
 
+AUTO, KEEP_BOTH, ONE_AT_A_TIME = "auto", "keep both", "one at a time"
+RESIDENCIES = (AUTO, KEEP_BOTH, ONE_AT_A_TIME)
+
 Change = Callable[[ModelPatcher], None]
 """Something applied to a clone when an expert is opened: a LoRA, a cache, a shift."""
 
@@ -19,12 +22,23 @@ class Expert:
     handle: Handle
     changes: tuple[Change, ...] = ()
 
-    def open(self) -> ModelPatcher:
-        """A fresh clone with every change applied; the handle's own patcher stays as it is."""
-        patcher = self.handle.open().clone()
+    def open(self, keep: bool = True) -> ModelPatcher:
+        """A fresh clone with every change applied; the handle's own patcher stays as it is.
+
+        Without `keep` the weights go when the clone does, so LoRAs are merged for good, with no backup.
+        """
+        thrown_away = not keep and not self.handle.in_memory
+        patcher = self.handle.open(keep).clone()
         for change in self.changes:
             change(patcher)
+        if thrown_away:
+            _merge(patcher)
         return patcher
+
+    @property
+    def merges_weights(self) -> bool:
+        """Whether any change patches weights, of which the host keeps backups."""
+        return any(getattr(change, "merges_weights", False) for change in self.changes)
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,7 @@ class Experts:
 
     high: Expert
     low: Expert | None = None
+    residency: str = AUTO
 
     @property
     def kind(self) -> Kind:
@@ -48,7 +63,16 @@ class Experts:
 
     def with_change(self, change: Change) -> "Experts":
         """The same experts with one more change on each."""
-        return Experts(*(replace(expert, changes=(*expert.changes, change)) for expert in self))
+        changed = (replace(expert, changes=(*expert.changes, change)) for expert in self)
+        return Experts(*changed, residency=self.residency)
+
+
+def _merge(patcher: ModelPatcher) -> None:
+    """Apply the patches of a patcher that nobody else holds, a weight at a time."""
+    for key in list(patcher.patches):
+        patcher.patch_weight_to_device(key, device_to=patcher.offload_device)
+        patcher.backup.pop(key, None)
+        del patcher.patches[key]
 
 
 def check_pair(experts: Experts) -> None:

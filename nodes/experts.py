@@ -3,9 +3,10 @@
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ..experts import files
+from ..experts import files, memory
 from ..experts.handle import WEIGHT_DTYPES, ModelHandle
-from ..experts.pair import Expert, Experts, check_pair
+from ..experts.kind import HIGH, LOW
+from ..experts.pair import AUTO, KEEP_BOTH, RESIDENCIES, Expert, Experts, check_pair
 from .schema import advanced, schema
 from .sockets import WanExperts
 from .text import show
@@ -44,6 +45,13 @@ class LoadExperts(io.ComfyNode):
                     default="default",
                     tooltip="default keeps the file's own precision; the fp8 types halve the memory of a 16-bit file.",
                 ),
+                io.Combo.Input(
+                    "residency",
+                    options=list(RESIDENCIES),
+                    default=AUTO,
+                    tooltip="keep both: fastest, both experts stay in memory. one at a time: half the memory, each expert "
+                    "is read when its steps begin. auto: both if they fit; the report says which and why.",
+                ),
                 advanced(
                     io.Boolean.Input(
                         "allow_same_file",
@@ -69,9 +77,11 @@ class LoadExperts(io.ComfyNode):
         return files.fingerprint(high), files.fingerprint(files.low_file(high, low) or ""), *settings.items()
 
     @classmethod
-    def execute(cls, high: str, low: str, weight_dtype: str, allow_same_file: bool = False) -> io.NodeOutput:
-        experts = files.load_pair(high, low, weight_dtype, allow_same_file)
-        report = files.report(experts)
+    def execute(
+        cls, high: str, low: str, weight_dtype: str, residency: str = AUTO, allow_same_file: bool = False
+    ) -> io.NodeOutput:
+        experts = files.load_pair(high, low, weight_dtype, allow_same_file, residency)
+        report = f"{files.report(experts)}\n{memory.report(experts)}"
         show(report, cls.hidden.unique_id)
         return io.NodeOutput(experts, report)
 
@@ -107,8 +117,10 @@ class ExpertsFromModels(io.ComfyNode):
                 f"models, high and low brought {len(given)} MODELs. Connect a MODEL list of one or two, "
                 "or high with or without low."
             )
-        names = ("high MODEL", "low MODEL")
-        experts = Experts(*(Expert(ModelHandle(patcher, name)) for patcher, name in zip(given, names, strict=False)))
+        pair = [
+            Expert(ModelHandle(patcher, f"{role} MODEL")) for role, patcher in zip((HIGH, LOW), given, strict=False)
+        ]
+        experts = Experts(pair[0], pair[1] if len(pair) > 1 else None, KEEP_BOTH)
         check_pair(experts)
         return io.NodeOutput(experts)
 

@@ -8,13 +8,18 @@ from typing import Any
 
 import torch
 
+from ..experts.handle import FileHandle
 from ..experts.kind import HIGH, LOW
+from ..experts.memory import can_prefetch, release_memory, residency
 from ..experts.pair import Experts
+from ..experts.prefetch import Prefetch
+from ..experts.twin import twin_of
 from .host import (
     CFGGuider,
     ModelPatcher,
     Sampler,
     WrappersMP,
+    cleanup_models,
     convert_cond,
     create_model_options_clone,
     for_hooks,
@@ -45,17 +50,19 @@ class DuetGuider(CFGGuider):
         self.original_conds: dict[str, list[dict]] = {}
         self.evaluations: Counter[str] = Counter()
         self._lead = self._role(plan.sigmas[0]) if plan.sigmas else HIGH
-        self._patcher: ModelPatcher | None = None
-        self._options: dict[str, Any] | None = None
-        self._second: Stage | None = None
         self._active = self._lead
+        self._keep, self._why = True, ""
+        self._patcher: ModelPatcher | None = None
+        self._twin: ModelPatcher | None = None
+        self._options: dict[str, Any] | None = None
+        self._stages: dict[str, Stage] = {}
 
     @property
     def model_patcher(self) -> ModelPatcher:
-        """The expert that leads the run, opened when the host first asks for it."""
-        if self._patcher is None:
-            self._patcher = self._open(self._lead)
-        return self._patcher
+        """The expert that leads the run, opened when the host first asks for it; its twin once it was thrown away."""
+        if self._patcher is None and self._twin is not None:
+            return self._twin
+        return self._open_lead()
 
     @property
     def model_options(self) -> dict[str, Any]:
@@ -69,7 +76,7 @@ class DuetGuider(CFGGuider):
     def inner_set_conds(self, conds: dict[str, list]) -> None:
         """Keep the conds; 2026 hosts would choose a patcher by them here, before both experts are known."""
         self.original_conds.update({name: convert_cond(cond) for name, cond in conds.items()})
-        self._patcher = None
+        self._patcher = self._twin = None
 
     def sample(
         self,
@@ -84,9 +91,8 @@ class DuetGuider(CFGGuider):
         if len(sigmas) == 0:
             return latent_image
         given = tuple(sigmas.tolist())
-        self._begin(self._role(given[0]))
         with ExitStack() as self._after:
-            self._after.callback(self._forget)
+            self._begin([self._role(sigma) for sigma in given[:-1] or given])
             # A copy, because uni_pc writes into the sigmas it is given
             samples = super().sample(noise, latent_image, sampler, sigmas.clone(), *args, **kwargs)
         self.say(self._what_ran(given))
@@ -98,8 +104,9 @@ class DuetGuider(CFGGuider):
         Only a connected MODEL can carry such wrappers, and it is in memory; a file stays closed until the switch.
         """
         run = super().outer_sample
-        if len(list(self.experts)) == 2 and self.experts[self._other].handle.in_memory:
-            stage = self._second_stage()
+        other = LOW if self._lead == HIGH else HIGH
+        if self.experts.low is not None and self._keep and self.experts[other].handle.in_memory:
+            stage = self._stage(other)
             run = stage.wrapped(WrappersMP.OUTER_SAMPLE, run, stage)
         return run(*args, **kwargs)
 
@@ -118,8 +125,8 @@ class DuetGuider(CFGGuider):
     ) -> torch.Tensor:
         """The host's, with the sampler inside those SAMPLER_SAMPLE wrappers that only the second expert has."""
         self._run = Run(noise, latent_image, device, sigmas, denoise_mask, seed, latent_shapes)
-        if self._second is not None:
-            sampler = _InWrappersOf(self._second, sampler, known=self.model_options)
+        for stage in self._stages.values():
+            sampler = _InWrappersOf(stage, sampler, known=self.model_options)
         given = (noise, latent_image, device, sampler, sigmas, denoise_mask, callback, disable_pbar, seed)
         return super().inner_sample(*given, latent_shapes=latent_shapes)
 
@@ -136,56 +143,85 @@ class DuetGuider(CFGGuider):
         if role != self._active:
             self._switch(role, options)
         self.evaluations[role] += 1
-        if role == self._lead:
+        if role == self._lead and self._twin is None:
             return super().outer_predict_noise(x, timestep, options, seed)
-        stage = self._second_stage()
+        stage = self._stage(role)
         carried = merged(create_model_options_clone(stage.model_options), added(self.model_options, options))
         return stage.outer_predict_noise(x, timestep, carried, seed)
-
-    @property
-    def _other(self) -> str:
-        return LOW if self._lead == HIGH else HIGH
 
     def _role(self, sigma: float | torch.Tensor) -> str:
         return HIGH if self.experts.low is None else self.plan.role(float(sigma))
 
     def _open(self, role: str) -> ModelPatcher:
-        return for_hooks(self.experts[role].open(), self.original_conds)
+        return for_hooks(self.experts[role].open(self._keep), self.original_conds)
 
-    def _second_stage(self) -> Stage:
-        if self._second is None:
-            self._second = Stage(self._open(self._other), self.original_conds, self.plan.cfg(self._other))
-            self._after.callback(self._second.close)
-            self._second.prepare()
-        return self._second
+    def _open_lead(self) -> ModelPatcher:
+        if self._patcher is None:
+            self._keep, self._why = residency(self.experts)
+            self._patcher = self._open(self._lead)
+        return self._patcher
 
-    def _begin(self, lead: str) -> None:
-        if lead != self._lead:
-            self._lead, self._patcher = lead, None
-        self._active = lead
-        self.cfg = self.plan.cfg(lead)
+    def _stage(self, role: str) -> Stage:
+        if role not in self._stages:
+            self._stages[role] = Stage(self._open(role), self.original_conds, self.plan.cfg(role))
+            self._stages[role].prepare()
+        return self._stages[role]
+
+    def _begin(self, roles: list[str]) -> None:
+        if roles[0] != self._lead:
+            self._lead, self._patcher = roles[0], None
+        self._active, self._twin = self._lead, None
+        self.cfg = self.plan.cfg(self._lead)
         self.evaluations.clear()
+        self._open_lead()
+        self._after.callback(self._forget)
+        for role in set(roles) - {self._lead}:
+            handle = self.experts[role].handle
+            if not self._keep and isinstance(handle, FileHandle) and can_prefetch(handle):
+                self._after.enter_context(Prefetch(handle.path))
 
     def _switch(self, role: str, options: dict[str, Any]) -> None:
         """Bring the weights of `role` in; the host makes room by moving the other expert's out."""
+        if not self._keep:
+            self._throw_away()
         self._active = role
-        if role != self._lead:
-            self._second_stage().load(self._run)
+        if role != self._lead or self._twin is not None:
+            self._stage(role).load(self._run)
             return
         patcher = self.model_patcher
         _, _, loaded = prepare_sampling(patcher, self._run.noise.shape, self.conds, self.model_options)
         split_over_gpus(patcher, loaded, options, self._after)
         point_host_at(patcher, self._run.latent_shapes)
 
+    def _throw_away(self) -> None:
+        """Close the active expert and let go of its weights; a twin answers for the lead from then on."""
+        if self._active in self._stages:
+            self._stages.pop(self._active).close()
+        elif self._patcher is not None:
+            self._patcher.cleanup()
+            cleanup_models(self.conds, self.loaded_models)
+            self._twin, self._patcher = twin_of(self._patcher), None
+            self.inner_model, self.conds, self.loaded_models = self._twin.model, {}, []
+        release_memory()
+
     def _forget(self) -> None:
         """Keep nothing of a run, whichever way it ended."""
-        self._options = self._second = None
+        for stage in self._stages.values():
+            stage.close()
+        self._stages.clear()
+        self._options = None
         for left in ("_run", "conds", "inner_model", "loaded_models"):
             self.__dict__.pop(left, None)
+        if not self._keep:
+            if self._patcher is not None:
+                self._twin, self._patcher = twin_of(self._patcher), None
+            release_memory()
 
     def _what_ran(self, given: tuple[float, ...]) -> str:
         counts = " + ".join(f"{self.evaluations[role]} {role}" for role in (HIGH, LOW) if self.evaluations[role])
         lines = [f"Ran {split_line(self.plan, given)}: {counts} evaluations."]
+        if not self._keep:
+            lines.append(f"One expert at a time: {self._why}.")
         if given != self.plan.sigmas:
             lines.append(f"The sigmas were not the plan's, which had {split_line(self.plan)}.")
         ignored = ignored_negative_line(self.plan)

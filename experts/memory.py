@@ -1,0 +1,105 @@
+"""What a pair of experts takes in memory, known from headers, and whether both of them stay there."""
+
+import gc
+import importlib
+from typing import Any, NamedTuple
+
+import comfy.model_management
+import torch
+
+from .handle import FileHandle
+from .pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Experts
+from .twin import model_of
+
+HEADROOM = 0.08  # of all memory, left to the text encoder's remains, the VAE, the frames and the system
+CPU = torch.device("cpu")
+
+
+class Peak(NamedTuple):
+    """Peak bytes of a run: in main memory with both experts kept or one at a time, and on the GPU."""
+
+    ram_both: int
+    ram_one: int
+    vram: int
+
+
+class Residency(NamedTuple):
+    """Whether both experts stay in memory, and why."""
+
+    keep: bool
+    why: str
+
+
+def peak(experts: Experts, width: int = 832, height: int = 480, frames: int = 81) -> Peak:
+    """Peak memory of a run over a video of `frames` frames of `width` x `height` pixels, from headers alone.
+
+    A merged LoRA doubles a kept expert, because the host backs up every weight it changes; an expert that is thrown
+    away needs no backup. The GPU figure is one whole expert and its activations; the host makes do with less.
+    """
+    held = [expert.handle.held_bytes for expert in experts]
+    backed_up = [expert.handle.held_bytes if expert.merges_weights else 0 for expert in experts]
+    activations = _activation_bytes(experts, width, height, frames)
+    return Peak(sum(held) + sum(backed_up), max(held), max(held) + activations)
+
+
+def residency(experts: Experts) -> Residency:
+    """Whether to keep both experts: as asked for, else by what the host says is free now."""
+    if experts.residency != AUTO:
+        return Residency(experts.residency == KEEP_BOTH, "asked for")
+    files = [expert for expert in experts if isinstance(expert.handle, FileHandle)]
+    if len(files) < 2:
+        return Residency(True, "there is no second file to make room for")
+    if _host_keeps_weights_mapped():
+        return Residency(True, "this host keeps weights mapped and pages them itself")
+    present = sum(expert.handle.held_bytes for expert in files if expert.handle.in_memory)
+    needed = peak(experts).ram_both - present
+    spare = _free_ram() - int(HEADROOM * _total_ram())
+    why = f"both need {needed / 1e9:.1f} GB more and {max(spare, 0) / 1e9:.1f} GB can be spared"
+    return Residency(needed <= spare, why)
+
+
+def can_prefetch(handle: FileHandle) -> bool:
+    """Whether the page cache can take this file without pushing anything out."""
+    return handle.checkpoint.size < _free_ram()
+
+
+def report(experts: Experts) -> str:
+    """Both modes' peaks and what `residency` says now, for the loader's report."""
+    chosen, peaks = residency(experts), peak(experts)
+    mode = KEEP_BOTH if chosen.keep else ONE_AT_A_TIME
+    return (
+        f"memory: {peaks.ram_both / 1e9:.1f} GB for both, {peaks.ram_one / 1e9:.1f} GB one at a time, "
+        f"GPU {peaks.vram / 1e9:.1f} GB at 832 x 480 x 81; residency {mode} ({chosen.why})"
+    )
+
+
+def _activation_bytes(experts: Experts, width: int, height: int, frames: int) -> int:
+    """The host's own estimate for a batch of cond and uncond."""
+    checkpoint = experts.high.handle.checkpoint
+    if checkpoint is None:
+        return 0
+    latent = (2, 16, (frames - 1) // 4 + 1, height // 8, width // 8)
+    return int(model_of(checkpoint.config).memory_required(latent))
+
+
+def _total_ram() -> int:
+    total: Any = comfy.model_management.get_total_memory(CPU)
+    return int(total)
+
+
+def _free_ram() -> int:
+    free: Any = comfy.model_management.get_free_memory(CPU)
+    return int(free)
+
+
+def _host_keeps_weights_mapped() -> bool:
+    try:
+        return bool(importlib.import_module("comfy.memory_management").aimdo_enabled)
+    except (ImportError, AttributeError):  # hosts before DynamicVRAM
+        return False
+
+
+def release_memory() -> None:
+    """Give back what nobody refers to any more."""
+    gc.collect()
+    comfy.model_management.soft_empty_cache()
