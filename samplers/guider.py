@@ -168,6 +168,8 @@ class DuetGuider(CFGGuider):
 
     def _switch(self, role: str, options: dict[str, Any]) -> None:
         """Bring the weights of `role` in; the host makes room by moving the other expert's out."""
+        leaving = self.model_patcher if self._active == self._lead else self._second_stage().model_patcher
+        leaving.clean_hooks()  # while it idles it would miss the keyframes that pass
         self._active = role
         if role != self._lead:
             self._second_stage().load(self._run)
