@@ -65,7 +65,8 @@ def read_checkpoint(path: str) -> Checkpoint:
 def _shapes(path: str, size: int) -> dict[str, torch.Tensor]:
     """Every tensor of the file, on the meta device."""
     try:
-        with safe_open(path, framework="pt") as file:
+        # For torch the file would be mapped writable, which fails when it is larger than the machine's memory
+        with safe_open(path, framework="np") as file:
             keys = file.keys()
             return {key: torch.empty(file.get_slice(key).get_shape(), device="meta") for key in keys}
     except SafetensorError as error:

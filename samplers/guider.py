@@ -182,7 +182,10 @@ class DuetGuider(CFGGuider):
 
     def _switch(self, role: str, options: dict[str, Any]) -> None:
         """Bring the weights of `role` in; the host makes room by moving the other expert's out."""
-        if not self._keep:
+        if self._keep:
+            leaving = self.model_patcher if self._active == self._lead else self._stage(self._active).model_patcher
+            leaving.clean_hooks()  # while it idles it would miss the keyframes that pass
+        else:
             self._throw_away()
         self._active = role
         if role != self._lead or self._twin is not None:

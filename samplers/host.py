@@ -1,6 +1,7 @@
 """The one door to undocumented names of the host's sampling code; tests/test_host_contract.py binds each of them."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import comfy.sampler_helpers
@@ -55,6 +56,7 @@ __all__ = [
     "get_sigmas_exponential",
     "get_sigmas_karras",
     "get_total_hook_groups_in_conds",
+    "keyframes_kept",
     "ksampler",
     "point_host_at",
     "prepare_model_patcher",
@@ -92,6 +94,17 @@ def split_over_gpus(patcher: ModelPatcher, loaded: list[ModelPatcher], options: 
         devices = [patcher.load_device, *(clone.load_device for clone in clones)]
         options["multigpu_thread_pool"] = MultiGPUThreadPool(devices)
         run.callback(options["multigpu_thread_pool"].shutdown)
+
+
+@contextmanager
+def keyframes_kept(conds: dict[str, list[dict]]) -> Iterator[None]:
+    """Let the keyframes of the conds' hooks stay where the run has brought them: `process_conds` starts them over."""
+    hooks = [hook for cond in conds.values() for entry in cond if entry.get("hooks") for hook in entry["hooks"].hooks]
+    states = [vars(hook.hook_keyframe) for hook in hooks]
+    reached = [dict(state) for state in states]
+    yield
+    for state, before in zip(states, reached, strict=True):
+        state.update(before)
 
 
 def point_host_at(patcher: ModelPatcher, latent_shapes: list[Any] | None) -> None:

