@@ -1,7 +1,9 @@
 """What a pair of experts takes in memory, known from headers, and whether both of them stay there."""
 
+import ctypes
 import gc
 import importlib
+import sys
 from typing import Any, NamedTuple
 
 import comfy.model_management
@@ -100,6 +102,8 @@ def _host_keeps_weights_mapped() -> bool:
 
 
 def release_memory() -> None:
-    """Give back what nobody refers to any more."""
+    """Give back what nobody refers to any more, to the system too: glibc would keep freed weights for itself."""
     gc.collect()
     comfy.model_management.soft_empty_cache()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)

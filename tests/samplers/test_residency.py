@@ -1,0 +1,106 @@
+"""One expert at a time: the same video, and never two experts in memory."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import pytest
+import torch
+from comfy.model_base import BaseModel
+from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.handle import FileHandle
+from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from wan_duet.tests.samplers.runs import Job, duet, duet_guider, run_in_node
+
+
+def from_files(folder: Path, residency: str, low: str = "other") -> Experts:
+    """A pair of files that nobody has opened yet."""
+    paths = [str(folder / f"{name}.safetensors") for name in ("high", low)]
+    high, low_expert = (Expert(FileHandle(Path(path).name, path, read_checkpoint(path))) for path in paths)
+    return Experts(high, low_expert, residency)
+
+
+def models_with_weights() -> list[BaseModel]:
+    """Every host model that lives and holds weights."""
+    gc.collect()
+    alive = [thing for thing in gc.get_objects() if type(thing).__name__ == "WAN21"]
+    return [model for model in alive if next(model.parameters()).device.type != "meta"]
+
+
+@contextmanager
+def counted_at_every_step() -> Iterator[tuple[Any, list[int]]]:
+    """A sampler callback that counts the models in memory, above those of other tests, and the counts."""
+    before = len(models_with_weights())
+    counts: list[int] = []
+    yield lambda *step: counts.append(len(models_with_weights()) - before), counts
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m_sde", "heunpp2"])
+def test_the_video_does_not_depend_on_the_residency(files: Path, sampler: str) -> None:
+    job = Job(sampler, steps=6)
+    both = duet(from_files(files, KEEP_BOTH), job)
+    assert torch.equal(duet(from_files(files, ONE_AT_A_TIME), job), both)
+
+
+def test_one_at_a_time_never_holds_two_experts_in_the_first_run_or_the_second(files: Path) -> None:
+    guider = duet_guider(from_files(files, ONE_AT_A_TIME), Job(steps=6))
+    for _ in range(2):
+        with counted_at_every_step() as (callback, counts):
+            guider.sample(**Job(steps=6).arguments, callback=callback)
+        assert counts == [1] * 6
+        assert len(models_with_weights()) + counts[0] >= 1
+
+
+def test_keep_both_holds_two_from_the_switch_on(files: Path) -> None:
+    guider = duet_guider(from_files(files, KEEP_BOTH), Job(steps=6))
+    with counted_at_every_step() as (callback, counts):
+        guider.sample(**Job(steps=6).arguments, callback=callback)
+    assert counts == [1] * 4 + [2] * 2
+
+
+@pytest.mark.parametrize("step", [1, 5], ids=["high", "low"])
+def test_an_interrupted_run_leaves_no_expert_behind(files: Path, step: int) -> None:
+    guider = duet_guider(from_files(files, ONE_AT_A_TIME), Job(steps=6))
+    before = len(models_with_weights())
+
+    def interrupt(done: int, *_: Any) -> None:
+        if done == step:
+            raise comfy.model_management.InterruptProcessingException
+
+    try:
+        guider.sample(**Job(steps=6).arguments, callback=interrupt)
+    except comfy.model_management.InterruptProcessingException:
+        pass
+    assert len(models_with_weights()) == before
+    assert torch.equal(
+        guider.sample(**Job(steps=6).arguments), duet(from_files(files, ONE_AT_A_TIME), Job(steps=6))
+    )
+
+
+def test_the_hosts_sampler_node_gets_its_answers_from_a_twin_without_weights(files: Path) -> None:
+    job = Job(steps=6)
+    guider = duet_guider(from_files(files, ONE_AT_A_TIME), job)
+    before = len(models_with_weights())
+    latent, denoised = run_in_node(guider, job)
+    assert len(models_with_weights()) == before
+    expected, expected_denoised = run_in_node(duet_guider(from_files(files, KEEP_BOTH), job), job)
+    assert torch.equal(latent, expected)
+    assert torch.equal(denoised, expected_denoised)
+
+
+def test_a_patch_on_an_expert_that_is_thrown_away_is_merged_without_a_backup(files: Path) -> None:
+    key = "diffusion_model.blocks.0.self_attn.q.weight"
+
+    def patch(patcher: Any) -> None:
+        patcher.add_patches({key: ("diff", (torch.ones(128, 128),))}, 0.5)
+
+    experts = from_files(files, ONE_AT_A_TIME)
+    kept, thrown_away = (Expert(experts.high.handle, (patch,)).open(keep) for keep in (False, True))
+    plain = from_files(files, KEEP_BOTH).high.open().model_state_dict()[key]
+    assert not kept.patches
+    assert not kept.backup
+    assert torch.equal(kept.model_state_dict()[key], plain + 0.5)
+    assert thrown_away.patches  # kept: the host merges, and can take it back
