@@ -8,7 +8,7 @@ from ..experts.handle import WEIGHT_DTYPES, ModelHandle
 from ..experts.pair import Expert, Experts, check_pair
 from .schema import advanced, schema
 from .sockets import WanExperts
-from .text import show
+from .text import show, shown
 
 SHELF = "Wan Duet/Experts"
 
@@ -48,6 +48,7 @@ class LoadExperts(io.ComfyNode):
                     io.Boolean.Input(
                         "allow_same_file",
                         default=False,
+                        optional=True,
                         tooltip="Accept one file in both places. Useful for tests only: the result is one model's.",
                     )
                 ),
@@ -56,7 +57,6 @@ class LoadExperts(io.ComfyNode):
                 WanExperts.Output(display_name="experts", tooltip="The pair; no weight is read before it is needed."),
                 io.String.Output(display_name="report", tooltip="What each file is, and what looks wrong."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -71,9 +71,7 @@ class LoadExperts(io.ComfyNode):
     @classmethod
     def execute(cls, high: str, low: str, weight_dtype: str, allow_same_file: bool = False) -> io.NodeOutput:
         experts = files.load_pair(high, low, weight_dtype, allow_same_file)
-        report = files.report(experts)
-        show(report, cls.hidden.unique_id)
-        return io.NodeOutput(experts, report)
+        return io.NodeOutput(experts, shown(files.report(experts)))
 
 
 class ExpertsFromModels(io.ComfyNode):
