@@ -79,7 +79,7 @@ class Client:
 
     def free(self) -> None:
         """Ask the server to unload all models and forget cached results before its next prompt."""
-        self.request("/free", {"unload_models": True, "free_memory": True})
+        self.request("/free", {"free_memory": True})
 
 
 def outputs(entry: dict[str, Any]) -> list[PurePosixPath]:

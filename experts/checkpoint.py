@@ -39,7 +39,8 @@ class Checkpoint:
         return self.config["num_layers"]
 
     def __str__(self) -> str:
-        return f"{self.kind.label}, {self.layers} blocks of {self.dim}, {self.size / 1e9:.1f} GB"
+        size = f"{self.size / 1e9:.1f} GB" if self.size > 1e8 else f"{self.size / 1e6:.1f} MB"
+        return f"{self.kind.label}, {self.layers} blocks of {self.dim}, {size}"
 
 
 def read_checkpoint(path: str) -> Checkpoint:

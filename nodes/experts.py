@@ -9,7 +9,7 @@ from ..experts.kind import HIGH, LOW
 from ..experts.pair import AUTO, KEEP_BOTH, RESIDENCIES, Expert, Experts, check_pair
 from .schema import advanced, schema
 from .sockets import WanExperts
-from .text import show
+from .text import show, shown
 
 SHELF = "Wan Duet/Experts"
 
@@ -49,13 +49,14 @@ class LoadExperts(io.ComfyNode):
                     "residency",
                     options=list(RESIDENCIES),
                     default=AUTO,
-                    tooltip="keep both: fastest, both experts stay in memory. one at a time: half the memory, each expert "
-                    "is read when its steps begin. auto: both if they fit; the report says which and why.",
+                    tooltip="keep both: fastest, both experts stay in memory. one at a time: half the memory, an expert is "
+                    "read when its steps begin. auto: both if they fit; the report says which and why.",
                 ),
                 advanced(
                     io.Boolean.Input(
                         "allow_same_file",
                         default=False,
+                        optional=True,
                         tooltip="Accept one file in both places. Useful for tests only: the result is one model's.",
                     )
                 ),
@@ -64,7 +65,6 @@ class LoadExperts(io.ComfyNode):
                 WanExperts.Output(display_name="experts", tooltip="The pair; no weight is read before it is needed."),
                 io.String.Output(display_name="report", tooltip="What each file is, and what looks wrong."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -78,12 +78,10 @@ class LoadExperts(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, high: str, low: str, weight_dtype: str, residency: str = AUTO, allow_same_file: bool = False
+        cls, high: str, low: str, weight_dtype: str, residency: str, allow_same_file: bool = False
     ) -> io.NodeOutput:
         experts = files.load_pair(high, low, weight_dtype, allow_same_file, residency)
-        report = f"{files.report(experts)}\n{memory.report(experts)}"
-        show(report, cls.hidden.unique_id)
-        return io.NodeOutput(experts, report)
+        return io.NodeOutput(experts, shown(f"{files.report(experts)}\n{memory.report(experts)}"))
 
 
 class ExpertsFromModels(io.ComfyNode):

@@ -19,7 +19,7 @@ from ..samplers.presets import PRESETS, solver
 from ..samplers.spacing import SPACINGS
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
-from .text import show
+from .text import show, shown
 
 SHELF = "Wan Duet/Sampling"
 MAX_SEED = 2**53 - 1  # what a number in the browser can hold
@@ -85,6 +85,7 @@ class StagePlan(io.ComfyNode):
                     io.Float.Input(
                         "boundary",
                         default=0.0,
+                        optional=True,
                         min=0.0,
                         max=1.0,
                         step=0.001,
@@ -93,7 +94,6 @@ class StagePlan(io.ComfyNode):
                 ),
             ],
             outputs=_plan_outputs(),
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -121,8 +121,7 @@ class StagePlan(io.ComfyNode):
             boundary=boundary,
         )
         text = report(plan, experts, sampler=sampler, spacing=spacing, steps=steps)
-        show(text.split("\n\n")[0], cls.hidden.unique_id)
-        return io.NodeOutput(plan, sampler_object(sampler), _sigmas(plan), text)
+        return io.NodeOutput(plan, sampler_object(sampler), _sigmas(plan), shown(text))
 
 
 class Preset(io.ComfyNode):
@@ -140,7 +139,6 @@ class Preset(io.ComfyNode):
                 io.Combo.Input("preset", options=list(PRESETS), default="Balanced 20", tooltip=abouts),
             ],
             outputs=_plan_outputs(),
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -165,8 +163,7 @@ class Preset(io.ComfyNode):
             steps=values.steps,
         )
         text = f"{preset}: {values.about}\n{text}"
-        show(text.split("\n\n")[0], cls.hidden.unique_id)
-        return io.NodeOutput(plan, solver(values), _sigmas(plan), text)
+        return io.NodeOutput(plan, solver(values), _sigmas(plan), shown(text))
 
 
 class Guider(io.ComfyNode):
@@ -225,7 +222,6 @@ class Sampler(io.ComfyNode):
                 io.Latent.Output(display_name="latent", tooltip="The finished video, still as a latent."),
                 io.String.Output(display_name="report", tooltip="What really ran: the evaluations of each expert."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -248,6 +244,5 @@ class Sampler(io.ComfyNode):
             seed=seed,
         )
         text = "\n".join(said) or "No step to do: the latent came back as it was."
-        show(text, cls.hidden.unique_id)
         samples = samples.to(comfy.model_management.intermediate_device())
-        return io.NodeOutput({**latent, "samples": samples}, text)
+        return io.NodeOutput({**latent, "samples": samples}, shown(text))

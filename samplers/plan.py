@@ -72,17 +72,19 @@ def ignored_negative_line(plan: Plan) -> str | None:
     skipping = [role for role in used if math.isclose(plan.cfg(role), 1.0)]
     if not skipping:
         return None
-    who = "The expert" if plan.boundary is None else f"The {' and the '.join(skipping)} expert"
+    if len(skipping) == 2:
+        return "Both experts run at cfg 1 and skip the negative prompt."
+    who = "The expert" if plan.boundary is None else f"The {skipping[0]} expert"
     return f"{who} runs at cfg 1 and skips the negative prompt."
 
 
 def table(plan: Plan) -> str:
-    """Step, sigma, expert and cfg, one line a step."""
+    """Step, sigma, expert and cfg, one line a step; indented, which Markdown leaves as it is."""
     rows = [
-        f"{step:4d}   {sigma:.4f}   {role:4s}   cfg {plan.cfg(role):g}"
+        f"    {step:4d}   {sigma:.4f}   {role:4s}   cfg {plan.cfg(role):g}"
         for step, (sigma, role) in enumerate(zip(plan.sigmas, plan.roles(), strict=False), start=1)
     ]
-    return "\n".join(["step   sigma    expert", *rows])
+    return "\n".join(["    step   sigma    expert", *rows])
 
 
 def _steps(count: int) -> str:

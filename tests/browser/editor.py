@@ -1,0 +1,128 @@
+"""ComfyUI's own frontend in a headless browser, used as a person would: open, load, queue, save."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Page
+from wan_duet.dev.client import Client, Prompt
+
+# Served in place of the stored ones, so that a test changes nobody's editor.
+SETTINGS = {
+    "Comfy.Locale": "en",
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Graph.CanvasInfo": False,
+    "Comfy.Graph.CanvasMenu": False,
+    "Comfy.Minimap.Visible": False,
+}
+MENU_HEIGHT = 50  # one button stays when the frontend hides its menus
+
+READY = "() => window.app?.extensionManager && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 50"
+LOAD = """async workflow => {
+    app.extensionManager.toast.removeAll();
+    await app.loadGraphData(workflow, true, true, "test");
+}"""
+NODES = """() => app.graph.nodes.map(node => ({
+    title: node.title, type: node.type, virtual: Boolean(node.isVirtualNode),
+    broken: Boolean(node.has_errors) || !(node.type in LiteGraph.registered_node_types),
+    box: [node.pos[0], node.pos[1] - LiteGraph.NODE_TITLE_HEIGHT,
+          node.size[0], Math.max(node.size[1], node.computeSize()[1]) + LiteGraph.NODE_TITLE_HEIGHT],
+}))"""
+ADVANCED = """type => LiteGraph.createNode(type).widgets.filter(
+    widget => widget.options.advanced).map(widget => widget.name)"""
+ALERTS = "() => [...document.querySelectorAll('[role=dialog], [role=alert]')].map(box => box.innerText)"
+SET = """values => {
+    for (const widget of app.graph.nodes.flatMap(node => node.widgets ?? []))
+        if (widget.name in values) widget.value = values[widget.name];
+}"""
+QUEUE_PREVIEWS = """() => {
+    app.canvas.selectItems(app.graph.nodes.filter(node => node.type === "PreviewAny"));
+    return app.extensionManager.command.execute("Comfy.QueueSelectedOutputNodes");
+}"""
+PREVIEWS = """() => app.graph.nodes.filter(node => node.type === "PreviewAny").map(
+    node => node.widgets.find(widget => widget.name === "preview")).map(
+    widget => [widget.value, widget.element.innerText])"""
+SHOW_WHOLE = """([left, top, right, bottom, menu]) => {
+    const view = app.canvas.ds;
+    app.canvas.deselectAll();
+    view.scale = innerWidth / (right - left);
+    view.offset = [-left, menu / view.scale - top];
+    app.canvas.setDirty(true, true);
+    return {x: 0, y: menu, width: innerWidth, height: Math.min((bottom - top) * view.scale, innerHeight - menu)};
+}"""
+
+
+class Editor:
+    """The open frontend. `errors` are those it has logged since the last `load`."""
+
+    def __init__(self, page: Page, client: Client) -> None:
+        self.page = page
+        self.client = client
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._hear)
+        page.route(re.compile("/api/settings"), lambda route: route.fulfill(json=SETTINGS))
+        page.goto(client.url, wait_until="domcontentloaded")
+        page.wait_for_function(READY, timeout=90_000)
+        page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+
+    def load(self, workflow: dict[str, Any]) -> None:
+        """Open a UI-format workflow in place of the one that is open."""
+        self.errors.clear()
+        self.page.evaluate(LOAD, workflow)
+
+    def save(self) -> dict[str, Any]:
+        """What the frontend would write to a file."""
+        return self.page.evaluate("() => JSON.parse(JSON.stringify(app.graph.serialize()))")
+
+    def prompt(self) -> Prompt:
+        """The API form that queueing would send."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Every node: what it is, whether it is broken, and the box (x, y, width, height) it takes up."""
+        return self.page.evaluate(NODES)
+
+    def advanced(self, node_type: str) -> list[str]:
+        """The widgets of a node that the frontend may fold away."""
+        return self.page.evaluate(ADVANCED, node_type)
+
+    def alerts(self) -> list[str]:
+        """The text of every dialog and notice that is open."""
+        return self.page.evaluate(ALERTS)
+
+    def set(self, **values: int) -> None:
+        """Set every widget that has one of these names."""
+        self.page.evaluate(SET, values)
+
+    def queue(self) -> None:
+        """Press Run, and wait until the previews show what came of it."""
+        self._queue("() => app.queuePrompt(0, 1)")
+
+    def queue_previews(self) -> None:
+        """Select the PreviewAny nodes, and run only what they need."""
+        self._queue(QUEUE_PREVIEWS)
+
+    def previews(self) -> list[tuple[str, str]]:
+        """For each PreviewAny the text it was given and what a reader sees of it."""
+        return [(text, seen) for text, seen in self.page.evaluate(PREVIEWS)]
+
+    def picture(self, file: Path) -> None:
+        """Save the whole graph as a JPEG."""
+        boxes = [node["box"] for node in self.nodes()] + [group["bounding"] for group in self.save()["groups"]]
+        left, top = (min(box[side] for box in boxes) - 20 for side in (0, 1))
+        right, bottom = (max(box[side] + box[side + 2] for box in boxes) + 20 for side in (0, 1))
+        clip = self.page.evaluate(SHOW_WHOLE, [left, top, right, bottom, MENU_HEIGHT])
+        self.page.wait_for_timeout(500)  # the canvas, and the text boxes that lie over it, follow some frames later
+        self.page.screenshot(path=file, type="jpeg", quality=85, clip=clip)
+
+    def _queue(self, script: str) -> None:
+        with self.page.expect_response("**/api/prompt") as sent:
+            self.page.evaluate(script)
+        self.client.wait(sent.value.json()["prompt_id"])
+        self.page.wait_for_function(f"() => ({PREVIEWS})().every(([text]) => text)")
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # The frontend asks its registry about every pack; a server with --disable-api-nodes forbids that.
+        if message.type == "error" and "Content Security Policy" not in message.text:
+            self.errors.append(f"{message.text} ({message.location['url']})")
