@@ -1,22 +1,23 @@
 """What a checkpoint is, read from its safetensors header before any weight is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import comfy.model_detection
-import torch
-from safetensors import SafetensorError, safe_open
+from comfy.model_base import BaseModel
 
+from .header import read_header
 from .kind import Kind, kind_of
+from .skeleton import skeleton
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One Wan transformer: the host's `unet_config` of it, its parameters and its size in bytes."""
+    """One Wan transformer: the host's `unet_config` of it, the number of its weights, its size in bytes."""
 
-    config: dict[str, Any]
-    parameters: int
+    config: dict[str, Any] = field(repr=False)
+    weights: int
     size: int
 
     def __post_init__(self) -> None:
@@ -38,6 +39,15 @@ class Checkpoint:
         """Number of its blocks."""
         return self.config["num_layers"]
 
+    @property
+    def in_dim(self) -> int:
+        """Channels of its input."""
+        return self.config["in_dim"]
+
+    def skeleton(self) -> BaseModel:
+        """The model on the meta device: names and shapes of its weights, before the file is opened."""
+        return skeleton(self.config)
+
     def __str__(self) -> str:
         size = f"{self.size / 1e9:.1f} GB" if self.size > 1e8 else f"{self.size / 1e6:.1f} MB"
         return f"{self.kind.label}, {self.layers} blocks of {self.dim}, {size}"
@@ -49,7 +59,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     Raises ValueError for a file that is truncated, not safetensors or not a Wan transformer.
     """
     size = Path(path).stat().st_size
-    shapes = _shapes(path, size)
+    shapes, _ = read_header(path)
     marker = "head.modulation"
     prefixes = [key.removesuffix(marker) for key in shapes if key.endswith(marker)]
     try:
@@ -60,18 +70,4 @@ def read_checkpoint(path: str) -> Checkpoint:
         raise ValueError(
             f"{path} is not a Wan transformer: it holds {len(shapes)} tensors ({held}, …). "
             "Choose a Wan 2.2 high- or low-noise file from models/diffusion_models."
-        ) from error
-
-
-def _shapes(path: str, size: int) -> dict[str, torch.Tensor]:
-    """Every tensor of the file, on the meta device."""
-    try:
-        # For torch the file would be mapped writable, which fails when it is larger than the machine's memory
-        with safe_open(path, framework="np") as file:
-            keys = file.keys()
-            return {key: torch.empty(file.get_slice(key).get_shape(), device="meta") for key in keys}
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is truncated or not a safetensors file ({error}). It has {size:,} bytes: "
-            "compare that with its download page and fetch it again."
         ) from error

@@ -61,7 +61,7 @@ class FileHandle:
     @property
     def held_bytes(self) -> int:
         """The file's size, or a byte a weight once cast to fp8."""
-        return self.checkpoint.size if self.weight_dtype == "default" else self.checkpoint.parameters
+        return self.checkpoint.size if self.weight_dtype == "default" else self.checkpoint.weights
 
     def open(self, keep: bool = True) -> ModelPatcher:
         """The file's patcher, through the host's own loader, so that the host can clone it for another GPU."""
@@ -98,9 +98,9 @@ class ModelHandle:
         self.name = name
         self.patcher = patcher
         self.held_bytes = patcher.model_size()
-        parameters = sum(weight.numel() for weight in patcher.model.parameters())
+        weights = sum(weight.numel() for weight in patcher.model.parameters())
         try:
-            self.checkpoint = Checkpoint(patcher.model.model_config.unet_config, parameters, self.held_bytes)
+            self.checkpoint = Checkpoint(patcher.model.model_config.unet_config, weights, self.held_bytes)
         except ValueError as error:
             raise ValueError(f"the {name} is {error}; connect a Wan 2.2 expert") from error
 

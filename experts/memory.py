@@ -11,7 +11,6 @@ import torch
 
 from .handle import FileHandle
 from .pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Experts
-from .twin import model_of
 
 HEADROOM = 0.08  # of all memory, left to the text encoder's remains, the VAE, the frames and the system
 CPU = torch.device("cpu")
@@ -81,7 +80,9 @@ def _activation_bytes(experts: Experts, width: int, height: int, frames: int) ->
     if checkpoint is None:
         return 0
     latent = (2, 16, (frames - 1) // 4 + 1, height // 8, width // 8)
-    return int(model_of(checkpoint.config).memory_required(latent))
+    model = checkpoint.skeleton()
+    model.manual_cast_dtype = torch.bfloat16
+    return int(model.memory_required(latent))
 
 
 def _total_ram() -> int:

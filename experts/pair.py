@@ -61,10 +61,13 @@ class Experts:
     def __getitem__(self, role: str) -> Expert:
         return {HIGH: self.high, LOW: self.low or self.high}[role]
 
-    def with_change(self, change: Change) -> "Experts":
-        """The same experts with one more change on each."""
-        changed = (replace(expert, changes=(*expert.changes, change)) for expert in self)
-        return Experts(*changed, residency=self.residency)
+    def with_change(self, change: Change, role: str | None = None) -> "Experts":
+        """The same experts with one more change on each, or only on the one of `role`."""
+        changed = (
+            replace(expert, changes=(*expert.changes, change)) if role in (None, own) else expert
+            for own, expert in zip((HIGH, LOW), self, strict=False)
+        )
+        return replace(self, **dict(zip((HIGH, LOW), changed, strict=False)))
 
 
 def _merge(patcher: ModelPatcher) -> None:

@@ -49,8 +49,8 @@ class LoadExperts(io.ComfyNode):
                     "residency",
                     options=list(RESIDENCIES),
                     default=AUTO,
-                    tooltip="keep both: fastest, both experts stay in memory. one at a time: half the memory, an expert is "
-                    "read when its steps begin. auto: both if they fit; the report says which and why.",
+                    tooltip="keep both: fastest, both experts stay in memory. one at a time: half the memory, each "
+                    "expert is read when its steps begin. auto: both if they fit; the report says which and why.",
                 ),
                 advanced(
                     io.Boolean.Input(

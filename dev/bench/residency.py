@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from host import enter, load_pack
@@ -45,7 +45,15 @@ from wan_duet.samplers.spacing import spaced_sigmas  # noqa: E402
 
 SHIFT, BOUNDARY, STEPS, SEED, RANK = 8.0, 0.875, 4, 7, 64
 LATENT = (1, 16, 3, 8, 8)  # [B, C, T, H, W]: the weights are what is measured
-MODES = ("one at a time", "one at a time, LoRA", "keep both", "keep both, LoRA", "stock two loaders", "five runs", "opening")
+MODES = (
+    "one at a time",
+    "one at a time, LoRA",
+    "keep both",
+    "keep both, LoRA",
+    "stock two loaders",
+    "five runs",
+    "opening",
+)
 ROLES = ("high", "low")
 MB = 2**20
 
@@ -135,11 +143,18 @@ def stock(folder: Path) -> tuple[Tensor, int]:
     models = [comfy.sd.load_diffusion_model(str(folder / f"{role}.safetensors")) for role in ROLES]
     high, low = (ModelSamplingSD3().patch(model, SHIFT)[0] for model in models)
     switch = plan().roles().count("high")
-    rest = {"steps": STEPS, "cfg": 3.5, "sampler_name": "euler", "scheduler": "simple", "disable_pbar": True, "seed": SEED}
+    rest = {
+        "steps": STEPS,
+        "cfg": 3.5,
+        "sampler_name": "euler",
+        "scheduler": "simple",
+        "disable_pbar": True,
+        "seed": SEED,
+    }
     prompts = dict(zip(("positive", "negative"), conds(), strict=True))
     latent, noise = torch.zeros(LATENT), comfy.sample.prepare_noise(torch.zeros(LATENT), SEED)
     latent = comfy.sample.sample(high, noise, latent_image=latent, last_step=switch, **prompts, **rest)
-    empty = torch.zeros_like(noise)
+    empty = torch.zeros(LATENT)
     latent = comfy.sample.sample(
         low, empty, latent_image=latent, start_step=switch, disable_noise=True, **prompts, **rest
     )
@@ -152,10 +167,8 @@ def five_runs(folder: Path) -> dict[str, float | str]:
     run(guider)
     first = anonymous()
     for stop_at in (None, 0, STEPS - 1, None):
-        try:
+        with suppress(comfy.model_management.InterruptProcessingException):
             run(guider, stop_at)
-        except comfy.model_management.InterruptProcessingException:
-            pass
     release_memory()
     return {"growth_mb": round((anonymous() - first) / MB)}
 

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +70,10 @@ def test_an_interrupted_run_leaves_no_expert_behind(files: Path, step: int) -> N
         if done == step:
             raise comfy.model_management.InterruptProcessingException
 
-    try:
+    with suppress(comfy.model_management.InterruptProcessingException):
         guider.sample(**Job(steps=6).arguments, callback=interrupt)
-    except comfy.model_management.InterruptProcessingException:
-        pass
     assert len(models_with_weights()) == before
-    assert torch.equal(
-        guider.sample(**Job(steps=6).arguments), duet(from_files(files, ONE_AT_A_TIME), Job(steps=6))
-    )
+    assert torch.equal(guider.sample(**Job(steps=6).arguments), duet(from_files(files, ONE_AT_A_TIME), Job(steps=6)))
 
 
 def test_the_hosts_sampler_node_gets_its_answers_from_a_twin_without_weights(files: Path) -> None:

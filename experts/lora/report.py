@@ -1,0 +1,95 @@
+"""What the match report says of one file on one expert."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..checkpoint import Checkpoint
+from .family import blocks_of, family_of, width_of
+from .patches import Misfit, Patches
+from .row import Placed
+from .unread import folded, grouped
+
+_SHOWN = 3  # kinds of misfits
+_TASKS = {16: "text to video", 36: "image to video", 48: "TI2V-5B", 52: "control"}  # by channels of the patch embedding
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file on one expert: what of it is understood, and the expert it claims to be for.
+
+    `partner` is a file that looks like its other half and is not used.
+    """
+
+    place: Placed
+    checkpoint: Checkpoint
+    patches: Patches
+    claims: str | None = None
+    partner: str | None = None
+
+
+def fatal(found: Found) -> str | None:
+    """Why this file can't be meant for this expert; None if it can."""
+    patches = found.patches
+    width = width_of(patches.misfits)
+    # The few weights that all families have in one size don't make a LoRA fit
+    if width not in (None, found.checkpoint.dim) and len(patches.misfits) > len(patches.changed):
+        blocks = blocks_of(patches.read)
+        here = f"this expert is {found.checkpoint.dim} wide and has {found.checkpoint.layers} blocks"
+        return f"it was made for {family_of(width)} (width {width}, {blocks} blocks); {here}"
+    if patches.changed or (found.place.shared and _empty_here(found)):
+        return None
+    if not patches.keys:
+        others = f"all of its {patches.elsewhere} keys are for the other expert"
+        return f"it changes nothing: {others if patches.elsewhere else 'the file is empty'}"
+    if patches.misfits:
+        return f"none of its weights fits this expert: {_misfits(patches.misfits)}"
+    groups = "; ".join(map(str, grouped(patches.unread, found.checkpoint.layers)))
+    return f"it changes nothing: none of its {patches.keys} keys was understood. {groups}"
+
+
+def summary(found: Found) -> str:
+    """The two numbers: keys read, weights changed."""
+    patches = found.patches
+    targets = patches.changed | {misfit.weight for misfit in patches.misfits}
+    place = found.place
+    if _empty_here(found):
+        return f"{place.role}: nothing, all of its keys are for the other expert ({place.file})"
+    return (
+        f"{place.role}: {place.file} at {place.strength:g}: {len(patches.read)} of {patches.keys} keys read, "
+        f"{len(patches.changed)} of {len(targets)} weights changed"
+    )
+
+
+def notes(found: Found) -> list[str]:
+    """What the user should know about a file that can be applied."""
+    patches = found.patches
+    groups = grouped(patches.unread, found.checkpoint.layers)
+    lines = [f"{'note' if group.reason.harmless else 'warning'}: {group}" for group in groups]
+    if patches.misfits:
+        lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")
+    if patches.ordered:
+        lines.append("note: a DoRA scales what the rows above it made: the order of rows matters")
+    if found.place.shared and found.partner:
+        lines.append(f"hint: the same file is on both experts, though {found.partner} looks like its other half")
+    elif found.claims not in (None, found.place.role):
+        better = f"; {found.partner} looks like its other half" if found.partner else ""
+        lines.append(f"warning: this file says {found.claims}, but it is on the {found.place.role} expert{better}")
+    return lines
+
+
+def _empty_here(found: Found) -> bool:
+    return bool(found.patches.elsewhere) and not found.patches.keys
+
+
+def _misfits(misfits: Sequence[Misfit]) -> str:
+    """The misfits in words: one for each pair of shapes, a few at most."""
+    kinds: dict[tuple, list[str]] = {}
+    for misfit in misfits:
+        kinds.setdefault((misfit.made_for, misfit.shape), []).append(misfit.weight)
+    parts = []
+    for (made_for, shape), weights in list(kinds.items())[:_SHOWN]:
+        here = f"{list(shape)} here" if shape else "no such weight here"
+        parts.append(f"{', '.join(folded(weights))} ({list(made_for)} in the file, {here})")
+    channels = [misfit.made_for[1] for misfit in misfits if misfit.weight.endswith("patch_embedding.weight")]
+    parts += [f"made for {_TASKS[count]}" for count in channels if count in _TASKS]
+    return "; ".join(parts)
