@@ -73,7 +73,7 @@ class Experts:
 def _merge(patcher: ModelPatcher) -> None:
     """Apply the patches of a patcher that nobody else holds, a weight at a time."""
     for key in list(patcher.patches):
-        patcher.patch_weight_to_device(key, device_to=patcher.offload_device)
+        patcher.patch_weight_to_device(key, device_to=patcher.offload_device, inplace_update=True)
         patcher.backup.pop(key, None)
         del patcher.patches[key]
 
