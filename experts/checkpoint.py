@@ -1,32 +1,38 @@
 """What a checkpoint is, read from its safetensors header before any weight is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import comfy.model_detection
-import torch
-from safetensors import SafetensorError, safe_open
+from comfy.model_base import BaseModel
 
+from .header import read_header
 from .kind import Kind, kind_of
+from .skeleton import skeleton
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One Wan transformer: what it is, its width, depth and input channels, its size in bytes."""
+    """One Wan transformer: what it is, its width, depth and input channels, its size in bytes, the host's settings."""
 
     kind: Kind
     dim: int
     layers: int
     in_dim: int
     size: int
+    config: dict[str, Any] = field(compare=False, repr=False)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], size: int) -> "Checkpoint":
         """The checkpoint that the host's `unet_config` describes. Raises ValueError if it is not a Wan."""
         if config.get("image_model") != "wan2.1":
             raise ValueError(f"a {config.get('image_model', 'different')} model, not a Wan transformer")
-        return cls(kind_of(config), config["dim"], config["num_layers"], config["in_dim"], size)
+        return cls(kind_of(config), config["dim"], config["num_layers"], config["in_dim"], size, dict(config))
+
+    def skeleton(self) -> BaseModel:
+        """The model on the meta device: names and shapes of its weights, before the file is opened."""
+        return skeleton(self.config)
 
     def __str__(self) -> str:
         size = f"{self.size / 1e9:.1f} GB" if self.size > 1e8 else f"{self.size / 1e6:.1f} MB"
@@ -39,7 +45,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     Raises ValueError for a file that is truncated, not safetensors or not a Wan transformer.
     """
     size = Path(path).stat().st_size
-    shapes = _shapes(path, size)
+    shapes, _ = read_header(path)
     marker = "head.modulation"
     prefixes = [key.removesuffix(marker) for key in shapes if key.endswith(marker)]
     try:
@@ -50,18 +56,4 @@ def read_checkpoint(path: str) -> Checkpoint:
         raise ValueError(
             f"{path} is not a Wan transformer: it holds {len(shapes)} tensors ({held}, …). "
             "Choose a Wan 2.2 high- or low-noise file from models/diffusion_models."
-        ) from error
-
-
-def _shapes(path: str, size: int) -> dict[str, torch.Tensor]:
-    """Every tensor of the file, on the meta device."""
-    try:
-        # For torch the file would be mapped writable, which fails when it is larger than the machine's memory
-        with safe_open(path, framework="np") as file:
-            keys = file.keys()
-            return {key: torch.empty(file.get_slice(key).get_shape(), device="meta") for key in keys}
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is truncated or not a safetensors file ({error}). It has {size:,} bytes: "
-            "compare that with its download page and fetch it again."
         ) from error

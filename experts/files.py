@@ -20,9 +20,9 @@ def expert_files() -> list[str]:
     return folder_paths.get_filename_list(FOLDER)
 
 
-def fingerprint(name: str) -> tuple[str, float, int] | None:
+def fingerprint(name: str, folder: str = FOLDER) -> tuple[str, float, int] | None:
     """Path, modification time and size of a file; None if it is not there."""
-    path = folder_paths.get_full_path(FOLDER, name)
+    path = folder_paths.get_full_path(folder, name)
     if path is None:
         return None
     status = os.stat(path)

@@ -46,9 +46,14 @@ class Experts:
     def __getitem__(self, role: str) -> Expert:
         return {HIGH: self.high, LOW: self.low or self.high}[role]
 
-    def with_change(self, change: Change) -> "Experts":
-        """The same experts with one more change on each."""
-        return Experts(*(replace(expert, changes=(*expert.changes, change)) for expert in self))
+    def with_change(self, change: Change, role: str | None = None) -> "Experts":
+        """The same experts with one more change on each, or only on the one of `role`."""
+        return Experts(
+            *(
+                replace(expert, changes=(*expert.changes, change)) if role in (None, own) else expert
+                for own, expert in zip((HIGH, LOW), self, strict=False)
+            )
+        )
 
 
 def check_pair(experts: Experts) -> None:

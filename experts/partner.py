@@ -1,57 +1,120 @@
-"""Which file names belong together: `high_noise` and `low_noise` in their many spellings."""
+"""Which names belong together, of checkpoints and of LoRAs: `high_noise` and `low_noise` in their many spellings."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
 
 from .kind import HIGH, LOW
 
-# From the plainest spelling to the tersest: a folder called "low_vram" must not outvote "high_noise".
-_SPELLINGS = (
-    {HIGH: r"high[\W_]*noise", LOW: r"low[\W_]*noise"},
-    {HIGH: r"high", LOW: r"low"},
-    {HIGH: r"hn", LOW: r"ln"},
-    {HIGH: r"h", LOW: r"l"},
+# "high" and "low" that speak of something else, by the word after them and the letters glued in front of them
+_OTHER_SENSE = (
+    r"(?![\W_]*(?i:light|lighting|angle|res|resolution|poly|quality|details?|detailed|v?ram|memory|key|contrast"
+    r"|speed|heels?|rise|waist|cut|fashion|fidelity|def|definition|tech|shot|rank|fps|ra)(?![^\W_]))"
 )
+_NOT_IN_A_WORD = {HIGH: r"(?<![Tt])", LOW: r"(?<![FSGBPLfsgbpl])"}  # thigh; flow, slow, glow, below, yellow
+_SINGLE_EXPERT = re.compile(r"(?<!\d)(?:5|1[._]3)b(?![^\W\d_])", re.IGNORECASE)  # TI2V-5B and 1.3B have no halves
 
 
-def _word(spelling: str) -> re.Pattern[str]:
-    """A whole word in any case, or a capitalised one inside camelCase (`wanHighV2`)."""
-    camel = spelling[0].upper() + spelling[1:]
-    return re.compile(rf"(?<![^\W\d_])(?i:{spelling})(?![^\W\d_])|(?<=[^\W_]){camel}(?![a-z])")
+def _word(spelling: str) -> str:
+    """A whole word in any case."""
+    return rf"(?<![^\W\d_])(?i:{spelling})(?![^\W\d_])"
 
 
-_PATTERNS = tuple({role: _word(spelling) for role, spelling in pair.items()} for pair in _SPELLINGS)
+def _spellings(role: str, short: str) -> tuple[str, ...]:
+    """From the plainest spelling to the tersest: a folder called "low_vram" must not outvote "high_noise"."""
+    upper, title, letter, unglued = role.upper(), role.capitalize(), role[0], _NOT_IN_A_WORD[role]
+    return (
+        rf"{unglued}(?i:{role}[\W_]*noise)",
+        rf"(?:{_word(role)}|(?<=[^\W_]){title}(?![a-z])|(?<![^\W\d_]){upper}(?=V\d)){_OTHER_SENSE}",  # wanHighV2
+        rf"{unglued}(?<=[A-Z]){upper}(?![^\W\d_])",  # V3STYLEHIGH
+        rf"{_word(short)}|(?<=[a-z\d]){short.upper()}(?![^\W\d_])",
+        rf"(?<![Kk][_-])(?:(?<![^\W_])(?i:{letter})|(?<=[a-z]){letter.upper()})(?![^\W_])",  # Q3_K_L is a size
+    )
+
+
+_PATTERNS = tuple(
+    {HIGH: re.compile(high), LOW: re.compile(low)}
+    for high, low in zip(_spellings(HIGH, "hn"), _spellings(LOW, "ln"), strict=True)
+)
+_ANY_ROLE = re.compile("|".join(pattern.pattern for level in _PATTERNS for pattern in level.values()))
+
+_COUNT = re.compile(r"(?:e|ep|epochs?|epoc|steps?|r|rank|dim|v|ver|version)?\d*(?:e|k|epochs?|epoc|steps?)?")
+_PRECISION = re.compile(r"m?bf16|fp?(?:8|16|32)|e4m3(?:fn)?|e5m2|int8|nvfp4|scaled|q\d|k|m|s")
 
 
 def role_of(name: str) -> str | None:
     """`high`, `low` or None: the expert that a file name (with its folders) claims to be."""
-    for pair in _PATTERNS:
-        roles = [role for role, pattern in pair.items() if pattern.search(name)]
+    level = _level_of(name)
+    return None if level is None else _role_at(level, name)
+
+
+def partner_of(name: str, files: Iterable[str]) -> str | None:
+    """The other half of `name` among `files`; None if there is none.
+
+    It differs in role, separators and case; else in epochs, ranks and versions too; else in precision too; and it has
+    no nearer half of its own. Raises ValueError when several fit equally well.
+    """
+    files = [file for file in files if role_of(file)]
+    nearest = _nearest(name, files)
+    mutual = [file for file in nearest if name in _nearest(file, [*files, name])]
+    if len(mutual) > 1:
+        raise ValueError(
+            f"{name} has {len(mutual)} possible partners: {', '.join(sorted(mutual))}. Choose one by hand."
+        )
+    return mutual[0] if mutual else None
+
+
+def _nearest(name: str, files: list[str]) -> list[str]:
+    """The files of the other role that are equal to `name` under the strictest key that finds any."""
+    role = role_of(name)
+    if role is None:
+        return []
+    others = sorted({file for file in files if role_of(file) not in (None, role)})
+    for key in _KEYS:
+        wanted = key(name)
+        found = [file for file in others if key(file) == wanted]
+        if found:
+            return found
+    return []
+
+
+def _level_of(name: str) -> int | None:
+    """The plainest spelling by which exactly one role is named."""
+    if _SINGLE_EXPERT.search(name):
+        return None
+    return next((level for level in range(len(_PATTERNS)) if _role_at(level, name)), None)
+
+
+def _role_at(level: int, name: str) -> str | None:
+    """The role that one spelling names; the file decides when a folder says otherwise."""
+    for text in (name, re.split(r"[/\\]", name)[-1]):
+        roles = [role for role, pattern in _PATTERNS[level].items() if pattern.search(text)]
         if len(roles) == 1:
             return roles[0]
     return None
 
 
-def partner_of(name: str, files: Iterable[str]) -> str | None:
-    """The file that differs from `name` in nothing but its role, separators and case; None if there is none.
-
-    Raises ValueError when several fit equally well.
-    """
-    role = role_of(name)
-    if role is None:
-        return None
-    wanted = LOW if role == HIGH else HIGH
-    fits = [file for file in files if role_of(file) == wanted and _stem(file) == _stem(name)]
-    if len(fits) > 1:
-        raise ValueError(f"{name} has {len(fits)} possible partners: {', '.join(sorted(fits))}. Choose one by hand.")
-    return fits[0] if fits else None
+def _without_role(name: str) -> str:
+    level = _level_of(name)
+    for pattern in _PATTERNS[level].values() if level is not None else ():
+        name = pattern.sub(" ", name)
+    return name
 
 
-def _stem(name: str) -> str:
-    """The name with its role and separators taken out, in lower case."""
-    for pair in _PATTERNS:
-        if any(pattern.search(name) for pattern in pair.values()):
-            for pattern in pair.values():
-                name = pattern.sub("*", name)
-            break
-    return re.sub(r"[\W_]*\*[\W_]*", "*", re.sub(r"[^\w*]+|_+", " ", name)).lower()
+def _key(cut: Callable[[str], str], *dropped: re.Pattern[str]) -> Callable[[str], tuple[str, str]]:
+    """A way to compare names: their letters and digits after `cut`, without the words that `dropped` match."""
+
+    def key(name: str) -> tuple[str, str]:
+        path = PurePosixPath(name.replace("\\", "/"))
+        words = re.findall(r"[^\W_]+", cut(str(path.with_suffix(""))).lower())
+        return "".join(word for word in words if not any(p.fullmatch(word) for p in dropped)), path.suffix.lower()
+
+    return key
+
+
+_KEYS = (
+    _key(_without_role),
+    _key(lambda name: _ANY_ROLE.sub(" ", name)),
+    _key(lambda name: _ANY_ROLE.sub(" ", name), _COUNT),
+    _key(lambda name: _ANY_ROLE.sub(" ", name), _COUNT, _PRECISION),
+)

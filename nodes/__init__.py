@@ -3,6 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
+from .lora import ApplyLoras, Lora
 from .sampling import Guider, Preset, Sampler, StagePlan
 
 
@@ -10,4 +11,14 @@ class WanDuetExtension(ComfyExtension):
     """The list of every node of the pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [LoadExperts, ExpertsFromModels, ModelsFromExperts, StagePlan, Preset, Guider, Sampler]
+        return [
+            LoadExperts,
+            ExpertsFromModels,
+            ModelsFromExperts,
+            Lora,
+            ApplyLoras,
+            StagePlan,
+            Preset,
+            Guider,
+            Sampler,
+        ]

@@ -1,0 +1,76 @@
+"""LoRA files: where they are, which expert each was made for, and what is in them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import comfy.utils
+import folder_paths
+import torch
+
+from ..files import fingerprint
+from ..header import read_header
+from ..kind import HIGH, LOW
+from ..partner import partner_of, role_of
+from .row import AUTO, BOTH, NONE, LoraRow
+
+FOLDER = "loras"
+_READ = (".alpha", ".reshape_weight")  # numbers that the host looks at while it sorts the keys
+_SAFETENSORS = (".safetensors", ".sft")
+
+
+def lora_files() -> list[str]:
+    """The LoRA files the host offers, sub-folders included."""
+    return folder_paths.get_filename_list(FOLDER)
+
+
+def lora_path(name: str) -> str:
+    """The full path of a LoRA. Raises FileNotFoundError with what to do about it."""
+    path = folder_paths.get_full_path(FOLDER, name)
+    if path is None:
+        raise FileNotFoundError(f"{name} is not in models/{FOLDER}. Put it there, or choose another file")
+    return path
+
+
+def files_of(row: LoraRow, available: Sequence[str]) -> dict[str, str]:
+    """The file of each expert a row is for. Two halves are paired only for a row that is on both experts.
+
+    Raises ValueError when `auto` finds several partners.
+    """
+    pair = dict.fromkeys((HIGH, LOW), row.file)
+    if row.low_file not in (AUTO, NONE):
+        pair[LOW] = row.low_file
+    elif row.low_file == AUTO and row.transformer == BOTH:
+        partner = partner_of(row.file, available)
+        if partner is not None:
+            pair[LOW if role_of(row.file) == HIGH else HIGH] = partner
+    return {role: pair[role] for role in row.roles}
+
+
+def fingerprints(row: LoraRow) -> list[tuple[str, float, int] | None]:
+    """What changes when a file of the row does."""
+    try:
+        names = files_of(row, lora_files()).values()
+    except ValueError:  # several partners: said when the row is applied
+        names = [row.file]
+    return [fingerprint(name, FOLDER) for name in names]
+
+
+def read_names(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The keys and shapes of a LoRA, on the meta device, and its metadata; of the values only its few numbers."""
+    if Path(path).suffix.lower() in _SAFETENSORS:
+        return read_header(path, _READ)
+    return {key: tensor if key.endswith(_READ) else tensor.to("meta") for key, tensor in read_weights(path).items()}, {}
+
+
+def read_weights(path: str) -> dict[str, torch.Tensor]:
+    """The tensors of a LoRA; entries of another type are left out."""
+    tensors = comfy.utils.load_torch_file(path, safe_load=True)
+    return {key: tensor for key, tensor in tensors.items() if isinstance(tensor, torch.Tensor)}
+
+
+def claimed_role(name: str, metadata: dict[str, str]) -> str | None:
+    """The expert a LoRA says it was trained for: by its timestep range, its name, or the name it was saved under."""
+    first, _, last = metadata.get("modelspec.timestep_range", "").partition(",")
+    if first.strip().isdecimal() and last.strip().isdecimal() and (int(first) > 0) != (int(last) < 1000):
+        return HIGH if int(first) > 0 else LOW
+    return role_of(name) or role_of(metadata.get("ss_output_name", ""))

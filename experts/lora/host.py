@@ -1,0 +1,113 @@
+"""The one door to undocumented names of the host's LoRA code; tests/experts/lora/test_host_contract.py binds each."""
+
+import math
+from typing import Any
+
+import comfy.float
+import torch
+from comfy.lora import calculate_weight, load_lora, model_lora_keys_unet
+from comfy.lora_convert import convert_lora
+from comfy.model_patcher import ModelPatcher, string_to_seed
+from comfy.weight_adapter import (
+    BOFTAdapter,
+    GLoRAAdapter,
+    LoHaAdapter,
+    LoKrAdapter,
+    LoRAAdapter,
+    OFTAdapter,
+    WeightAdapterBase,
+)
+
+__all__ = [
+    "BOFTAdapter",
+    "GLoRAAdapter",
+    "LoHaAdapter",
+    "LoKrAdapter",
+    "LoRAAdapter",
+    "OFTAdapter",
+    "Patch",
+    "calculate_weight",
+    "convert_lora",
+    "delta_shape",
+    "fits",
+    "has_magnitude",
+    "load_lora",
+    "model_lora_keys_unet",
+    "never_merged",
+    "patched",
+]
+
+Patch = WeightAdapterBase | tuple[str, tuple[torch.Tensor, ...]]
+"""What the host does to one weight: an adapter, or ("diff" | "set", (tensor,))."""
+
+
+def delta_shape(patch: Patch) -> tuple[int, ...] | None:
+    """The shape a patch is made for: exact for a difference, (rows, columns) for an adapter (0: any), None: unknown."""
+    if isinstance(patch, tuple):
+        return tuple(patch[1][0].shape)
+    weights: Any = patch.weights
+    if isinstance(patch, LoRAAdapter):
+        up, down, _, mid = weights[:4]
+        return up.shape[0], _columns(down) * (math.prod(mid.shape[2:]) if mid is not None else 1)
+    if isinstance(patch, LoHaAdapter):
+        w1_a, w1_b, _, _, _, t1 = weights[:6]
+        return (w1_a.shape[0], w1_b.shape[1]) if t1 is None else (w1_a.shape[1], w1_b.shape[1] * _columns(t1[0]))
+    if isinstance(patch, LoKrAdapter):
+        w1, w2, _, w1_a, w1_b, w2_a, w2_b, t2 = weights[:8]
+        rows_1, columns_1 = w1.shape if w1 is not None else (w1_a.shape[0], w1_b.shape[1])
+        if t2 is not None:
+            return rows_1 * w2_a.shape[1], columns_1 * w2_b.shape[1] * math.prod(t2.shape[2:])
+        rows_2, columns_2 = (w2.shape[0], _columns(w2)) if w2 is not None else (w2_a.shape[0], w2_b.shape[1])
+        return rows_1 * rows_2, columns_1 * columns_2
+    if isinstance(patch, GLoRAAdapter):
+        b1, b2 = weights[2:4]
+        first, last = (b1, b2) if b1.shape[1] == b2.shape[0] else (b2, b1)
+        return first.shape[0], _columns(last)
+    if isinstance(patch, OFTAdapter):
+        return math.prod(weights[0].shape[:2]), 0
+    if isinstance(patch, BOFTAdapter):
+        return math.prod(weights[0].shape[1:3]), 0
+    return None
+
+
+def fits(patch: Patch, shape: torch.Size) -> bool:
+    """Whether the host can apply `patch` to a weight of `shape`.
+
+    Left to itself it writes a line into the log and goes on when it can't, and reshapes a transposed pair in silence.
+    """
+    made_for = delta_shape(patch)
+    if made_for is None or isinstance(patch, tuple):
+        return made_for in (None, tuple(shape))
+    rows, columns = made_for
+    return rows == shape[0] and columns in (0, math.prod(shape[1:]))
+
+
+def has_magnitude(patch: Patch) -> bool:
+    """Whether `patch` is a DoRA: it scales the whole weight, so the order of rows matters."""
+    if isinstance(patch, tuple):
+        return False
+    position = {LoRAAdapter: 4, LoHaAdapter: 7, LoKrAdapter: 8, GLoRAAdapter: 5, OFTAdapter: 3, BOFTAdapter: 3}
+    weights: Any = patch.weights
+    return type(patch) in position and weights[position[type(patch)]] is not None
+
+
+def never_merged(model: torch.nn.Module) -> set[str]:
+    """The parameters that the host takes patches for and never merges: those of modules that have modules inside."""
+    return {
+        f"{name}.{parameter}"
+        for name, module in model.named_modules()
+        if any(True for child in module.children() for _ in child.parameters())
+        for parameter, _ in module.named_parameters(recurse=False)
+    }
+
+
+def patched(patcher: ModelPatcher, name: str, patch: Patch, strength: float) -> torch.nn.Parameter:
+    """A copy of the weight `name` with `patch` merged, as the host merges: in fp32, then rounded to its own type."""
+    weight: Any = patcher.get_model_object(name)
+    merged = calculate_weight([(strength, patch, 1.0, None, None)], weight.to(torch.float32, copy=True), name)
+    rounded = comfy.float.stochastic_rounding(merged, weight.dtype, seed=string_to_seed(name))
+    return torch.nn.Parameter(rounded, requires_grad=False)
+
+
+def _columns(tensor: torch.Tensor) -> int:
+    return math.prod(tensor.shape[1:])

@@ -1,0 +1,36 @@
+"""The change that merges a LoRA into an expert when it is opened."""
+
+import os
+from dataclasses import dataclass
+from uuid import uuid5
+
+from comfy.model_patcher import ModelPatcher
+
+from ..skeleton import skeleton
+from .files import read_weights
+from .host import never_merged, patched
+from .patches import find_patches
+
+
+@dataclass(frozen=True)
+class MergeLora:
+    """One LoRA file at one strength, on the expert in `role`."""
+
+    path: str
+    role: str
+    strength: float
+
+    def __call__(self, patcher: ModelPatcher) -> None:
+        """Patch `patcher`, a clone: what the host merges is left to it, what it would forget becomes an object patch."""
+        before = patcher.patches_uuid
+        model = skeleton(
+            patcher.model.model_config.unet_config
+        )  # quantised weights have other shapes than they stand for
+        forgotten = never_merged(model)
+        for part in find_patches(read_weights(self.path), self.role, model).parts:
+            patcher.add_patches({name: patch for name, patch in part.items() if name not in forgotten}, self.strength)
+            for name in part.keys() & forgotten:
+                patcher.add_object_patch(name, patched(patcher, name, part[name], self.strength))
+        # The host merges anew whenever this changes: the same rows on the same weights keep what is merged already
+        file = os.stat(self.path)
+        patcher.patches_uuid = uuid5(before, f"{self} {file.st_mtime_ns} {file.st_size}")

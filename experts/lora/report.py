@@ -1,0 +1,96 @@
+"""What the match report says of one file on one expert."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..checkpoint import Checkpoint
+from .family import blocks_of, family_of, width_of
+from .patches import Misfit, Patches
+from .unread import folded, grouped
+
+
+@dataclass(frozen=True)
+class Found:
+    """One file on one expert: where it goes, what it claims to be, and what of it was understood.
+
+    `partner` is a file that looks like its other half and is not used; `shared` says that both experts get this file.
+    """
+
+    role: str
+    file: str
+    strength: float
+    checkpoint: Checkpoint
+    patches: Patches
+    claims: str | None = None
+    partner: str | None = None
+    shared: bool = False
+
+
+def fatal(found: Found) -> str | None:
+    """Why this file can't be meant for this expert; None if it can."""
+    patches = found.patches
+    width = width_of(patches.misfits)
+    # The few weights that all families have in one size don't make a LoRA fit
+    if width not in (None, found.checkpoint.dim) and len(patches.misfits) > len(patches.changed):
+        blocks = blocks_of(patches.read)
+        here = f"this expert is {found.checkpoint.dim} wide and has {found.checkpoint.layers} blocks"
+        return f"it was made for {family_of(width)} (width {width}, {blocks} blocks); {here}"
+    if patches.changed or (patches.elsewhere and not patches.keys):
+        return None
+    if patches.misfits:
+        return f"none of its weights fits this expert: {_misfits(patches.misfits)}"
+    groups = "; ".join(map(str, grouped(patches.unread, found.checkpoint.layers)))
+    return f"it changes nothing: none of its {patches.keys} keys was understood. {groups or 'The file is empty'}"
+
+
+def summary(found: Found) -> str:
+    """The two numbers: keys read, weights changed."""
+    patches = found.patches
+    targets = patches.changed | {misfit.weight for misfit in patches.misfits}
+    if patches.elsewhere and not patches.keys:
+        return f"{found.role}: nothing, all of its keys are for the other expert ({found.file})"
+    return (
+        f"{found.role}: {found.file} at {found.strength:g}: {len(patches.read)} of {patches.keys} keys read, "
+        f"{len(patches.changed)} of {len(targets)} weights changed"
+    )
+
+
+def notes(found: Found) -> list[str]:
+    """What the user should know about a file that can be applied."""
+    patches = found.patches
+    lines = [f"note: {group}" for group in grouped(patches.unread, found.checkpoint.layers) if group.reason.harmless]
+    lines += [
+        f"warning: {group}" for group in grouped(patches.unread, found.checkpoint.layers) if not group.reason.harmless
+    ]
+    if patches.misfits:
+        lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")
+    if patches.ordered:
+        lines.append("note: a DoRA scales what the rows above it made: the order of rows matters")
+    if found.shared and found.partner:
+        lines.append(f"hint: the same file is on both experts, though {found.partner} looks like its other half")
+    elif found.claims not in (None, found.role):
+        better = f"; {found.partner} looks like its other half" if found.partner else ""
+        lines.append(f"warning: this file says {found.claims}, but it is on the {found.role} expert{better}")
+    return lines
+
+
+def _misfits(misfits: Sequence[Misfit]) -> str:
+    """The misfits in words: all of one shape together, a few shapes at most."""
+    kinds: dict[tuple, list[str]] = {}
+    for misfit in misfits:
+        kinds.setdefault((misfit.made_for, misfit.shape), []).append(misfit.weight)
+    parts = []
+    for (made_for, shape), weights in list(kinds.items())[:3]:
+        here = f"{list(shape)} here" if shape else "not here"
+        names = folded(weights)
+        parts.append(f"{names[0]}{' and more' if len(names) > 1 else ''} ({list(made_for)} in the file, {here})")
+    for misfit in misfits:
+        if misfit.weight.endswith("patch_embedding.weight") and len(misfit.made_for) == 5:
+            parts.append(
+                f"its patch_embedding takes {misfit.made_for[1]} channels: made for {_task(misfit.made_for[1])}"
+            )
+    return "; ".join(parts)
+
+
+def _task(channels: int) -> str:
+    return {16: "text to video", 36: "image to video", 48: "TI2V-5B or control"}.get(channels, "a control model")

@@ -1,0 +1,65 @@
+"""One row of the LoRA list: a file, or a pair of files, how strong, and on which expert."""
+
+from dataclasses import dataclass
+
+from ..kind import HIGH, LOW
+from .schedule import LIMIT, Schedule, parse_schedule
+
+AUTO, NONE = "auto", "none"
+BOTH = "both"
+TRANSFORMERS = (BOTH, HIGH, LOW)
+
+
+@dataclass(frozen=True)
+class LoraRow:
+    """What the user asked for; nothing is looked up yet.
+
+    `low_file` is the low expert's own file: a name, `auto` (the partner by name) or `none` (`file` on both).
+    `remote_id` names the same LoRA for a provider: a URL or repository (fal), an AIR (Runware).
+    """
+
+    file: str
+    weight: float = 1.0
+    transformer: str = BOTH
+    schedule: str = ""
+    low_file: str = AUTO
+    remote_id: str = ""
+
+    def __post_init__(self) -> None:
+        if not abs(self.weight) <= LIMIT:
+            raise ValueError(f"LoRA {self.file}: weight {self.weight:g} is outside -{LIMIT:g} to {LIMIT:g}")
+        if self.transformer not in TRANSFORMERS:
+            raise ValueError(f"LoRA {self.file}: transformer '{self.transformer}' is none of {', '.join(TRANSFORMERS)}")
+        try:
+            parse_schedule(self.schedule)
+        except ValueError as error:
+            raise ValueError(f"LoRA {self.file}: {error}") from None
+
+    @property
+    def multipliers(self) -> Schedule:
+        """The schedule text, read."""
+        return parse_schedule(self.schedule)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The experts this row is for."""
+        return (HIGH, LOW) if self.transformer == BOTH else (self.transformer,)
+
+    def strength(self, role: str) -> float:
+        """The strength of a whole stage: weight times schedule, 0 on an expert this row is not for.
+
+        Raises ValueError if the schedule changes it from step to step.
+        """
+        if role not in self.roles or self.weight == 0:
+            return 0.0
+        multiplier = self.multipliers.constant(role)
+        if multiplier is None:
+            raise ValueError(
+                f"LoRA {self.file}: schedule '{self.schedule}' changes the strength within the {role} stage, "
+                "and a strength that is merged into the weights holds for a whole stage. "
+                "Give one value a stage, as in '0.9;1'"
+            )
+        return self.weight * multiplier
+
+
+WanLoras = tuple[LoraRow, ...]

@@ -1,0 +1,78 @@
+"""The keys that nobody reads, grouped by why."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from .family import block_of
+
+_BLOCK = re.compile(r"(\bblocks[._])\d+")
+_SHOWN = 4  # patterns a group
+
+
+class Reason(NamedTuple):
+    """Why keys were not read. `harmless`: nothing the file was made for is lost on this expert."""
+
+    text: str
+    harmless: bool
+
+
+class Group(NamedTuple):
+    """Keys that were not read for one reason."""
+
+    reason: Reason
+    keys: list[str]
+
+    def __str__(self) -> str:
+        patterns = folded(self.keys)
+        more = f", and {len(patterns) - _SHOWN} more" if len(patterns) > _SHOWN else ""
+        return f"{len(self.keys)} keys: {self.reason.text} ({', '.join(patterns[:_SHOWN])}{more})"
+
+
+_REASONS = (
+    (
+        r"k_img|v_img|img_emb|add_[kv]_proj|norm_added_k|image_embedder",
+        Reason("image attention of Wan 2.1 I2V, which this expert doesn't have: harmless", harmless=True),
+    ),
+    (r"vace_", Reason("VACE blocks, which this expert doesn't have: harmless", harmless=True)),
+    (r"^lora_te|^text_encoder", Reason("text encoder, which Wan Duet leaves as it is: harmless", harmless=True)),
+    (r"[qkvo]_loras\.", Reason("a side path that needs its own node (Stand-In): not applied", harmless=False)),
+    (
+        r"double_blocks|single_blocks|transformer_blocks|joint_blocks|(?:down|up|input|output|mid)_blocks?[._]",
+        Reason("names of another model (Flux, Hunyuan, SD): not applied", harmless=False),
+    ),
+)
+_NO_MODULE = Reason("modules this expert doesn't have: not applied", harmless=False)
+
+
+def grouped(keys: Iterable[str], layers: int) -> list[Group]:
+    """The groups of unread `keys`, for an expert of `layers` blocks."""
+    groups: dict[Reason, list[str]] = defaultdict(list)
+    for key in keys:
+        groups[_reason(key, layers)].append(key)
+    return [Group(reason, found) for reason, found in groups.items()]
+
+
+def folded(keys: Iterable[str]) -> list[str]:
+    """The keys with their block numbers folded: `blocks.{0..39}.cross_attn.k_img.lora_A.weight x40`."""
+    patterns: dict[str, list[int]] = defaultdict(list)
+    for key in keys:
+        patterns[_BLOCK.sub(r"\1*", key)].append(block_of(key) or 0)
+    return [_folded(pattern, blocks) for pattern, blocks in patterns.items()]
+
+
+def _folded(pattern: str, blocks: list[int]) -> str:
+    if len(blocks) == 1:
+        return pattern.replace("*", str(blocks[0]))
+    return f"{pattern.replace('*', f'{{{min(blocks)}..{max(blocks)}}}')} x{len(blocks)}"
+
+
+def _reason(key: str, layers: int) -> Reason:
+    for pattern, reason in _REASONS:
+        if re.search(pattern, key):
+            return reason
+    block = block_of(key)
+    if block is not None and block >= layers:
+        return Reason(f"blocks from {layers} on, and this expert has {layers}: not applied", harmless=False)
+    return _NO_MODULE

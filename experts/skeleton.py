@@ -1,0 +1,18 @@
+"""A model without weights: its module names and shapes, on the meta device."""
+
+from typing import Any
+
+import comfy.model_detection
+import comfy.ops
+import torch
+from comfy.model_base import BaseModel
+
+
+def skeleton(config: dict[str, Any]) -> BaseModel:
+    """The host's model for a `unet_config`, as large as the real one and without a byte of it (20 ms for a 14B)."""
+    known = comfy.model_detection.model_config_from_unet_config({k: v for k, v in config.items() if k != "dtype"})
+    if known is None:
+        raise ValueError(f"this ComfyUI knows no model with the settings {config}; connect a Wan 2.2 expert")
+    known.set_inference_dtype(torch.float32, None)
+    known.custom_operations = comfy.ops.disable_weight_init
+    return known.get_model({}, "", device=torch.device("meta"))

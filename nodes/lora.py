@@ -1,0 +1,130 @@
+"""Nodes of the shelf "Experts": the list of LoRAs, and the list on the experts."""
+
+from comfy_api.latest import io
+
+from ..experts.lora.apply import apply_loras
+from ..experts.lora.files import fingerprints, lora_files
+from ..experts.lora.row import AUTO, BOTH, NONE, TRANSFORMERS, LoraRow
+from ..experts.lora.row import WanLoras as Rows
+from ..experts.lora.schedule import LIMIT
+from ..experts.pair import Experts
+from .experts import SHELF
+from .schema import advanced, schema
+from .sockets import WanExperts, WanLoras
+from .text import show
+
+
+class Lora(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        names = lora_files()
+        return schema(
+            node_id="WanDuet_Lora",
+            display_name="Wan LoRA",
+            category=SHELF,
+            description="One LoRA of the list. Name either half of a high/low pair: the other one is found by name. "
+            "Chain these nodes and end in Apply LoRAs.",
+            search_aliases=["lora", "lora loader", "lightning", "lightx2v", "power lora", "high low lora"],
+            inputs=[
+                WanLoras.Input("loras", optional=True, tooltip="The rows before this one."),
+                io.Combo.Input(
+                    "file",
+                    options=names,
+                    tooltip="From models/loras. Every known layout is read: native, kohya, diffusers, PEFT, LyCORIS, …",
+                ),
+                io.Float.Input(
+                    "weight",
+                    default=1.0,
+                    min=-LIMIT,
+                    max=LIMIT,
+                    step=0.01,
+                    tooltip="The strength on every expert it is for. At 0 the file is not loaded.",
+                ),
+                io.Combo.Input(
+                    "transformer",
+                    options=list(TRANSFORMERS),
+                    default=BOTH,
+                    tooltip="The expert it goes to. both: each half of a pair to its own, a file without a partner to both. "
+                    "high or low: this very file, to that expert only.",
+                ),
+                io.String.Input(
+                    "schedule",
+                    default="",
+                    tooltip="Multiplies the weight: '0.9;1' is .9 on the high expert and 1 on the low one, ';1' leaves the "
+                    "high one out. Empty: 1.",
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "low_file",
+                        options=[AUTO, NONE, *names],
+                        default=AUTO,
+                        display_name="low-noise file",
+                        tooltip="auto: the partner by name. none: the one file for both experts. "
+                        "Or the low expert's file; the first one is then the high expert's.",
+                    )
+                ),
+                advanced(
+                    io.String.Input(
+                        "remote_id",
+                        default="",
+                        tooltip="The same LoRA for a provider: a URL or Hugging Face path (fal), an AIR (Runware). "
+                        "Local runs don't use it.",
+                    )
+                ),
+            ],
+            outputs=[WanLoras.Output(display_name="loras", tooltip="The rows so far, in the order they are applied.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str, low_file: str = AUTO) -> bool:
+        """Accept any name: a missing file raises in Apply LoRAs, so that a graph can still be read."""
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, **settings) -> tuple:
+        row = {name: value for name, value in settings.items() if name in ("file", "transformer", "low_file")}
+        return fingerprints(LoraRow(**row)), *settings.items()
+
+    @classmethod
+    def execute(
+        cls,
+        file: str,
+        weight: float,
+        transformer: str,
+        schedule: str,
+        low_file: str = AUTO,
+        remote_id: str = "",
+        loras: Rows = (),
+    ) -> io.NodeOutput:
+        return io.NodeOutput((*loras, LoraRow(file, weight, transformer, schedule, low_file, remote_id)))
+
+
+class ApplyLoras(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_ApplyLoras",
+            display_name="Apply LoRAs",
+            category=SHELF,
+            description="Puts the list on the experts. What each file will change is checked from headers now; "
+            "weights are read when an expert is opened. A LoRA that changes nothing is an error here.",
+            search_aliases=["lora", "lora loader", "lora keys not loaded", "match report"],
+            inputs=[
+                WanExperts.Input("experts", tooltip="The pair to change."),
+                WanLoras.Input("loras", tooltip="The list, from Wan LoRA nodes."),
+            ],
+            outputs=[
+                WanExperts.Output(display_name="experts", tooltip="The pair with the list on it."),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="For every file and expert: keys read, weights changed, and what looks wrong.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, experts: Experts, loras: Rows) -> io.NodeOutput:
+        experts, report = apply_loras(experts, loras)
+        show(report, cls.hidden.unique_id)
+        return io.NodeOutput(experts, report)
