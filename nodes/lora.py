@@ -44,14 +44,14 @@ class Lora(io.ComfyNode):
                     "transformer",
                     options=list(TRANSFORMERS),
                     default=BOTH,
-                    tooltip="The expert it goes to. both: each half of a pair to its own, a file without a partner to both. "
+                    tooltip="The expert it goes to. both: each half of a pair to its own, a single file to both. "
                     "high or low: this very file, to that expert only.",
                 ),
                 io.String.Input(
                     "schedule",
                     default="",
-                    tooltip="Multiplies the weight: '0.9;1' is .9 on the high expert and 1 on the low one, ';1' leaves the "
-                    "high one out. Empty: 1.",
+                    tooltip="Multiplies the weight. '0.9;1': .9 on the high expert and 1 on the low one. "
+                    "';1': the high one is left out. Empty: 1.",
                 ),
                 advanced(
                     io.Combo.Input(

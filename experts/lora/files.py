@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import comfy.utils
 import folder_paths
@@ -36,7 +37,7 @@ def files_of(row: LoraRow, available: Sequence[str]) -> dict[str, str]:
 
     Raises ValueError when `auto` finds several partners.
     """
-    pair = dict.fromkeys((HIGH, LOW), row.file)
+    pair: dict[str, str] = {HIGH: row.file, LOW: row.file}
     if row.low_file not in (AUTO, NONE):
         pair[LOW] = row.low_file
     elif row.low_file == AUTO and row.transformer == BOTH:
@@ -64,7 +65,7 @@ def read_names(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 def read_weights(path: str) -> dict[str, torch.Tensor]:
     """The tensors of a LoRA; entries of another type are left out."""
-    tensors = comfy.utils.load_torch_file(path, safe_load=True)
+    tensors: Any = comfy.utils.load_torch_file(path, safe_load=True)
     return {key: tensor for key, tensor in tensors.items() if isinstance(tensor, torch.Tensor)}
 
 

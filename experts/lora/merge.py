@@ -21,11 +21,10 @@ class MergeLora:
     strength: float
 
     def __call__(self, patcher: ModelPatcher) -> None:
-        """Patch `patcher`, a clone: what the host merges is left to it, what it would forget becomes an object patch."""
+        """Patch `patcher`, a clone: the host merges what it can, and what it would forget becomes an object patch."""
         before = patcher.patches_uuid
-        model = skeleton(
-            patcher.model.model_config.unet_config
-        )  # quantised weights have other shapes than they stand for
+        # Not the patcher's own model: a quantised weight may have another shape than the one it stands for
+        model = skeleton(patcher.model.model_config.unet_config)
         forgotten = never_merged(model)
         for part in find_patches(read_weights(self.path), self.role, model).parts:
             patcher.add_patches({name: patch for name, patch in part.items() if name not in forgotten}, self.strength)

@@ -4,6 +4,7 @@ The same function serves the report, on headers, and the merge, on weights.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from comfy.model_base import BaseModel
@@ -61,8 +62,10 @@ class _Recorded(dict[str, torch.Tensor]):
         self.asked.add(key)
         return value
 
-    def get(self, key: str, default: torch.Tensor | None = None) -> torch.Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self[key] if key in self else default
+    def get(self, key: str, default: Any = None) -> Any:
+        if key in self:
+            self.asked.add(key)
+        return super().get(key, default)
 
 
 def host_readable(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) -> dict[str, tuple[str, torch.Tensor]]:

@@ -8,6 +8,9 @@ from .family import blocks_of, family_of, width_of
 from .patches import Misfit, Patches
 from .unread import folded, grouped
 
+_SHOWN = 3  # kinds of misfits
+_TASKS = {16: "text to video", 36: "image to video", 48: "TI2V-5B", 52: "control"}  # by channels of the patch embedding
+
 
 @dataclass(frozen=True)
 class Found:
@@ -75,22 +78,14 @@ def notes(found: Found) -> list[str]:
 
 
 def _misfits(misfits: Sequence[Misfit]) -> str:
-    """The misfits in words: all of one shape together, a few shapes at most."""
+    """The misfits in words: one for each pair of shapes, a few at most."""
     kinds: dict[tuple, list[str]] = {}
     for misfit in misfits:
         kinds.setdefault((misfit.made_for, misfit.shape), []).append(misfit.weight)
     parts = []
-    for (made_for, shape), weights in list(kinds.items())[:3]:
-        here = f"{list(shape)} here" if shape else "not here"
-        names = folded(weights)
-        parts.append(f"{names[0]}{' and more' if len(names) > 1 else ''} ({list(made_for)} in the file, {here})")
-    for misfit in misfits:
-        if misfit.weight.endswith("patch_embedding.weight") and len(misfit.made_for) == 5:
-            parts.append(
-                f"its patch_embedding takes {misfit.made_for[1]} channels: made for {_task(misfit.made_for[1])}"
-            )
+    for (made_for, shape), weights in list(kinds.items())[:_SHOWN]:
+        here = f"{list(shape)} here" if shape else "no such weight here"
+        parts.append(f"{', '.join(folded(weights))} ({list(made_for)} in the file, {here})")
+    channels = [misfit.made_for[1] for misfit in misfits if misfit.weight.endswith("patch_embedding.weight")]
+    parts += [f"made for {_TASKS[count]}" for count in channels if count in _TASKS]
     return "; ".join(parts)
-
-
-def _task(channels: int) -> str:
-    return {16: "text to video", 36: "image to video", 48: "TI2V-5B or control"}.get(channels, "a control model")

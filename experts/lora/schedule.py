@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from ..kind import HIGH, LOW
 
 LIMIT = 4.0  # of a strength, either sign
-ONE = "1"
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,10 @@ def parse_schedule(text: str) -> Schedule:
 
     Raises ValueError naming the text and the part that can't be read.
     """
-    stages = (text.strip() or ONE).split(";")
+    stages = [stage.strip() or "0" for stage in (text.strip() or "1").split(";")]
     if len(stages) > 2:
         raise ValueError(f"schedule '{text}' has {len(stages)} stages; there are two: write 'high;low', as in '0.9;1'")
-    return Schedule(
-        tuple(tuple(_value(value, text) for value in (stage.strip() or "0").split(",")) for stage in stages)
-    )
+    return Schedule(tuple(tuple(_value(value, text) for value in stage.split(",")) for stage in stages))
 
 
 def _value(value: str, text: str) -> float:
