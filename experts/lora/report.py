@@ -38,19 +38,22 @@ def fatal(found: Found) -> str | None:
         blocks = blocks_of(patches.read)
         here = f"this expert is {found.checkpoint.dim} wide and has {found.checkpoint.layers} blocks"
         return f"it was made for {family_of(width)} (width {width}, {blocks} blocks); {here}"
-    if patches.changed or (patches.elsewhere and not patches.keys):
+    if patches.changed or (found.shared and _empty_here(found)):
         return None
+    if not patches.keys:
+        others = f"all of its {patches.elsewhere} keys are for the other expert"
+        return f"it changes nothing: {others if patches.elsewhere else 'the file is empty'}"
     if patches.misfits:
         return f"none of its weights fits this expert: {_misfits(patches.misfits)}"
     groups = "; ".join(map(str, grouped(patches.unread, found.checkpoint.layers)))
-    return f"it changes nothing: none of its {patches.keys} keys was understood. {groups or 'The file is empty'}"
+    return f"it changes nothing: none of its {patches.keys} keys was understood. {groups}"
 
 
 def summary(found: Found) -> str:
     """The two numbers: keys read, weights changed."""
     patches = found.patches
     targets = patches.changed | {misfit.weight for misfit in patches.misfits}
-    if patches.elsewhere and not patches.keys:
+    if _empty_here(found):
         return f"{found.role}: nothing, all of its keys are for the other expert ({found.file})"
     return (
         f"{found.role}: {found.file} at {found.strength:g}: {len(patches.read)} of {patches.keys} keys read, "
@@ -75,6 +78,10 @@ def notes(found: Found) -> list[str]:
         better = f"; {found.partner} looks like its other half" if found.partner else ""
         lines.append(f"warning: this file says {found.claims}, but it is on the {found.role} expert{better}")
     return lines
+
+
+def _empty_here(found: Found) -> bool:
+    return bool(found.patches.elsewhere) and not found.patches.keys
 
 
 def _misfits(misfits: Sequence[Misfit]) -> str:

@@ -43,7 +43,12 @@ def _decomposed(delta: Tensor, magnitude: Tensor) -> Formula:
 
 
 def lora(
-    shape: torch.Size, down: str, up: str, alpha: float | None = None, magnitude: str = "", dtype: torch.dtype | None = None
+    shape: torch.Size,
+    down: str,
+    up: str,
+    alpha: float | None = None,
+    magnitude: str = "",
+    dtype: torch.dtype | None = None,
 ) -> Written:
     """Low rank; conv weights too."""
     first, second = _random(RANK, *shape[1:]), _random(shape[0], RANK, *[1] * (len(shape) - 2))
@@ -144,6 +149,26 @@ def oft(shape: torch.Size) -> Written:
         return weight + strength**2 * turned  # the host multiplies by the strength twice
 
     return Written({".oft_blocks": blocks}, formula)
+
+
+def boft(shape: torch.Size) -> Written:
+    """Two butterfly factors of 8x8 turns; the host needs the alpha (its constraint) to be there."""
+    count = shape[0] // 8
+    blocks = 0.1 * torch.randn(2, count, 8, 8)
+    skew = blocks - blocks.transpose(-1, -2)
+    turns = (torch.eye(8) + skew) @ torch.linalg.inv(torch.eye(8) - skew)
+
+    def formula(weight: Tensor, strength: float) -> Tensor:
+        turned = weight
+        for level, factor in enumerate(turns):
+            factor = factor * strength + (1 - strength) * torch.eye(8)
+            stride = 4 * 2**level
+            rows = torch.arange(shape[0]).view(-1, 2, stride).transpose(1, 2).reshape(count, 8)
+            mixed = torch.einsum("bij,bjk->bik", factor, turned[rows])
+            turned = torch.empty_like(weight).index_copy_(0, rows.flatten(), mixed.flatten(0, 1))
+        return weight + strength * (turned - weight)
+
+    return Written({".oft_blocks": blocks, ".alpha": torch.tensor(1e3)}, formula)
 
 
 PEFT = partial(lora, down=".lora_A.weight", up=".lora_B.weight")

@@ -5,12 +5,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import comfy.sd
+import folder_paths
 import pytest
 import torch
+from comfy.model_management import load_models_gpu, unload_all_models
 from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
 from wan_duet.dev.tiny import transformer
-from wan_duet.tests.experts.lora.layouts import DIM, I2V, I2V_21, T2V
+from wan_duet.experts.handle import ModelHandle
+from wan_duet.experts.pair import Expert, Experts
+from wan_duet.tests.experts.lora.layouts import DIM, I2V, I2V_21, LAYOUTS, T2V, build
 
 SETTINGS = {T2V: {"in_dim": 16}, I2V: {"in_dim": 36}, I2V_21: {"in_dim": 36, "model_type": "i2v"}}
 
@@ -66,9 +70,42 @@ def copy_of(patcher: ModelPatcher) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def loaded(patcher: ModelPatcher) -> Iterator[dict[str, torch.Tensor]]:
-    """The weights as they are while the patcher is loaded; the model itself is left as it was."""
-    patcher.patch_model()
+    """The weights as they are while the host has the patcher loaded; the model itself is left as it was."""
+    load_models_gpu([patcher])
     try:
         yield patcher.model.state_dict()
     finally:
-        patcher.unpatch_model()
+        unload_all_models()
+
+
+@pytest.fixture
+def loras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Write a file to a models/loras of the test's own; returns the name by which nodes know it."""
+    folder = tmp_path / "loras"
+    folder.mkdir()
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "loras", ([str(folder)], {".safetensors", ".pt"}))
+    monkeypatch.setattr(folder_paths, "filename_list_cache", {})
+
+    def write(name: str, tensors: dict[str, torch.Tensor], **metadata: str) -> str:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / name, metadata or None)
+        return name
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def pair() -> Experts:
+    """Two T2V experts of different weights, as connected MODELs."""
+    return Experts(*(Expert(ModelHandle(open_tiny(seed), role)) for seed, role in enumerate(("high", "low"))))
+
+
+@pytest.fixture(scope="session")
+def file_of(base: dict[str, dict[str, torch.Tensor]]) -> Callable[..., dict[str, torch.Tensor]]:
+    """The tensors of one of the 46 layouts, made for the tiny T2V."""
+    shapes = {name: weight.shape for name, weight in base[T2V].items()}
+
+    def tensors(name: str, seed: int = 0) -> dict[str, torch.Tensor]:
+        return build(next(layout for layout in LAYOUTS if layout.name == name), shapes, seed)[0]
+
+    return tensors

@@ -113,9 +113,7 @@ LAYOUTS = [
         changed=10,
     ),
     _all("kohya_diffusers_names", "lora_unet_{diffusers_}", a.KOHYA, 3),
-    Layout(
-        "diffusers_peft", DIFFUSERS, ((a.PEFT, (*LINEARS, *EMBEDDERS, "head.head")),), read=52, keys=52, changed=26
-    ),
+    Layout("diffusers_peft", DIFFUSERS, ((a.PEFT, (*LINEARS, *EMBEDDERS, "head.head")),), read=52, keys=52, changed=26),
     _all("diffusers_bare", "{diffusers}", a.PEFT),
     _all("diffusers_diffusion_model_prefix", "diffusion_model.{diffusers}", a.PEFT),
     Layout("diffusers_lora_bias", DIFFUSERS, ((a.lora_with_bias, LINEARS),), read=60, keys=60, changed=40),
@@ -225,9 +223,7 @@ LAYOUTS = [
 ]
 
 
-def build(
-    layout: Layout, shapes: dict[str, torch.Size], seed: int = 0
-) -> tuple[dict[str, Tensor], dict[str, Formula]]:
+def build(layout: Layout, shapes: dict[str, torch.Size], seed: int = 0) -> tuple[dict[str, Tensor], dict[str, Formula]]:
     """The file of a layout for a model of `shapes`, and what it does to each weight that fits."""
     torch.manual_seed(seed)
     tensors, formulas = _written(layout.items, layout.spell, layout.width, shapes)

@@ -1,0 +1,49 @@
+"""Every kind of adapter the host reads, merged into one weight, against its own formula."""
+
+from collections.abc import Callable
+
+import pytest
+from comfy.model_patcher import ModelPatcher
+from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.tests.experts.lora import adapters as a
+from wan_duet.tests.experts.lora.conftest import loaded
+from wan_duet.tests.experts.lora.layouts import NATIVE, T2V, Layout, build
+
+LINEAR, NORM, CONV = "blocks.1.ffn.0", "blocks.0.norm3", "patch_embedding.own"
+ADAPTERS = {
+    "lora": (a.PEFT, LINEAR),
+    "lora with alpha": (a.KOHYA, LINEAR),
+    "lora with bias": (a.lora_with_bias, LINEAR),
+    "conv lora": (a.DOWN_UP, CONV),
+    "dora": (a.KOHYA_DORA, LINEAR),
+    "dora of peft": (a.PEFT_MAGNITUDE, LINEAR),
+    "loha": (a.loha, LINEAR),
+    "lokr": (a.lokr, LINEAR),
+    "lokr with whole factors": (a.lokr_full, LINEAR),
+    "glora": (a.glora, LINEAR),
+    "oft": (a.oft, LINEAR),
+    "boft": (a.boft, LINEAR),
+    "difference": (a.difference, LINEAR),
+    "difference of weight and bias": (a.difference_and_bias, LINEAR),
+    "difference of a modulation": (a.difference, "head.modulation"),
+    "norm": (a.norms, NORM),
+    "replacement": (a.replaced, LINEAR),
+    "lora and difference": (a.lora_and_difference, LINEAR),
+}
+
+
+@pytest.mark.parametrize("strength", [0.7, -1.5])
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_patched_weight_equals_the_adapters_own_formula(
+    name: str, strength: float, tiny: dict[str, ModelPatcher], base: dict[str, dict], saved: Callable
+) -> None:
+    adapter, module = ADAPTERS[name]
+    shapes = {key: weight.shape for key, weight in base[T2V].items()}
+    tensors, formulas = build(Layout(name, NATIVE, ((adapter, (module,)),), 0, 0, 0), shapes)
+    patcher = tiny[T2V].clone()
+    MergeLora(saved(tensors), "high", strength)(patcher)
+    assert formulas
+    with loaded(patcher) as merged:
+        for key, formula in formulas.items():
+            wanted = formula(base[T2V][key], strength)
+            assert (merged[key] - wanted).norm() <= 1e-5 * wanted.norm()

@@ -1,0 +1,145 @@
+"""What rows do to a run: each expert gives the answers it should, bit for bit where nothing may change."""
+
+from collections.abc import Callable
+
+import comfy.samplers
+import pytest
+import torch
+from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.handle import FileHandle, ModelHandle
+from wan_duet.experts.lora.apply import apply_loras
+from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.pair import Expert, Experts
+from wan_duet.samplers.guider import DuetGuider
+from wan_duet.samplers.plan import Plan
+from wan_duet.tests.experts.lora.conftest import loaded
+
+SIGMAS = (1.0, 0.95, 0.5, 0.2, 0.0)
+HIGH, LOW = slice(0, 2), slice(2, 4)  # of the answers: two sigmas each side of the boundary
+A, B, DORA, PAIR = "a.safetensors", "b.safetensors", "dora.safetensors", "pair.safetensors"
+
+
+def answers(experts: Experts) -> list[torch.Tensor]:
+    """What the run's experts say about one and the same latent at every sigma."""
+    said = []
+
+    def ask(model, x, sigmas, extra_args, callback, disable, **options):
+        said.extend(model(x, sigma.expand(x.shape[0]), **extra_args) for sigma in sigmas[:-1])
+        return x
+
+    guider = DuetGuider(experts, Plan(SIGMAS, 0.875, 5.0, 2.0, 2.0), say=lambda text: None)
+    context = torch.randn(1, 4, 4096, generator=torch.Generator().manual_seed(3))
+    guider.set_conds([[context, {}]], [[-context, {}]])
+    noise = torch.randn(1, 16, 1, 4, 4, generator=torch.Generator().manual_seed(4))
+    guider.sample(noise, torch.zeros_like(noise), comfy.samplers.KSAMPLER(ask), torch.tensor(SIGMAS), disable_pbar=True)
+    return said
+
+
+@pytest.fixture
+def run(pair: Experts, loras: Callable, file_of: Callable) -> Callable[..., list[torch.Tensor]]:
+    """The answers of the pair with these rows on it."""
+    loras(A, file_of("lightx2v_diff", seed=1))
+    loras(B, file_of("native_peft", seed=2))
+    loras(DORA, file_of("dora_kohya", seed=3))
+    loras(PAIR, file_of("diffusers_pair_one_file", seed=4))
+    return lambda *rows: answers(apply_loras(pair, rows)[0])
+
+
+def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
+    return len(first) == len(second) and all(map(torch.equal, first, second))
+
+
+def changed(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
+    return all((a - b).abs().max() > 1e-4 for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize(("transformer", "touched", "untouched"), [("high", HIGH, LOW), ("low", LOW, HIGH)])
+def test_a_row_on_one_expert_leaves_the_others_answers_bit_identical(
+    run: Callable, transformer: str, touched: slice, untouched: slice
+) -> None:
+    plain, with_row = run(), run(LoraRow(A, transformer=transformer))
+    assert len(plain) == 4
+    assert same(with_row[untouched], plain[untouched])
+    assert changed(with_row[touched], plain[touched])
+
+
+def test_both_equals_two_single_rows(run: Callable) -> None:
+    assert same(run(LoraRow(A)), run(LoraRow(A, transformer="high"), LoraRow(A, transformer="low")))
+
+
+def test_weight_zero_is_bit_identical_to_no_row(run: Callable) -> None:
+    plain = run()
+    assert same(run(LoraRow(A, weight=0)), plain)
+    assert same(run(LoraRow(A, schedule="0;0")), plain)
+    assert same(run(LoraRow("not there at all", weight=0)), plain)
+
+
+def test_a_schedule_of_two_constants_is_a_strength_for_each_stage(run: Callable) -> None:
+    by_schedule = run(LoraRow(A, weight=0.5, schedule="0.8;"))
+    assert same(by_schedule, run(LoraRow(A, weight=0.4, transformer="high")))
+
+
+def test_the_order_of_additive_rows_does_not_matter(run: Callable) -> None:
+    rows = LoraRow(A, weight=0.8), LoraRow(B, weight=-0.6)
+    for first, second in zip(run(*rows), run(*reversed(rows)), strict=True):
+        assert (first - second).norm() <= 1e-6 * first.norm()
+
+
+def test_additive_rows_merge_to_the_same_weights_in_any_order(run: Callable, pair: Experts) -> None:
+    rows = LoraRow(A, weight=0.8), LoraRow(B, weight=-0.6)
+    merged = []
+    for order in (rows, rows[::-1]):
+        with loaded(apply_loras(pair, order)[0].high.open()) as weights:
+            merged.append({name: weight.clone() for name, weight in weights.items()})
+    for name, weight in merged[0].items():
+        assert (weight - merged[1][name]).norm() <= 1e-6 * weight.norm(), name
+
+
+def test_the_order_of_a_dora_does(run: Callable) -> None:
+    rows = LoraRow(DORA), LoraRow(B)
+    assert changed(run(*rows), run(*reversed(rows)))
+
+
+def test_a_file_with_a_lora_for_each_expert_gives_each_its_own(run: Callable) -> None:
+    plain, with_row = run(), run(LoraRow(PAIR))
+    assert changed(with_row, plain)
+    assert same(with_row[HIGH], run(LoraRow(PAIR, transformer="high"))[HIGH])
+    assert same(with_row[LOW], run(LoraRow(PAIR, transformer="low"))[LOW])
+
+
+def test_nothing_leaks_to_another_branch_that_uses_the_same_file(run: Callable, pair: Experts) -> None:
+    plain = run()
+    for row in (LoraRow(A), LoraRow(A, weight=-2), LoraRow(B, transformer="low")):
+        run(row)
+        assert same(run(), plain)
+
+
+def test_two_experts_of_one_file_keep_their_own_rows(run: Callable, pair: Experts) -> None:
+    handle = pair.high.handle
+    twins = Experts(Expert(handle), Expert(ModelHandle(handle.open(), "low")))
+    plain = answers(twins)
+    with_row = answers(apply_loras(twins, (LoraRow(A, transformer="high"),))[0])
+    assert same(with_row[LOW], plain[LOW])
+    assert changed(with_row[HIGH], plain[HIGH])
+
+
+def test_a_second_run_with_the_same_rows_merges_nothing_anew(run: Callable, pair: Experts, loras, file_of) -> None:
+    def merged_weights(*rows: LoraRow):
+        return apply_loras(pair, rows)[0].high.open().patches_uuid
+
+    once = merged_weights(LoraRow(A), LoraRow(B))
+    assert merged_weights(LoraRow(A), LoraRow(B)) == once
+    assert merged_weights(LoraRow(A), LoraRow(B, weight=0.5)) != once
+    assert merged_weights(LoraRow(B), LoraRow(A)) != once
+    loras(B, file_of("lokr_native", seed=5))
+    assert merged_weights(LoraRow(A), LoraRow(B)) != once
+
+
+def test_a_file_gives_the_answers_of_a_connected_model(run: Callable, pair: Experts, saved: Callable) -> None:
+    paths = [
+        saved(dict(expert.handle.open().model.diffusion_model.state_dict()), f"model{number}.safetensors")
+        for number, expert in enumerate(pair)
+    ]
+    files = Experts(*(Expert(FileHandle(path, path, read_checkpoint(path))) for path in paths))
+    row = LoraRow(A, schedule="0.5;-1")
+    assert same(answers(apply_loras(files, (row,))[0]), run(row))

@@ -1,0 +1,77 @@
+"""What a row means: which file goes to which expert, how strong."""
+
+import pytest
+from wan_duet.experts.lora.files import claimed_role, files_of
+from wan_duet.experts.lora.row import LoraRow
+
+FILES = ["a_high_noise.safetensors", "a_low_noise.safetensors", "b.safetensors", "c_high.safetensors"]
+
+
+@pytest.mark.parametrize("half", FILES[:2])
+def test_either_half_brings_the_other_along(half: str) -> None:
+    assert files_of(LoraRow(half), FILES) == {"high": FILES[0], "low": FILES[1]}
+
+
+@pytest.mark.parametrize("single", ["b.safetensors", "c_high.safetensors"])
+def test_a_file_without_a_partner_goes_to_both(single: str) -> None:
+    assert files_of(LoraRow(single), FILES) == {"high": single, "low": single}
+
+
+def test_low_file_none_puts_one_file_on_both() -> None:
+    assert files_of(LoraRow(FILES[0], low_file="none"), FILES) == {"high": FILES[0], "low": FILES[0]}
+
+
+def test_a_named_low_file_is_taken_as_it_is() -> None:
+    row = LoraRow("b.safetensors", low_file="c_high.safetensors")
+    assert files_of(row, FILES) == {"high": "b.safetensors", "low": "c_high.safetensors"}
+
+
+@pytest.mark.parametrize("role", ["high", "low"])
+def test_a_row_for_one_expert_takes_its_very_file(role: str) -> None:
+    assert files_of(LoraRow(FILES[0], transformer=role), FILES) == {role: FILES[0]}
+
+
+def test_strength_is_weight_times_schedule() -> None:
+    row = LoraRow("b", weight=0.5, schedule="0.8;2")
+    assert (row.strength("high"), row.strength("low")) == (0.4, 1.0)
+
+
+def test_strength_is_zero_where_the_row_is_not_meant() -> None:
+    assert LoraRow("b", transformer="high").strength("low") == 0
+    assert LoraRow("b", weight=0, schedule="1,2").strength("high") == 0
+
+
+def test_a_schedule_within_a_stage_says_that_it_cannot_be_merged() -> None:
+    row = LoraRow("b.safetensors", schedule="0.9,0.8;1")
+    assert row.strength("low") == 1
+    with pytest.raises(
+        ValueError, match=r"b\.safetensors: schedule '0\.9,0\.8;1' changes the strength within the high"
+    ):
+        row.strength("high")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"weight": 4.5}, "weight 4.5 is outside -4 to 4"),
+        ({"transformer": "middle"}, "'middle' is none of both, high, low"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_refused(fields: dict, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        LoraRow("b", **fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "role"),
+    [
+        ("a_low.safetensors", {"modelspec.timestep_range": "875,1000"}, "high"),
+        ("a.safetensors", {"modelspec.timestep_range": "0,875"}, "low"),
+        ("a.safetensors", {"modelspec.timestep_range": "0,1000"}, None),
+        ("a.safetensors", {"modelspec.timestep_range": "all"}, None),
+        ("a_low.safetensors", {"ss_output_name": "a_high"}, "low"),
+        ("renamed.safetensors", {"ss_output_name": "a_high"}, "high"),
+    ],
+)
+def test_the_timestep_range_says_more_than_the_name(name: str, metadata: dict[str, str], role: str | None) -> None:
+    assert claimed_role(name, metadata) == role

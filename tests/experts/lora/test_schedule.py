@@ -1,0 +1,66 @@
+"""The schedule text: Wan2GP's multipliers."""
+
+import pytest
+from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.schedule import parse_schedule
+
+ROLES = ["high"] * 4 + ["low"] * 6
+
+
+@pytest.mark.parametrize("text", ["", "  ", "1"])
+def test_no_text_is_one_throughout(text: str) -> None:
+    assert parse_schedule(text).steps(ROLES) == [1.0] * 10
+
+
+def test_stages_are_separated_by_semicolons() -> None:
+    assert parse_schedule("0.9 ; -1").steps(ROLES) == [0.9] * 4 + [-1.0] * 6
+
+
+def test_values_are_spread_evenly_over_their_stage() -> None:
+    assert parse_schedule("0.9,0.8;3,2,1").steps(ROLES) == [0.9, 0.9, 0.8, 0.8, 3, 3, 2, 2, 1, 1]
+
+
+def test_without_a_semicolon_values_are_spread_over_the_whole_run() -> None:
+    assert parse_schedule("1,0.5").steps(ROLES) == [1.0] * 5 + [0.5] * 5
+    assert parse_schedule("1,2,3").steps(["high"] * 15 + ["low"] * 15) == [1.0] * 10 + [2.0] * 10 + [3.0] * 10
+
+
+def test_more_values_than_steps_leave_some_out() -> None:
+    assert parse_schedule("1,2,3,4;0").steps(["high", "high", "low"]) == [1.0, 3.0, 0.0]
+
+
+def test_a_stage_that_comes_back_goes_on_where_it_was() -> None:
+    assert parse_schedule("1,2;0").steps(["high", "low", "high"]) == [1.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "high", "low"), [("0.5", 0.5, 0.5), ("0.9,0.9;1", 0.9, 1), (";1", 0, 1), ("1;", 1, 0)]
+)
+def test_a_stage_of_one_value_is_constant(text: str, high: float, low: float) -> None:
+    schedule = parse_schedule(text)
+    assert (schedule.constant("high"), schedule.constant("low")) == (high, low)
+
+
+def test_a_stage_of_several_values_is_not() -> None:
+    assert parse_schedule("0.9,0.8;1").constant("high") is None
+    assert parse_schedule("0.9,0.8;1").constant("low") == 1
+    assert parse_schedule("1,0.5").constant("low") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("1;2;3", "has 3 stages; there are two"),
+        ("0.9 1", "'0.9 1' is not a number"),
+        ("1,,2", "'' is not a number"),
+        ("high;low", "'high' is not a number"),
+        ("5;1", "5 is outside -4 to 4"),
+        ("nan", "nan is outside -4 to 4"),
+    ],
+)
+def test_a_text_that_cannot_be_read_names_itself_and_the_row(text: str, problem: str) -> None:
+    with pytest.raises(ValueError) as error:
+        LoraRow("style.safetensors", schedule=text)
+    assert "LoRA style.safetensors" in str(error.value)
+    assert f"schedule '{text}'" in str(error.value)
+    assert problem in str(error.value)
