@@ -28,7 +28,7 @@ def _spellings(role: str, short: str) -> tuple[str, ...]:
         rf"(?:{_word(role)}|(?<=[^\W_]){title}(?![a-z])|(?<![^\W\d_]){upper}(?=V\d)){_OTHER_SENSE}",  # wanHighV2
         rf"{unglued}(?<=[A-Z]){upper}(?![^\W\d_])",  # V3STYLEHIGH
         rf"{_word(short)}|(?<=[a-z\d]){short.upper()}(?![^\W\d_])",
-        rf"(?<![Kk][_-])(?:(?<![^\W_])(?i:{letter})|(?<=[a-z]){letter.upper()})(?![^\W_])",  # Q3_K_L is a size
+        rf"(?<![Kk][_-])(?:(?<![^\W_])(?i:{letter})|(?<=[a-z\d]){letter.upper()})(?![^\W_])",  # Q3_K_L is a size
     )
 
 
@@ -42,35 +42,36 @@ _COUNT = re.compile(r"(?:e|ep|epochs?|epoc|steps?|r|rank|dim|v|ver|version)?\d*(
 _PRECISION = re.compile(r"m?bf16|fp?(?:8|16|32)|e4m3(?:fn)?|e5m2|int8|nvfp4|scaled|q\d|k|m|s")
 
 
+Key = Callable[[str], tuple[str, ...]]
+
+
 def role_of(name: str) -> str | None:
     """`high`, `low` or None: the expert that a file name (with its folders) claims to be."""
     level = _level_of(name)
     return None if level is None else _role_at(level, name)
 
 
-def partner_of(name: str, files: Iterable[str]) -> str | None:
-    """The other half of `name` among `files`; None if there is none.
+def partner_of(name: str, files: Iterable[str], trained_apart: bool = False) -> str | None:
+    """The other half of `name` among `files`: it differs in nothing but its role, separators and case. None if none is.
 
-    It differs in role, separators and case; else in epochs, ranks and versions too; else in precision too; and it has
-    no nearer half of its own. Raises ValueError when several fit equally well.
+    Halves that were trained apart, as LoRAs are, may also differ in epoch, rank and version, then in precision, if
+    neither has a nearer half. Raises ValueError when several fit equally well.
     """
-    files = [file for file in files if role_of(file)]
-    nearest = _nearest(name, files)
-    mutual = [file for file in nearest if name in _nearest(file, [*files, name])]
+    keys = _KEYS if trained_apart else _KEYS[:_STRICT]
+    nearest = _nearest(name, files, keys)
+    mutual = [file for file in nearest if name in _nearest(file, [*files, name], keys)]
     if len(mutual) > 1:
-        raise ValueError(
-            f"{name} has {len(mutual)} possible partners: {', '.join(sorted(mutual))}. Choose one by hand."
-        )
+        raise ValueError(f"{name} has {len(mutual)} possible partners: {', '.join(mutual)}. Choose one by hand.")
     return mutual[0] if mutual else None
 
 
-def _nearest(name: str, files: list[str]) -> list[str]:
+def _nearest(name: str, files: Iterable[str], keys: Iterable[Key]) -> list[str]:
     """The files of the other role that are equal to `name` under the strictest key that finds any."""
     role = role_of(name)
     if role is None:
         return []
     others = sorted({file for file in files if role_of(file) not in (None, role)})
-    for key in _KEYS:
+    for key in keys:
         wanted = key(name)
         found = [file for file in others if key(file) == wanted]
         if found:
@@ -101,13 +102,17 @@ def _without_role(name: str) -> str:
     return name
 
 
-def _key(cut: Callable[[str], str], *dropped: re.Pattern[str]) -> Callable[[str], tuple[str, str]]:
-    """A way to compare names: their letters and digits after `cut`, without the words that `dropped` match."""
+def _key(cut: Callable[[str], str], *dropped: re.Pattern[str]) -> Key:
+    """A way to compare names: the letters and digits of each folder and of the file after `cut`.
 
-    def key(name: str) -> tuple[str, str]:
+    Words that `dropped` match don't count.
+    """
+
+    def key(name: str) -> tuple[str, ...]:
         path = PurePosixPath(name.replace("\\", "/"))
-        words = re.findall(r"[^\W_]+", cut(str(path.with_suffix(""))).lower())
-        return "".join(word for word in words if not any(p.fullmatch(word) for p in dropped)), path.suffix.lower()
+        parts = [re.findall(r"[^\W_]+", part) for part in cut(str(path.with_suffix(""))).lower().split("/")]
+        kept = ("".join(word for word in words if not any(p.fullmatch(word) for p in dropped)) for words in parts)
+        return *kept, path.suffix.lower()
 
     return key
 
@@ -118,3 +123,4 @@ _KEYS = (
     _key(lambda name: _ANY_ROLE.sub(" ", name), _COUNT),
     _key(lambda name: _ANY_ROLE.sub(" ", name), _COUNT, _PRECISION),
 )
+_STRICT = 2

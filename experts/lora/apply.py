@@ -93,6 +93,6 @@ def _unused_partner(place: Placed, available: Sequence[str]) -> str | None:
     if not place.shared and role_of(place.file) in (None, place.role):
         return None
     try:
-        return partner_of(place.file, available)
+        return partner_of(place.file, available, trained_apart=True)
     except ValueError:  # several: not for us to choose
         return None

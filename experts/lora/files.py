@@ -41,7 +41,7 @@ def files_of(row: LoraRow, available: Sequence[str]) -> dict[str, str]:
     if row.low_file not in (AUTO, NONE):
         pair[LOW] = row.low_file
     elif row.low_file == AUTO and row.transformer == BOTH:
-        partner = partner_of(row.file, available)
+        partner = partner_of(row.file, available, trained_apart=True)
         if partner is not None:
             pair[LOW if role_of(row.file) == HIGH else HIGH] = partner
     return {role: pair[role] for role in row.roles}

@@ -1,4 +1,6 @@
-"""One finder for checkpoints and LoRAs, on names people really use."""
+"""Which LoRAs belong together, on names people really use; those of checkpoints are in the same pool."""
+
+from functools import partial
 
 import pytest
 from wan_duet.experts.kind import HIGH, LOW
@@ -93,19 +95,20 @@ NO_HALVES = [
     "Wan2.1_T2V_1.3B_high.safetensors",
     "orbit.safetensors",
 ]
+other_half = partial(partner_of, trained_apart=True)
 POOL = [name for pair in PAIRS for name in pair] + NO_HALVES
 
 
 @pytest.mark.parametrize(("high", "low"), PAIRS)
 def test_either_half_of_a_real_pair_finds_the_other_among_all_names(high: str, low: str) -> None:
     assert (role_of(high), role_of(low)) == (HIGH, LOW)
-    assert (partner_of(high, POOL), partner_of(low, POOL)) == (low, high)
+    assert (other_half(high, POOL), other_half(low, POOL)) == (low, high)
 
 
 @pytest.mark.parametrize("name", NO_HALVES)
 def test_a_name_that_only_sounds_like_a_half_is_none(name: str) -> None:
     assert role_of(name) is None
-    assert partner_of(name, POOL) is None
+    assert other_half(name, POOL) is None
 
 
 def test_low_lightning_is_a_half_though_low_light_is_not() -> None:
@@ -120,13 +123,13 @@ def test_the_plainest_word_decides() -> None:
 
 def test_the_nearest_partner_wins_and_keeps_its_own() -> None:
     files = ["a_high_v1.pt", "a_low_v1.pt", "a_high_v2.pt", "a_low_v3.pt"]
-    assert partner_of("a_high_v1.pt", files) == "a_low_v1.pt"
-    assert partner_of("a_high_v2.pt", files[:3]) is None
+    assert other_half("a_high_v1.pt", files) == "a_low_v1.pt"
+    assert other_half("a_high_v2.pt", files[:3]) is None
 
 
 def test_several_partners_are_listed_not_guessed() -> None:
     with pytest.raises(ValueError, match=r"2 possible partners: a_low_e20\.pt, a_low_e30\.pt"):
-        partner_of("a_high_e10.pt", ["a_low_e20.pt", "a_low_e30.pt"])
+        other_half("a_high_e10.pt", ["a_low_e20.pt", "a_low_e30.pt"])
 
 
 @pytest.mark.parametrize(
@@ -134,4 +137,9 @@ def test_several_partners_are_listed_not_guessed() -> None:
     ["wan2.2_i2v_low_noise.safetensors", "other/wan2.2_t2v_low_noise.safetensors", "wan2.2_t2v_low_noise.gguf"],
 )
 def test_halves_of_another_task_folder_or_format_are_no_partner(other: str) -> None:
-    assert partner_of("wan2.2_t2v_high_noise.safetensors", [other]) is None
+    assert other_half("wan2.2_t2v_high_noise.safetensors", [other]) is None
+
+
+def test_halves_of_one_checkpoint_must_be_alike() -> None:
+    assert partner_of("wan_high_e10.safetensors", ["wan_low_e20.safetensors"]) is None
+    assert partner_of("wan_high_fp8.safetensors", ["wan_low_fp16.safetensors"]) is None

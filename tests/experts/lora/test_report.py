@@ -217,7 +217,7 @@ def test_a_file_without_any_tensor_fails_at_apply(pair: Experts, loras: Callable
 
 def test_a_file_in_which_nothing_fits_fails_at_apply(tiny: dict[str, ModelPatcher], loras: Callable) -> None:
     loras(STYLE, {"diffusion_model.patch_embedding.diff": torch.zeros(128, 16, 1, 2, 2)})
-    with pytest.raises(ValueError, match="none of its weights fits this expert: .*made for text to video"):
+    with pytest.raises(ValueError, match=r"none of its weights fits this expert: .*made for text to video"):
         apply_loras(Experts(Expert(ModelHandle(tiny[I2V], "high"))), (LoraRow(STYLE),))
 
 
@@ -240,7 +240,7 @@ def test_a_missing_file_says_where_to_put_it(pair: Experts, loras: Callable) -> 
 
 def test_a_web_page_saved_as_a_lora_says_so(pair: Experts, loras: Callable, tmp_path) -> None:
     (tmp_path / "loras" / STYLE).write_text("<html>log in first</html>")
-    with pytest.raises(ValueError, match="row 1 .*truncated or not a safetensors file.*25 bytes"):
+    with pytest.raises(ValueError, match=r"row 1 .*truncated or not a safetensors file.*25 bytes"):
         apply_loras(pair, (LoraRow(STYLE),))
 
 
