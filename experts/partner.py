@@ -8,7 +8,7 @@ from .kind import HIGH, LOW
 
 # "high" and "low" that speak of something else, by the word after them and the letters glued in front of them
 _OTHER_SENSE = (
-    r"(?![\W_]*(?i:light|lighting|angle|res|resolution|poly|quality|details?|detailed|v?ram|memory|key|contrast"
+    r"(?!(?:[^\w/\\]|_)*(?i:light|lighting|angle|res|resolution|poly|quality|details?|detailed|v?ram|memory|key|contrast"
     r"|speed|heels?|rise|waist|cut|fashion|fidelity|def|definition|tech|shot|rank|fps|ra)(?![^\W_]))"
 )
 _NOT_IN_A_WORD = {HIGH: r"(?<![Tt])", LOW: r"(?<![FSGBPLfsgbpl])"}  # thigh; flow, slow, glow, below, yellow
@@ -57,6 +57,7 @@ def partner_of(name: str, files: Iterable[str], trained_apart: bool = False) -> 
     Halves that were trained apart, as LoRAs are, may also differ in epoch, rank and version, then in precision, if
     neither has a nearer half. Raises ValueError when several fit equally well.
     """
+    files = list(files)
     keys = _KEYS if trained_apart else _KEYS[:_STRICT]
     nearest = _nearest(name, files, keys)
     mutual = [file for file in nearest if name in _nearest(file, [*files, name], keys)]

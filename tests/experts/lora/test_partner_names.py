@@ -42,6 +42,7 @@ PAIRS = [
     ("Wan2.2-I2V-A14B_high_noise_lora/epoch-4.safetensors", "Wan2.2-I2V-A14B_low_noise_lora/epoch-4.safetensors"),
     ("wan22\\high_noise\\orbit.safetensors", "wan22\\low_noise\\orbit.safetensors"),
     ("high/orbit.safetensors", "low/orbit.safetensors"),
+    ("high/detail_slider.safetensors", "low/detail_slider.safetensors"),
     ("sepia.high_noise.safetensors", "sepia.low_noise.safetensors"),
     # LoRAs: letters and short forms
     ("Style-22-H-e8.safetensors", "Style-22-L-e8.safetensors"),

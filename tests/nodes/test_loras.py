@@ -1,0 +1,75 @@
+"""LoRA rows in graphs on a real server."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from wan_duet.dev.client import PromptError
+from wan_duet.dev.server import Server
+from wan_duet.tests.nodes.graph import Graph, Node, Runner
+
+HIGH = "wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors"
+ROW = {"weight": 1.0, "transformer": "both", "schedule": "", "low_file": "auto", "remote_id": ""}
+
+
+@pytest.fixture(scope="session")
+def put_lora(server: Server) -> Iterator[Callable[..., str]]:
+    """A function that puts a LoRA for so many blocks where the server finds it, and returns its name there."""
+    loras = server.base / "models" / "loras"
+    loras.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="test-", dir=loras) as folder:
+
+        def put(name: str, blocks: int) -> str:
+            names = [
+                f"transformer.blocks.{block}.attn1.to_q.lora_{half}.weight" for block in range(blocks) for half in "AB"
+            ]
+            save_file({key: torch.ones((2, 128) if "_A" in key else (128, 2)) for key in names}, Path(folder, name))
+            return os.path.join(Path(folder).name, name)
+
+        yield put
+
+
+def apply(graph: Graph, *rows: dict) -> Node:
+    """Rows in a chain, and the list on the official pair."""
+    loras: Node | None = None
+    for row in rows:
+        chain = {} if loras is None else {"loras": loras}
+        loras = graph.add("WanDuet_Lora", **{**ROW, **row, **chain})
+    return graph.add("WanDuet_ApplyLoras", experts=graph.load(HIGH), loras=loras)
+
+
+def test_the_report_is_a_dry_run_of_the_whole_chain(run: Runner, graph: Graph, put_lora: Callable) -> None:
+    high, low = put_lora("pan_HIGH_e10.safetensors", 2), put_lora("pan_LOW_e20.safetensors", 1)
+    shown = graph.show(apply(graph, {"file": low}, {"file": high, "transformer": "high", "weight": 0.0})[1])
+    text = run(graph).text(shown)
+    assert f"high: {high} at 1: 4 of 4 keys read, 2 of 2 weights changed" in text
+    assert f"low: {low} at 1: 2 of 2 keys read, 1 of 1 weights changed" in text
+    assert f"2. {high}\n   not loaded: its strength is 0" in text
+
+
+def test_a_missing_file_is_accepted_and_said_by_apply(run: Runner, graph: Graph) -> None:
+    graph.show(apply(graph, {"file": "gone.safetensors", "low_file": "gone_too.safetensors"})[1])
+    with pytest.raises(PromptError, match=r"^WanDuet_ApplyLoras .*gone\.safetensors is not in models/loras"):
+        run(graph)
+
+
+def test_a_file_that_changed_on_disk_is_looked_at_again(run: Runner, graph: Graph, put_lora: Callable) -> None:
+    file = put_lora("tilt.safetensors", 1)
+    applied = apply(graph, {"file": file})
+    shown = graph.show(applied[1])
+    assert "2 of 2 keys read" in run(graph).text(shown)
+    assert applied.id in run(graph).cached()
+    put_lora("tilt.safetensors", 2)
+    assert "4 of 4 keys read" in run(graph).text(shown)
+
+
+def test_a_run_with_loras_ends_in_another_latent(run: Runner, graph: Graph, put_lora: Callable) -> None:
+    file = put_lora("zoom.safetensors", 2)
+    plain, changed = graph.load(HIGH), apply(graph, {"file": file, "transformer": "high", "schedule": "0.5"})
+    saved = [graph.save(graph.sample(experts, graph.plan(experts))) for experts in (plain, changed)]
+    result = run(graph)
+    assert not torch.equal(result.latent(saved[0]), result.latent(saved[1]))
