@@ -4,8 +4,7 @@ from comfy_api.latest import io
 
 from ..experts.lora.apply import apply_loras
 from ..experts.lora.files import fingerprints, lora_files
-from ..experts.lora.row import AUTO, BOTH, NONE, TRANSFORMERS, LoraRow
-from ..experts.lora.row import WanLoras as Rows
+from ..experts.lora.row import AUTO, BOTH, NONE, TRANSFORMERS, LoraRow, Loras
 from ..experts.lora.schedule import LIMIT
 from ..experts.pair import Experts
 from .experts import SHELF
@@ -94,7 +93,7 @@ class Lora(io.ComfyNode):
         schedule: str,
         low_file: str = AUTO,
         remote_id: str = "",
-        loras: Rows = (),
+        loras: Loras = (),
     ) -> io.NodeOutput:
         return io.NodeOutput((*loras, LoraRow(file, weight, transformer, schedule, low_file, remote_id)))
 
@@ -124,7 +123,7 @@ class ApplyLoras(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, experts: Experts, loras: Rows) -> io.NodeOutput:
+    def execute(cls, experts: Experts, loras: Loras) -> io.NodeOutput:
         experts, report = apply_loras(experts, loras)
         show(report, cls.hidden.unique_id)
         return io.NodeOutput(experts, report)

@@ -1,29 +1,18 @@
 """From rows to changes on the experts, each checked on headers before any weight is read."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from ..kind import LOW
+from ..kind import HIGH, LOW
 from ..pair import Experts
 from ..partner import partner_of, role_of
 from .files import claimed_role, files_of, lora_files, lora_path, read_names
 from .merge import MergeLora
 from .patches import find_patches
 from .report import Found, fatal, notes, summary
-from .row import BOTH, LoraRow, WanLoras
+from .row import BOTH, LoraRow, Loras, Placed
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A file of a row on its way to one expert."""
-
-    role: str
-    file: str
-    strength: float
-    shared: bool
-
-
-def apply_loras(experts: Experts, rows: WanLoras) -> tuple[Experts, str]:
+def apply_loras(experts: Experts, rows: Loras) -> tuple[Experts, str]:
     """The experts with every row on them, and the match report. Opens no expert.
 
     Raises FileNotFoundError for a file that is not there, ValueError for one that changes nothing on its expert.
@@ -31,39 +20,41 @@ def apply_loras(experts: Experts, rows: WanLoras) -> tuple[Experts, str]:
     available = lora_files()
     lines = []
     for number, row in enumerate(rows, start=1):
-        lines.append(f"{number}. {row.file}")
+        where = f"LoRA row {number} ({row.file})"
         try:
-            places = list(_places(row, experts, available))
-            for place in places:
-                path = lora_path(place.file)
-                lines += [f"   {line}" for line in _checked(place, path, experts, available)]
-                experts = experts.with_change(MergeLora(path, place.role, place.strength), place.role)
-        except (ValueError, FileNotFoundError) as error:
-            raise type(error)(f"LoRA row {number} ({row.file}): {error}") from error
-        if not places:
-            lines.append("   not loaded: its strength is 0")
+            experts, said = _with_row(experts, row, available)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{where}: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        lines += [f"{number}. {row.file}", *(f"   {line}" for line in said)]
     return experts, "\n".join(lines) or "no LoRA"
 
 
-def _places(row: LoraRow, experts: Experts, available: Sequence[str]) -> Iterator[Placed]:
+def _with_row(experts: Experts, row: LoraRow, available: Sequence[str]) -> tuple[Experts, list[str]]:
+    places = _places(row, experts, available)
+    lines = []
+    for place in places:
+        path = lora_path(place.file)
+        lines += _checked(place, path, experts, available)
+        experts = experts.with_change(MergeLora(path, place.role, place.strength), place.role)
+    return experts, lines or ["not loaded: its strength is 0"]
+
+
+def _places(row: LoraRow, experts: Experts, available: Sequence[str]) -> list[Placed]:
     """Where a row goes; nowhere at strength 0."""
     if experts.low is None:
         if row.transformer == LOW:
             raise ValueError(f"transformer is '{LOW}', but there is a single expert. Choose '{BOTH}'")
         if len(row.multipliers.stages) > 1:
             raise ValueError(f"schedule '{row.schedule}' has two stages, but there is a single expert. Give one value")
-        role = next(iter(row.roles))
-        if row.strength(role):
-            yield Placed(role, row.file, row.strength(role), shared=False)
-        return
-    strengths = {role: row.strength(role) for role in row.roles}
-    if not any(strengths.values()):
-        return
-    files = files_of(row, available)
-    used = [role for role in files if strengths[role]]
-    shared = len(used) == 2 and len(set(files.values())) == 1
-    for role in used:
-        yield Placed(role, files[role], strengths[role], shared)
+    strengths = {role: row.strength(role) for role in (row.roles if experts.low else (HIGH,))}
+    used = [role for role, strength in strengths.items() if strength]
+    if not used:
+        return []
+    files = files_of(row, available) if experts.low else {HIGH: row.file}
+    shared = len(used) == 2 and files[HIGH] == files[LOW]
+    return [Placed(role, files[role], strengths[role], shared) for role in used]
 
 
 def _checked(place: Placed, path: str, experts: Experts, available: Sequence[str]) -> list[str]:
@@ -73,14 +64,11 @@ def _checked(place: Placed, path: str, experts: Experts, available: Sequence[str
     if handle.checkpoint is None:
         return [f"{place.role}: {place.file} at {place.strength:g}: not checked, because {handle.name} is not there"]
     found = Found(
-        role=place.role,
-        file=place.file,
-        strength=place.strength,
-        checkpoint=handle.checkpoint,
-        patches=find_patches(tensors, place.role, handle.checkpoint.skeleton()),
+        place,
+        handle.checkpoint,
+        find_patches(tensors, place.role, handle.checkpoint.skeleton()),
         claims=claimed_role(place.file, metadata) if experts.low else None,
         partner=_unused_partner(place, available) if experts.low else None,
-        shared=place.shared,
     )
     problem = fatal(found)
     if problem:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..checkpoint import Checkpoint
 from .family import blocks_of, family_of, width_of
 from .patches import Misfit, Patches
+from .row import Placed
 from .unread import folded, grouped
 
 _SHOWN = 3  # kinds of misfits
@@ -14,19 +15,16 @@ _TASKS = {16: "text to video", 36: "image to video", 48: "TI2V-5B", 52: "control
 
 @dataclass(frozen=True)
 class Found:
-    """One file on one expert: where it goes, what it claims to be, and what of it was understood.
+    """One file on one expert: what of it is understood, and the expert it claims to be for.
 
-    `partner` is a file that looks like its other half and is not used; `shared` says that both experts get this file.
+    `partner` is a file that looks like its other half and is not used.
     """
 
-    role: str
-    file: str
-    strength: float
+    place: Placed
     checkpoint: Checkpoint
     patches: Patches
     claims: str | None = None
     partner: str | None = None
-    shared: bool = False
 
 
 def fatal(found: Found) -> str | None:
@@ -38,7 +36,7 @@ def fatal(found: Found) -> str | None:
         blocks = blocks_of(patches.read)
         here = f"this expert is {found.checkpoint.dim} wide and has {found.checkpoint.layers} blocks"
         return f"it was made for {family_of(width)} (width {width}, {blocks} blocks); {here}"
-    if patches.changed or (found.shared and _empty_here(found)):
+    if patches.changed or (found.place.shared and _empty_here(found)):
         return None
     if not patches.keys:
         others = f"all of its {patches.elsewhere} keys are for the other expert"
@@ -53,10 +51,11 @@ def summary(found: Found) -> str:
     """The two numbers: keys read, weights changed."""
     patches = found.patches
     targets = patches.changed | {misfit.weight for misfit in patches.misfits}
+    place = found.place
     if _empty_here(found):
-        return f"{found.role}: nothing, all of its keys are for the other expert ({found.file})"
+        return f"{place.role}: nothing, all of its keys are for the other expert ({place.file})"
     return (
-        f"{found.role}: {found.file} at {found.strength:g}: {len(patches.read)} of {patches.keys} keys read, "
+        f"{place.role}: {place.file} at {place.strength:g}: {len(patches.read)} of {patches.keys} keys read, "
         f"{len(patches.changed)} of {len(targets)} weights changed"
     )
 
@@ -64,19 +63,17 @@ def summary(found: Found) -> str:
 def notes(found: Found) -> list[str]:
     """What the user should know about a file that can be applied."""
     patches = found.patches
-    lines = [f"note: {group}" for group in grouped(patches.unread, found.checkpoint.layers) if group.reason.harmless]
-    lines += [
-        f"warning: {group}" for group in grouped(patches.unread, found.checkpoint.layers) if not group.reason.harmless
-    ]
+    groups = grouped(patches.unread, found.checkpoint.layers)
+    lines = [f"{'note' if group.reason.harmless else 'warning'}: {group}" for group in groups]
     if patches.misfits:
         lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")
     if patches.ordered:
         lines.append("note: a DoRA scales what the rows above it made: the order of rows matters")
-    if found.shared and found.partner:
+    if found.place.shared and found.partner:
         lines.append(f"hint: the same file is on both experts, though {found.partner} looks like its other half")
-    elif found.claims not in (None, found.role):
+    elif found.claims not in (None, found.place.role):
         better = f"; {found.partner} looks like its other half" if found.partner else ""
-        lines.append(f"warning: this file says {found.claims}, but it is on the {found.role} expert{better}")
+        lines.append(f"warning: this file says {found.claims}, but it is on the {found.place.role} expert{better}")
     return lines
 
 

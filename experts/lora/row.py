@@ -62,4 +62,14 @@ class LoraRow:
         return self.weight * multiplier
 
 
-WanLoras = tuple[LoraRow, ...]
+Loras = tuple[LoraRow, ...]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One file on its way to one expert; `shared` if both experts get it."""
+
+    role: str
+    file: str
+    strength: float
+    shared: bool = False

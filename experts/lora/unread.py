@@ -27,7 +27,8 @@ class Group(NamedTuple):
     def __str__(self) -> str:
         patterns = folded(self.keys)
         more = f", and {len(patterns) - _SHOWN} more" if len(patterns) > _SHOWN else ""
-        return f"{len(self.keys)} keys: {self.reason.text} ({', '.join(patterns[:_SHOWN])}{more})"
+        count = f"{len(self.keys)} key{'s' * (len(self.keys) > 1)}"
+        return f"{count}: {self.reason.text} ({', '.join(patterns[:_SHOWN])}{more})"
 
 
 _REASONS = (

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import comfy.samplers
 import pytest
 import torch
+from comfy.model_management import unload_all_models
+from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.checkpoint import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
@@ -123,19 +125,32 @@ def test_two_experts_of_one_file_keep_their_own_rows(run: Callable, pair: Expert
     assert changed(with_row[HIGH], plain[HIGH])
 
 
-def test_a_second_run_with_the_same_rows_merges_nothing_anew(run: Callable, pair: Experts, loras, file_of) -> None:
-    def merged_weights(*rows: LoraRow):
-        return apply_loras(pair, rows)[0].high.open().patches_uuid
+def test_a_second_run_with_the_same_rows_merges_nothing_anew(
+    run: Callable, loras: Callable, file_of: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged = []
+    merge = ModelPatcher.patch_weight_to_device
 
-    once = merged_weights(LoraRow(A), LoraRow(B))
-    assert merged_weights(LoraRow(A), LoraRow(B)) == once
-    assert merged_weights(LoraRow(A), LoraRow(B, weight=0.5)) != once
-    assert merged_weights(LoraRow(B), LoraRow(A)) != once
+    def counted(patcher: ModelPatcher, key: str, *args, **kwargs) -> None:
+        merged.append(key)
+        merge(patcher, key, *args, **kwargs)
+
+    rows = LoraRow(A), LoraRow(B)
+    first = run(*rows)
+    monkeypatch.setattr(ModelPatcher, "patch_weight_to_device", counted)
+    assert same(run(*rows), first)
+    assert merged == []
+    assert not same(run(LoraRow(A), LoraRow(B, weight=0.5)), first)
+    assert merged
+    run(*rows)
+    merged.clear()
     loras(B, file_of("lokr_native", seed=5))
-    assert merged_weights(LoraRow(A), LoraRow(B)) != once
+    assert not same(run(*rows), first)
+    assert merged
 
 
 def test_a_file_gives_the_answers_of_a_connected_model(run: Callable, pair: Experts, saved: Callable) -> None:
+    unload_all_models()  # a loaded model's weights are merged ones
     paths = [
         saved(dict(expert.handle.open().model.diffusion_model.state_dict()), f"model{number}.safetensors")
         for number, expert in enumerate(pair)

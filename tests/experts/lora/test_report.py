@@ -10,7 +10,7 @@ from wan_duet.experts.handle import FileHandle, MissingHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.patches import find_patches
 from wan_duet.experts.lora.report import Found, fatal, notes, summary
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.row import LoraRow, Placed
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.layouts import I2V, T2V
 
@@ -59,7 +59,7 @@ def test_vace_blocks_are_harmless(report: Callable) -> None:
 def test_a_text_encoder_part_is_harmless(pair: Experts, loras: Callable, file_of: Callable) -> None:
     loras(STYLE, {**file_of("native_peft"), "lora_te_encoder_0.lora_down.weight": torch.zeros(1, 1)})
     _, text = apply_loras(pair, (LoraRow(STYLE),))
-    assert "note: 1 keys: text encoder, which Wan Duet leaves as it is: harmless" in text
+    assert "note: 1 key: text encoder, which Wan Duet leaves as it is: harmless" in text
 
 
 def test_blocks_beyond_the_model_are_named(report: Callable) -> None:
@@ -190,7 +190,7 @@ def found_on_a14b(tiny: dict[str, ModelPatcher], width: int, blocks: int, more: 
         for half in "AB"
     }
     patches = find_patches({**names, **(more or {})}, "high", checkpoint.skeleton())
-    return Found("high", STYLE, 1.0, checkpoint, patches)
+    return Found(Placed("high", STYLE, 1.0), checkpoint, patches)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def found_on_a14b(tiny: dict[str, ModelPatcher], width: int, blocks: int, more: 
         ("other_model_flux", "none of its 12 keys was understood. 12 keys: names of another model (Flux, Hunyuan, SD)"),
         ("other_model_hunyuan", "none of its 12 keys was understood. 12 keys: names of another model"),
         ("stand_in", "none of its 12 keys was understood. 12 keys: a side path that needs its own node (Stand-In)"),
-        ("empty_file", "none of its 1 keys was understood. 1 keys: modules this expert doesn't have"),
+        ("empty_file", "none of its 1 keys was understood. 1 key: modules this expert doesn't have"),
     ],
 )
 def test_a_file_that_matches_nothing_fails_at_apply(report: Callable, layout: str, problem: str) -> None:
