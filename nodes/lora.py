@@ -10,7 +10,7 @@ from ..experts.pair import Experts
 from .experts import SHELF
 from .schema import advanced, schema
 from .sockets import WanExperts, WanLoras
-from .text import show
+from .text import shown
 
 
 class Lora(io.ComfyNode):
@@ -57,6 +57,7 @@ class Lora(io.ComfyNode):
                         "low_file",
                         options=[AUTO, NONE, *names],
                         default=AUTO,
+                        optional=True,
                         display_name="low-noise file",
                         tooltip="auto: the partner by name. none: the one file for both experts. "
                         "Or the low expert's file; the first one is then the high expert's.",
@@ -66,6 +67,7 @@ class Lora(io.ComfyNode):
                     io.String.Input(
                         "remote_id",
                         default="",
+                        optional=True,
                         tooltip="The same LoRA for a provider: a URL or Hugging Face path (fal), an AIR (Runware). "
                         "Local runs don't use it.",
                     )
@@ -119,11 +121,9 @@ class ApplyLoras(io.ComfyNode):
                     tooltip="For every file and expert: keys read, weights changed, and what looks wrong.",
                 ),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, experts: Experts, loras: Loras) -> io.NodeOutput:
         experts, report = apply_loras(experts, loras)
-        show(report, cls.hidden.unique_id)
-        return io.NodeOutput(experts, report)
+        return io.NodeOutput(experts, shown(report))

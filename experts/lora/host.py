@@ -30,8 +30,8 @@ __all__ = [
     "convert_lora",
     "delta_shape",
     "fits",
-    "has_magnitude",
     "load_lora",
+    "magnitude",
     "model_lora_keys_unet",
     "never_merged",
     "patched",
@@ -75,22 +75,25 @@ def fits(patch: Patch, shape: torch.Size) -> bool:
 
     Left to itself it writes a line into the log and goes on when it can't, and reshapes a transposed pair in silence.
     """
-    if isinstance(patch, BOFTAdapter) and patch.weights[2] is None:
-        return False  # the host compares the missing alpha with a number
     made_for = delta_shape(patch)
     if made_for is None or isinstance(patch, tuple):
         return made_for in (None, tuple(shape))
-    rows, columns = made_for
-    return rows == shape[0] and columns in (0, math.prod(shape[1:]))
-
-
-def has_magnitude(patch: Patch) -> bool:
-    """Whether `patch` is a DoRA: it scales the whole weight, so the order of rows matters."""
-    if isinstance(patch, tuple):
+    rows, columns = shape[0], math.prod(shape[1:])
+    length = magnitude(patch)
+    if length is not None and length.numel() not in (rows, columns):
         return False
+    if isinstance(patch, BOFTAdapter) and patch.weights[2] is None:
+        return False  # the host compares the missing alpha with a number
+    return made_for[0] == rows and made_for[1] in (0, columns)
+
+
+def magnitude(patch: Patch) -> torch.Tensor | None:
+    """The lengths that make a patch a DoRA: it scales the whole weight, so the order of rows matters."""
     position = {LoRAAdapter: 4, LoHaAdapter: 7, LoKrAdapter: 8, GLoRAAdapter: 5, OFTAdapter: 3, BOFTAdapter: 3}
+    if isinstance(patch, tuple) or type(patch) not in position:
+        return None
     weights: Any = patch.weights
-    return type(patch) in position and weights[position[type(patch)]] is not None
+    return weights[position[type(patch)]]
 
 
 def never_merged(model: torch.nn.Module) -> set[str]:

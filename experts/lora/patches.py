@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from comfy.model_base import BaseModel
 
-from .host import Patch, convert_lora, delta_shape, fits, has_magnitude, load_lora, model_lora_keys_unet
+from .host import Patch, convert_lora, delta_shape, fits, load_lora, magnitude, model_lora_keys_unet
 from .layout import HOST_PREFIX, host_key, host_tensor, share_of, spellings
 
 _DIFFERENCES = (".diff", ".diff_b", ".set_weight", ".w_norm", ".b_norm")
@@ -47,7 +47,7 @@ class Patches:
     @property
     def ordered(self) -> bool:
         """Whether the order of rows matters: a DoRA scales what the rows before it made."""
-        return any(has_magnitude(patch) for part in self.parts for patch in part.values())
+        return any(magnitude(patch) is not None for part in self.parts for patch in part.values())
 
 
 class _Recorded(dict[str, torch.Tensor]):

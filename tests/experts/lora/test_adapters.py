@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+import torch
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.experts.lora.patches import find_patches
 from wan_duet.tests.experts.lora import adapters as a
 from wan_duet.tests.experts.lora.conftest import loaded
 from wan_duet.tests.experts.lora.layouts import NATIVE, T2V, Layout, build
@@ -47,3 +49,20 @@ def test_a_patched_weight_equals_the_adapters_own_formula(
         for key, formula in formulas.items():
             wanted = formula(base[T2V][key], strength)
             assert (merged[key] - wanted).norm() <= 1e-5 * wanted.norm()
+
+
+MISFITS = {
+    "a transposed pair": {".lora_down.weight": (4, 256), ".lora_up.weight": (128, 4)},
+    "a short magnitude": {".lora_down.weight": (4, 128), ".lora_up.weight": (256, 4), ".dora_scale": (64, 1)},
+    "a boft without its constraint": {".oft_blocks": (2, 32, 8, 8)},
+    "an oft for other rows": {".oft_blocks": (8, 8, 8)},
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_the_host_would_apply_wrongly_or_not_at_all_is_left_out(name: str, tiny: dict[str, ModelPatcher]) -> None:
+    file = {f"diffusion_model.{LINEAR}{suffix}": torch.zeros(shape) for suffix, shape in MISFITS[name].items()}
+    found = find_patches(file, "high", tiny[T2V].model)
+    assert len(found.read) == len(file)
+    assert found.changed == set()
+    assert [misfit.weight for misfit in found.misfits] == [f"diffusion_model.{LINEAR}.weight"]

@@ -31,7 +31,7 @@ def test_an_adapter_keeps_its_weights_where_we_look_for_them(adapter: type) -> N
     loaded = adapter.load("x", file, 2.0, file["x.dora_scale"], set())
     for value, name in zip(loaded.weights, ORDER[adapter], strict=False):
         assert value is file[f"x{name}"] if name else value == 2.0
-    assert host.has_magnitude(loaded)
+    assert host.magnitude(loaded) is file["x.dora_scale"]
 
 
 def test_a_difference_is_a_pair_of_word_and_tensor() -> None:

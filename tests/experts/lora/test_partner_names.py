@@ -128,6 +128,11 @@ def test_the_nearest_partner_wins_and_keeps_its_own() -> None:
     assert other_half("a_high_v2.pt", files[:3]) is None
 
 
+def test_the_same_precision_is_nearer_than_another() -> None:
+    files = ["a_low_e20_bf16.pt", "a_low_e20_fp16.pt"]
+    assert other_half("a_high_e10_fp16.pt", files) == "a_low_e20_fp16.pt"
+
+
 def test_several_partners_are_listed_not_guessed() -> None:
     with pytest.raises(ValueError, match=r"2 possible partners: a_low_e20\.pt, a_low_e30\.pt"):
         other_half("a_high_e10.pt", ["a_low_e20.pt", "a_low_e30.pt"])
