@@ -1,5 +1,6 @@
 """One uninterrupted sampling run across both experts."""
 
+import copy
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -126,7 +127,7 @@ class DuetGuider(CFGGuider):
         """The host's, with the sampler inside those SAMPLER_SAMPLE wrappers that only the second expert has."""
         self._run = Run(noise, latent_image, device, sigmas, denoise_mask, seed, latent_shapes)
         for stage in self._stages.values():
-            sampler = _InWrappersOf(stage, sampler, known=self.model_options)
+            sampler = _in_wrappers_of(stage, sampler, self.model_options)
         given = (noise, latent_image, device, sampler, sigmas, denoise_mask, callback, disable_pbar, seed)
         return super().inner_sample(*given, latent_shapes=latent_shapes)
 
@@ -234,9 +235,9 @@ class DuetGuider(CFGGuider):
         return "\n".join(lines)
 
 
-class _InWrappersOf(Sampler):
-    """A sampler inside the SAMPLER_SAMPLE wrappers of the second expert that the first does not share."""
-
-    def __init__(self, stage: Stage, sampler: Sampler, known: dict[str, Any]):
-        shared = known["transformer_options"].get("wrappers", {}).get(WrappersMP.SAMPLER_SAMPLE, {})
-        self.sample = stage.wrapped(WrappersMP.SAMPLER_SAMPLE, sampler.sample, sampler, frozenset(shared))
+def _in_wrappers_of(stage: Stage, sampler: Sampler, options: dict[str, Any]) -> Sampler:
+    """The sampler inside the SAMPLER_SAMPLE wrappers of `stage` that the run's own `options` do not share."""
+    shared = options["transformer_options"].get("wrappers", {}).get(WrappersMP.SAMPLER_SAMPLE, {})
+    wrapped: Any = copy.copy(sampler)
+    wrapped.sample = stage.wrapped(WrappersMP.SAMPLER_SAMPLE, sampler.sample, sampler, frozenset(shared))
+    return wrapped

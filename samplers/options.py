@@ -9,11 +9,11 @@ from typing import Any
 _OWN = frozenset({"registered_hooks", "to_load_options", "context_window"})
 
 
-def added(base: dict[str, Any], passed: dict[str, Any]) -> dict[str, Any]:
+def added(base: dict[Any, Any], passed: dict[Any, Any]) -> dict[Any, Any]:
     """The entries of `passed` that `base` has not: new or changed values, and the new items of lists, by identity."""
-    extra: dict[str, Any] = {}
+    extra: dict[Any, Any] = {}
     for key, value in passed.items():
-        if key in _OWN or key.startswith("multigpu_"):
+        if key in _OWN or str(key).startswith("multigpu_"):
             continue
         before = base.get(key)
         if isinstance(value, dict):
@@ -30,7 +30,7 @@ def added(base: dict[str, Any], passed: dict[str, Any]) -> dict[str, Any]:
     return extra
 
 
-def merged(options: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+def merged(options: dict[Any, Any], extra: dict[Any, Any]) -> dict[Any, Any]:
     """A copy of `options` with `extra` put on top: dicts merge, lists grow."""
     result = dict(options)
     for key, value in extra.items():
