@@ -14,10 +14,9 @@ from .skeleton import skeleton
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One Wan transformer: the host's `unet_config` of it, the number of its weights, its size in bytes."""
+    """One Wan transformer: the host's `unet_config` of it, and its size in bytes."""
 
     config: dict[str, Any] = field(repr=False)
-    weights: int
     size: int
 
     def __post_init__(self) -> None:
@@ -64,7 +63,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     prefixes = [key.removesuffix(marker) for key in shapes if key.endswith(marker)]
     try:
         config = comfy.model_detection.detect_unet_config(shapes, min(prefixes, key=len)) if prefixes else {}
-        return Checkpoint(config or {}, sum(shape.numel() for shape in shapes.values()), size)
+        return Checkpoint(config or {}, size)
     except (KeyError, ValueError) as error:
         held = ", ".join(sorted(shapes)[:2]) or "nothing"
         raise ValueError(

@@ -61,7 +61,9 @@ class FileHandle:
     @property
     def held_bytes(self) -> int:
         """The file's size, or a byte a weight once cast to fp8."""
-        return self.checkpoint.size if self.weight_dtype == "default" else self.checkpoint.weights
+        if self.weight_dtype == "default":
+            return self.checkpoint.size
+        return sum(weight.numel() for weight in self.checkpoint.skeleton().parameters())
 
     def open(self, keep: bool = True) -> ModelPatcher:
         """The file's patcher, through the host's own loader, so that the host can clone it for another GPU."""
@@ -98,9 +100,8 @@ class ModelHandle:
         self.name = name
         self.patcher = patcher
         self.held_bytes = patcher.model_size()
-        weights = sum(weight.numel() for weight in patcher.model.parameters())
         try:
-            self.checkpoint = Checkpoint(patcher.model.model_config.unet_config, weights, self.held_bytes)
+            self.checkpoint = Checkpoint(patcher.model.model_config.unet_config, self.held_bytes)
         except ValueError as error:
             raise ValueError(f"the {name} is {error}; connect a Wan 2.2 expert") from error
 

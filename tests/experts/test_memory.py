@@ -1,76 +1,119 @@
 """What the headers say about memory, and what `auto` makes of it."""
 
-from pathlib import Path
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import comfy.model_management
 import pytest
 from wan_duet.experts import memory
-from wan_duet.experts.handle import MissingHandle, ModelHandle
+from wan_duet.experts.files import load_pair
+from wan_duet.experts.handle import MissingHandle
 from wan_duet.experts.pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
-from wan_duet.tests.samplers.pairs import from_files
 
-GIB = 2**30
+A14B = {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40}
+A14B_BYTES = 28.58e9  # 14.29e9 weights of two bytes
 
 
 @pytest.fixture
-def free(monkeypatch: pytest.MonkeyPatch):
-    """Set what the host says is free."""
+def pair(put: Callable[..., str]) -> Callable[..., Experts]:
+    """A pair of real size, in name only."""
+    put("wan_high_noise.safetensors", **A14B)
+    put("wan_low_noise.safetensors", **A14B)
 
-    def set_free(amount: int) -> None:
+    def load(residency: str = AUTO, weight_dtype: str = "default") -> Experts:
+        return load_pair("wan_high_noise.safetensors", "auto", weight_dtype, residency=residency)
+
+    return load
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Set how much memory the host calls free, on a machine that has twice as much."""
+
+    def set_free(amount: float) -> None:
         monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *_: amount)
-        monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda *_: 0)
+        monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda *_: 2 * amount)
 
     return set_free
 
 
-def test_both_experts_take_the_bytes_of_both_files(files: Path) -> None:
-    peak = memory.peak(from_files(files, AUTO))
-    sizes = [(files / f"{name}.safetensors").stat().st_size for name in ("high", "other")]
-    assert peak.ram_both == sum(sizes)
-    assert peak.ram_one == max(sizes)
-    assert peak.vram > max(sizes)
+def merging(experts: Experts) -> Experts:
+    """The experts with a change that patches weights."""
+    return experts.with_change(SimpleNamespace(merges_weights=True))  # pyright: ignore[reportArgumentType]
 
 
-def test_a_longer_video_needs_more_on_the_gpu(files: Path) -> None:
-    experts = from_files(files, AUTO)
-    short, long = (memory.peak(experts, 832, 480, frames).vram for frames in (17, 81))
-    weights = memory.peak(experts).ram_one
-    assert (long - weights) == pytest.approx((short - weights) * 21 / 5, rel=1e-3)
+def test_both_experts_take_twice_the_bytes_of_one(pair: Callable[..., Experts]) -> None:
+    peak = memory.peak(pair())
+    assert peak.ram_one == pytest.approx(A14B_BYTES, rel=0.01)
+    assert peak.ram_both == pytest.approx(2 * A14B_BYTES, rel=0.01)
 
 
-def test_auto_keeps_both_when_they_fit_and_says_what_it_compared(files: Path, free) -> None:
-    free(10 * GIB)
-    chosen = memory.residency(from_files(files, AUTO))
-    assert chosen.keep
-    assert "10.7 GB can be spared" in chosen.why
+def test_a_cast_to_fp8_halves_them(pair: Callable[..., Experts]) -> None:
+    assert memory.peak(pair(weight_dtype="fp8_e4m3fn")).ram_one == pytest.approx(A14B_BYTES / 2, rel=0.01)
 
 
-def test_auto_takes_one_at_a_time_when_both_do_not_fit(files: Path, free) -> None:
-    free(memory.peak(from_files(files, AUTO)).ram_both - 1)
-    assert not memory.residency(from_files(files, AUTO)).keep
+def test_a_lora_doubles_a_kept_expert_and_not_one_that_is_thrown_away(pair: Callable[..., Experts]) -> None:
+    peak = memory.peak(merging(pair()))
+    assert peak.ram_both == pytest.approx(4 * A14B_BYTES, rel=0.01)
+    assert peak.ram_one == pytest.approx(A14B_BYTES, rel=0.01)
 
 
-def test_an_expert_that_is_in_memory_already_needs_no_more(files: Path, free) -> None:
-    experts = from_files(files, AUTO)
-    experts.high.open()
-    free(memory.peak(experts).ram_one)
+def test_the_gpu_needs_more_for_a_longer_video(pair: Callable[..., Experts]) -> None:
+    short, long = (memory.peak(pair(), frames=frames) for frames in (17, 81))
+    weights = short.ram_one
+    assert long.vram - weights == pytest.approx((short.vram - weights) * 21 / 5, rel=1e-3)  # latent frames
+
+
+@pytest.mark.parametrize(("gigabytes", "kept"), [(80, True), (64, False)])
+def test_auto_keeps_both_if_the_system_is_left_its_share(
+    pair: Callable[..., Experts], free: Callable[[float], None], gigabytes: int, kept: bool
+) -> None:
+    free(gigabytes * 1e9)
+    chosen = memory.residency(pair())
+    assert chosen.keep == kept
+    assert chosen.why == f"both need 57.2 GB more and {gigabytes * 0.84:.1f} GB can be spared"
+
+
+def test_auto_counts_the_backups_of_loras(pair: Callable[..., Experts], free: Callable[[float], None]) -> None:
+    free(80e9)
+    assert not memory.residency(merging(pair())).keep
+
+
+def test_auto_counts_no_expert_twice_that_is_in_memory(
+    pair: Callable[..., Experts], free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experts = pair()
+    monkeypatch.setattr(experts.high.handle, "_read", lambda: "a patcher")
+    experts.high.handle.open()
+    free(64e9)
     assert memory.residency(experts).keep
 
 
 @pytest.mark.parametrize("asked", [KEEP_BOTH, ONE_AT_A_TIME])
-def test_what_was_asked_for_is_done_whatever_is_free(files: Path, free, asked: str) -> None:
-    free(0)
-    assert memory.residency(from_files(files, asked)).keep == (asked == KEEP_BOTH)
+def test_what_was_asked_for_is_done_whatever_is_free(
+    pair: Callable[..., Experts], free: Callable[[float], None], asked: str
+) -> None:
+    free(1e9 if asked == KEEP_BOTH else 1e12)
+    assert memory.residency(pair(asked)) == (asked == KEEP_BOTH, "asked for")
 
 
-def test_missing_files_take_nothing(files: Path) -> None:
+def test_a_host_that_keeps_weights_mapped_keeps_both(
+    pair: Callable[..., Experts], free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free(1e9)
+    monkeypatch.setattr(memory, "_host_keeps_weights_mapped", lambda: True)
+    assert memory.residency(pair()).keep
+
+
+def test_the_report_gives_both_modes_the_gpu_and_the_choice(
+    pair: Callable[..., Experts], free: Callable[[float], None]
+) -> None:
+    free(64e9)
+    text = memory.report(pair())
+    assert text.startswith("memory: 57.2 GB for both, 28.6 GB one at a time, GPU ")
+    assert text.endswith("residency one at a time (both need 57.2 GB more and 53.8 GB can be spared)")
+
+
+def test_missing_files_take_nothing() -> None:
     gone = Experts(*(Expert(MissingHandle(name, "gone")) for name in ("high", "low")))
     assert memory.peak(gone) == (0, 0, 0)
-    assert "0.0 GB" in memory.report(gone)
-
-
-def test_connected_models_are_kept(files: Path, free) -> None:
-    free(0)
-    experts = from_files(files, AUTO)
-    models = Experts(*(Expert(ModelHandle(expert.open(), "MODEL")) for expert in experts))
-    assert memory.residency(models).keep

@@ -51,7 +51,6 @@ def test_one_at_a_time_never_holds_two_experts_in_the_first_run_or_the_second(fi
         with counted_at_every_step() as (callback, counts):
             guider.sample(**Job(steps=6).arguments, callback=callback)
         assert counts == [1] * 6
-        assert len(models_with_weights()) + counts[0] >= 1
 
 
 def test_keep_both_holds_two_from_the_switch_on(files: Path) -> None:

@@ -177,7 +177,7 @@ def test_a_14b_file_fits_a14b(tiny: dict[str, ModelPatcher]) -> None:
 
 def found_on_a14b(tiny: dict[str, ModelPatcher], width: int, blocks: int, more: dict | None = None) -> Found:
     """A header for a model of this size, read for an A14B expert of the real size."""
-    checkpoint = Checkpoint({**tiny[T2V].model.model_config.unet_config, **A14B}, 0, 0)
+    checkpoint = Checkpoint({**tiny[T2V].model.model_config.unet_config, **A14B}, 0)
     hidden = {5120: 13824, 3072: 14336, 1536: 8960}[width]
     sizes = {f"{kind}_attn.{letter}": (width, width) for kind in ("self", "cross") for letter in "qkvo"}
     sizes |= {"ffn.0": (hidden, width), "ffn.2": (width, hidden)}
