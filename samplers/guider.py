@@ -85,7 +85,7 @@ class DuetGuider(CFGGuider):
         if len(sigmas) == 0:
             return latent_image
         given = tuple(sigmas.tolist())
-        self._begin(self._role(given[0]))
+        self._begin([self._role(sigma) for sigma in given[:-1] or given])
         with ExitStack() as self._after:
             self._after.callback(self._forget)
             # A copy, because uni_pc writes into the sigmas it is given
@@ -160,11 +160,14 @@ class DuetGuider(CFGGuider):
             self._second.prepare()
         return self._second
 
-    def _begin(self, lead: str) -> None:
-        if lead != self._lead:
-            self._lead, self._patcher = lead, None
-        self._active = lead
-        self.cfg = self.plan.cfg(lead)
+    def _begin(self, roles: list[str]) -> None:
+        for role in dict.fromkeys(roles):
+            if self.experts[role].handle.checkpoint is None:
+                self.experts[role].open()  # raises: nobody wants to hear of a missing file when half the run is done
+        if roles[0] != self._lead:
+            self._lead, self._patcher = roles[0], None
+        self._active = self._lead
+        self.cfg = self.plan.cfg(self._lead)
         self.evaluations.clear()
 
     def _switch(self, role: str, options: dict[str, Any]) -> None:

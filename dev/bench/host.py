@@ -1,0 +1,56 @@
+"""What the benchmarks share: a process of the development environment, in which the host can be imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+DEV = Path(__file__).resolve().parents[1]
+ROOT = DEV.parent
+INSIDE = "WAN_DUET_BENCH_HOST"  # names the host's folder to the process that `enter` starts
+
+
+def enter() -> None:
+    """Go on in a process of the development environment, set up if need be, with the host importable on the CPU."""
+    if comfyui := os.environ.get(INSIDE):
+        _make_importable(comfyui)
+        return
+    sys.path.insert(0, str(DEV))
+    from environment import prepare
+    from steps import SetupError
+
+    try:
+        env = prepare()
+    except SetupError as error:
+        sys.exit(f"\n{error}")
+    variables = {**os.environ, INSIDE: str(env.comfyui)}
+    sys.exit(subprocess.run([str(env.python), *sys.argv], env=variables).returncode)
+
+
+def load_pack() -> ModuleType:
+    """Import the pack as the host does: from its folder, whatever that is called."""
+    spec = importlib.util.spec_from_file_location(
+        "wan_duet", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no pack in {ROOT}")
+    sys.modules["wan_duet"] = pack = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pack)
+    return pack
+
+
+def _make_importable(comfyui: str) -> None:
+    sys.path.insert(0, str(DEV))
+    from cpu_torchvision import register_torchvision_operators
+
+    register_torchvision_operators()
+    sys.path[0] = comfyui  # not `dev`, whose `server` would hide the host's
+    logging.disable(logging.WARNING)  # what the host says about packages it could use
+    import comfy.cli_args
+
+    comfy.cli_args.args.cpu = True

@@ -1,0 +1,169 @@
+"""From two file names to a checked pair, or to words about what is wrong with them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from wan_duet.experts import kind
+from wan_duet.experts.files import fingerprint, load_pair, report
+from wan_duet.experts.pair import Experts
+
+Put = Callable[..., str]
+
+I2V = {"in_dim": 36}
+TI2V_5B = {"in_dim": 48, "out_dim": 48}
+WAN_2_1_I2V = {"model_type": "i2v", "in_dim": 36}
+
+
+def names(experts: Experts) -> list[str]:
+    return [expert.handle.name for expert in experts]
+
+
+@pytest.fixture
+def high(put: Put) -> str:
+    return put("wan_high_noise.safetensors")
+
+
+@pytest.fixture
+def low(put: Put) -> str:
+    return put("wan_low_noise.safetensors")
+
+
+def test_auto_finds_the_partner_by_name(high: str, low: str) -> None:
+    experts = load_pair(high, "auto")
+    assert (names(experts), experts.kind) == ([high, low], kind.T2V_A14B)
+
+
+def test_naming_a_pair_opens_neither_file(high: str, low: str) -> None:
+    assert [expert.handle.in_memory for expert in load_pair(high, "auto")] == [False, False]
+
+
+def test_auto_finds_the_partner_in_its_sub_folder(put: Put) -> None:
+    high, low = (put(os.path.join("wan", role, "model.safetensors")) for role in ("high", "low"))
+    assert names(load_pair(high, "auto")) == [high, low]
+
+
+def test_a_low_file_chosen_by_hand_need_not_look_like_a_partner(high: str, low: str, put: Put) -> None:
+    other = put("something_else.safetensors")
+    assert names(load_pair(high, other)) == [high, other]
+
+
+def test_none_is_a_single_expert_even_where_a_partner_lies_beside_it(high: str, low: str) -> None:
+    experts = load_pair(high, "none")
+    assert (names(experts), experts.low) == ([high], None)
+
+
+def test_auto_without_a_partner_says_what_to_do(high: str) -> None:
+    with pytest.raises(ValueError, match=rf"no partner of {high} .* Choose the low-noise file by hand, or 'none'"):
+        load_pair(high, "auto")
+
+
+def test_auto_with_two_partners_asks_for_one(high: str, low: str, put: Put) -> None:
+    put("wan-low-noise.safetensors")
+    with pytest.raises(ValueError, match="2 possible partners"):
+        load_pair(high, "auto")
+
+
+@pytest.mark.parametrize("sizes", [TI2V_5B, WAN_2_1_I2V], ids=["TI2V-5B", "Wan 2.1"])
+def test_a_model_without_experts_needs_no_partner(put: Put, sizes: dict[str, object]) -> None:
+    experts = load_pair(put("dense.safetensors", **sizes), "auto")
+    assert experts.low is None and not experts.kind.pair
+
+
+def test_halves_of_different_kinds_are_refused(high: str, put: Put) -> None:
+    with pytest.raises(ValueError, match=r"different kinds.*high: wan_high.* is T2V A14B.*low: wan_low.* is I2V A14B"):
+        load_pair(high, put("wan_low_noise.safetensors", **I2V))
+
+
+@pytest.mark.parametrize("sizes", [{"num_layers": 3}, {"dim": 384, "num_heads": 3}], ids=["depth", "width"])
+def test_halves_of_different_sizes_are_refused(high: str, put: Put, sizes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"different sizes.*2 blocks of 256.*(3 blocks of 256|2 blocks of 384)"):
+        load_pair(high, put("wan_low_noise.safetensors", **sizes))
+
+
+def test_one_file_in_both_places_is_refused_unless_allowed(high: str) -> None:
+    with pytest.raises(ValueError, match=f"high and low are the same file .{high}.*allow_same_file"):
+        load_pair(high, high)
+    assert names(load_pair(high, high, allow_same_file=True)) == [high, high]
+
+
+def test_a_link_to_the_same_file_is_the_same_file(high: str, folder: Path) -> None:
+    try:
+        (folder / "wan_low_noise.safetensors").symlink_to(folder / high)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    with pytest.raises(ValueError, match="the same file"):
+        load_pair(high, "auto")
+
+
+def test_a_truncated_low_file_is_refused_before_a_weight_is_read(high: str, low: str, folder: Path) -> None:
+    os.truncate(folder / low, os.path.getsize(folder / low) - 1)
+    with pytest.raises(ValueError, match=f"{low} is truncated"):
+        load_pair(high, "auto")
+
+
+def test_missing_files_are_carried_along_and_raise_when_opened(high: str) -> None:
+    for experts in (load_pair("gone.safetensors", "none"), load_pair("gone_high.safetensors", "gone_low.safetensors")):
+        for expert in experts:
+            assert "is not in models/diffusion_models" in report(experts)
+            with pytest.raises(FileNotFoundError, match=r"gone\w*\.safetensors is not in models/diffusion_models"):
+                expert.open()
+
+
+def test_a_missing_high_file_still_finds_its_partner_and_takes_its_kind(put: Put) -> None:
+    low = put("wan_low_noise.safetensors", **I2V)
+    experts = load_pair("wan_high_noise.safetensors", "auto")
+    assert (names(experts), experts.kind) == (["wan_high_noise.safetensors", low], kind.I2V_A14B)
+
+
+@pytest.mark.parametrize(("task", "expected"), [("i2v", kind.I2V_A14B), ("t2v", kind.T2V_A14B)])
+def test_a_missing_pair_is_taken_for_what_its_name_says(folder: Path, task: str, expected: kind.Kind) -> None:
+    experts = load_pair(f"wan2.2_{task}_high_noise.safetensors", "auto")
+    assert experts.kind is expected
+    with pytest.raises(FileNotFoundError, match=r"no partner of wan2\.2"):
+        experts["low"].open()
+
+
+def test_a_missing_file_in_both_places_is_one_file_in_both_places(folder: Path) -> None:
+    with pytest.raises(ValueError, match="the same file"):
+        load_pair("gone.safetensors", "gone.safetensors")
+
+
+def test_a_gguf_file_is_sent_to_its_own_loader(high: str) -> None:
+    experts = load_pair(high, "Wan2.2-LowNoise-Q4_K_M.GGUF")
+    with pytest.raises(FileNotFoundError, match=r"GGUF loader .* Experts From Models"):
+        experts["low"].open()
+    assert "GGUF loader" in report(experts)
+
+
+def test_the_report_names_each_file_what_it_is_and_the_defaults(high: str, low: str, folder: Path) -> None:
+    size = f"{os.path.getsize(folder / high) / 1e6:.1f} MB"
+    assert report(load_pair(high, "auto")).splitlines() == [
+        f"high: wan_high_noise.safetensors: T2V A14B, 2 blocks of 256, {size}",
+        f"low: wan_low_noise.safetensors: T2V A14B, 2 blocks of 256, {size}",
+        "T2V A14B pair: boundary 0.875, shift 12 by default",
+    ]
+
+
+def test_the_report_doubts_names_that_look_swapped(high: str, low: str) -> None:
+    text = report(load_pair(low, high))
+    assert "this name says low, but it is in the high place" in text
+    assert "this name says high, but it is in the low place" in text
+
+
+def test_the_report_of_a_single_expert_says_that_it_does_every_step(put: Put) -> None:
+    text = report(load_pair(put("dense.safetensors", **TI2V_5B), "auto"))
+    assert text.splitlines()[-1] == "single expert (TI2V-5B): it does every step; shift 5 by default"
+
+
+def test_the_fingerprint_follows_path_time_and_size(high: str, folder: Path) -> None:
+    path = folder / high
+    first = fingerprint(high)
+    assert first == fingerprint(high)
+    os.utime(path, (1, 1))
+    second = fingerprint(high)
+    os.truncate(path, 1)
+    os.utime(path, (1, 1))
+    assert len({first, second, fingerprint(high)}) == 3
+    assert fingerprint("gone.safetensors") is None

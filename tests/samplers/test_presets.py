@@ -1,0 +1,35 @@
+"""Named plans: each is a run the host can do, and the official ones add no noise of their own."""
+
+import pytest
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+from wan_duet.samplers.guider import DuetGuider
+from wan_duet.samplers.planner import make_plan
+from wan_duet.samplers.presets import PRESETS, Preset, solver
+from wan_duet.tests.samplers.runs import Job, pair
+
+
+def run(preset: Preset, high: ModelPatcher, low: ModelPatcher, seed: int) -> tuple[Tensor, int]:
+    """The latent from one and the same noise, and the number of evaluations."""
+    experts, job = pair(high, low), Job()
+    numbers = {"steps": preset.steps, "cfg_high": preset.cfg_high, "cfg_low": preset.cfg_low, "shift": preset.shift}
+    plan = make_plan(experts, sampler=preset.sampler, **numbers)
+    guider = DuetGuider(experts, plan)
+    guider.set_conds(job.positive, job.negative)
+    given = {"sampler": solver(preset), "sigmas": torch.tensor(plan.sigmas), "seed": seed}
+    return guider.sample(**job.arguments | given), guider.evaluations.total()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_takes_its_steps_and_draws_no_noise(name: str, high: ModelPatcher, other: ModelPatcher) -> None:
+    latent, evaluations = run(PRESETS[name], high, other, seed=1)
+    assert evaluations == PRESETS[name].steps
+    assert torch.equal(latent, run(PRESETS[name], high, other, seed=2)[0])
+
+
+def test_the_first_preset_is_the_official_text_to_video_run(high: ModelPatcher, other: ModelPatcher) -> None:
+    preset = PRESETS["Quality 40"]
+    plan = make_plan(pair(high, other), steps=preset.steps, cfg_high=preset.cfg_high, cfg_low=preset.cfg_low)
+    assert (plan.roles().count("high"), plan.roles().count("low")) == (26, 14)
+    assert (plan.cfg_high, plan.cfg_low, plan.shift) == (4.0, 3.0, 12.0)

@@ -1,0 +1,159 @@
+"""A 2026 host that divides evaluations over GPUs, played by a stand-in: each expert is divided over its own clones."""
+
+import sys
+from contextlib import ExitStack
+from types import ModuleType
+from typing import Any
+
+import comfy.sampler_helpers
+import pytest
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from comfy.samplers import CFGGuider
+from wan_duet.tests.samplers.runs import Job, duet, duet_guider, pair, plain
+
+BACK_AND_FORTH = Job("euler", given=(1.0, 0.9, 0.8, 0.95, 0.92, 0.7, 0.0))
+ROLES = ["high", "high", "low", "high", "high", "low"]
+
+
+class Clone:
+    """An expert's patcher on the second GPU."""
+
+    load_device = torch.device("cpu", 0)
+
+    def __init__(self, main: ModelPatcher) -> None:
+        self.model = main.model
+        self.loaded = True
+        self.running = False
+
+    def pre_run(self) -> None:
+        self.running = True
+
+    def cleanup(self) -> None:
+        self.running = False
+
+
+class Pool:
+    """Threads that wait for work, one a GPU."""
+
+    def __init__(self, devices: list[torch.device]) -> None:
+        self.devices = devices
+        self.open = True
+
+    def shutdown(self) -> None:
+        self.open = False
+
+
+class Host:
+    """The host's part: new clones at every load, prepared for the guider's own patcher and for everybody who asks."""
+
+    def __init__(self) -> None:
+        self.clones: list[Clone] = []
+        self.pools: list[Pool] = []
+
+    def load(self, patcher: ModelPatcher) -> list[ModelPatcher]:
+        """In place of `get_nested_additional_models`, where the host finds the clones that it loads along."""
+        for clone in self.clones:
+            clone.loaded &= clone.model is not patcher.model
+        self.clones.append(Clone(patcher))
+        return []
+
+    def prepare(self, patcher: ModelPatcher, loaded: list[Any], options: dict[str, Any]) -> list[Clone]:
+        """Put the clones into the options that decide whose weights are used."""
+        (clone,) = (clone for clone in self.clones if clone.loaded and clone.model is patcher.model)
+        options["multigpu_clones"] = {patcher.load_device: patcher, clone.load_device: clone}
+        return [clone]
+
+    def start_pool(self, devices: list[torch.device]) -> Pool:
+        self.pools.append(Pool(devices))
+        return self.pools[-1]
+
+    def sample(self, guider: CFGGuider, inner_sample: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """What `CFGGuider.outer_sample` does around `inner_sample`."""
+        with ExitStack() as run:
+            for clone in self.prepare(guider.model_patcher, guider.loaded_models, guider.model_options):
+                clone.pre_run()
+                run.callback(clone.cleanup)
+            pool = self.start_pool(list(guider.model_options["multigpu_clones"]))
+            guider.model_options["multigpu_thread_pool"] = pool
+            run.callback(pool.shutdown)
+            return inner_sample(guider, *args, **kwargs)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    host = Host()
+    inner_sample = CFGGuider.inner_sample
+    module = ModuleType("comfy.multigpu")
+    module.MultiGPUThreadPool = host.start_pool  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, "comfy.multigpu", module)
+    monkeypatch.setattr(comfy.sampler_helpers, "prepare_model_patcher_multigpu_clones", host.prepare, raising=False)
+    monkeypatch.setattr(ModelPatcher, "get_nested_additional_models", lambda patcher: host.load(patcher))
+    monkeypatch.setattr(
+        CFGGuider, "inner_sample", lambda guider, *args, **kwargs: host.sample(guider, inner_sample, *args, **kwargs)
+    )
+    return host
+
+
+class Split:
+    """Looks at the options of every evaluation, where such a host divides it."""
+
+    def __init__(self, fail_at: int | None = None) -> None:
+        self.seen: list[dict[str, Any]] = []
+        self.fail_at = fail_at
+
+    def __call__(self, executor: Any, *args: Any) -> Any:
+        options = args[-1]
+        pool, clones = options["multigpu_thread_pool"], options["multigpu_clones"]
+        on_gpus = [clone.loaded and clone.running for clone in clones.values() if isinstance(clone, Clone)]
+        models = {patcher.model for patcher in clones.values()}
+        self.seen.append({"models": models, "pool": pool, "ready": pool.open and on_gpus == [True]})
+        if len(self.seen) == self.fail_at:
+            raise RuntimeError("out of memory")
+        return executor(*args)
+
+
+def on(split: Split, *models: ModelPatcher) -> list[ModelPatcher]:
+    """The MODELs, with `split` in every evaluation of theirs."""
+    clones = [model.clone() for model in models]
+    for clone in clones:
+        clone.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, "split", split)
+    return clones
+
+
+def test_every_evaluation_is_divided_over_clones_of_its_own_expert(
+    host: Host, high: ModelPatcher, other: ModelPatcher
+) -> None:
+    split = Split()
+    duet(pair(*on(split, high, other)), BACK_AND_FORTH)
+    models = dict(zip(("high", "low"), ({high.model}, {other.model}), strict=True))
+    assert [seen["models"] for seen in split.seen] == [models[role] for role in ROLES]
+    assert all(seen["ready"] for seen in split.seen)
+
+
+def test_each_expert_keeps_one_pool_over_its_gpus(host: Host, high: ModelPatcher, other: ModelPatcher) -> None:
+    split = Split()
+    duet(pair(*on(split, high, other)), BACK_AND_FORTH)
+    pools = dict(zip(("high", "low"), host.pools, strict=True))
+    assert [seen["pool"] for seen in split.seen] == [pools[role] for role in ROLES]
+    assert all(pool.devices == [torch.device("cpu"), Clone.load_device] for pool in host.pools)
+
+
+@pytest.mark.parametrize("fail_at", [None, 2, 3, 4, 6])
+def test_pools_and_clones_end_with_the_run(
+    fail_at: int | None, host: Host, high: ModelPatcher, other: ModelPatcher
+) -> None:
+    split = Split(fail_at)
+    guider = duet_guider(pair(*on(split, high, other)), BACK_AND_FORTH)
+    try:
+        guider.sample(**BACK_AND_FORTH.arguments)
+    except RuntimeError:
+        assert len(split.seen) == fail_at
+    assert host.pools
+    assert not any(pool.open for pool in host.pools)
+    assert not any(clone.running for clone in host.clones)
+
+
+def test_dividing_changes_nothing_about_the_run(host: Host, high: ModelPatcher, twin: ModelPatcher) -> None:
+    assert torch.equal(duet(pair(high, twin), BACK_AND_FORTH), plain(high, BACK_AND_FORTH))

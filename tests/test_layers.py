@@ -1,0 +1,145 @@
+"""Who may import whom: the table below is the rule."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+OURS = {
+    "nodes": {"generate", "experts", "samplers", "cache", "conditioning", "animate", "remote", "video"},
+    "generate": {"experts", "samplers", "cache", "conditioning", "animate", "remote", "video"},
+    "cache": {"experts", "samplers"},
+    "samplers": {"experts"},
+    "animate": {"conditioning", "video"},
+    "remote": {"video"},
+    "experts": set(),
+    "conditioning": set(),
+    "video": set(),
+}
+ALL = {"torch", "numpy", "einops", "safetensors", "PIL", "av", "comfy", "folder_paths"}
+ONLY = {
+    "nodes": {"comfy_api", "comfy_extras", "comfy_execution", "server", "execution", "latent_preview"},
+    "remote": {"aiohttp"},
+}
+# Names that the host does not document, behind one door each
+DOORS = dict.fromkeys(("comfy.samplers", "comfy.sampler_helpers", "comfy.hooks"), "samplers/host.py")
+NOT_PACKAGES = {"dev", "tests"}
+
+
+def imports(path: PurePosixPath, source: str) -> Iterator[str]:
+    """Every module that a file of the pack names, relative ones as `.package.module` from the pack's root."""
+    package = path.parent.parts
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                up = len(package) + 1 - node.level
+                base = "." + ".".join([*package[:up], *filter(None, [node.module])]) if up >= 0 else "outside the pack"
+            yield from (f"{base}.{alias.name}".replace("..", ".") for alias in node.names)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node).startswith("comfy."):
+            yield ast.unparse(node)
+
+
+def violation(path: PurePosixPath, name: str) -> str | None:
+    """What is wrong with importing `name` in the file `path`; None if nothing is."""
+    package = path.parts[0]
+    top = name.removeprefix(".").split(".")[0]
+    for hidden, door in DOORS.items():
+        if f"{name}.".startswith(f"{hidden}.") and str(path) != door:
+            return f"{path} imports {name}: only {door} may"
+    if name.startswith("."):
+        allowed = {package} | OURS.get(package, set())
+    else:
+        allowed = sys.stdlib_module_names | ALL | ONLY.get(package, set())
+        if package == "remote" and path.name != "media.py":
+            allowed -= {"torch"}
+    return None if top in allowed else f"{path} imports {name}"
+
+
+def violations(path: PurePosixPath, source: str) -> list[str]:
+    """What a file imports against the table."""
+    if path == PurePosixPath("__init__.py"):  # the entry point: it needs nothing but the nodes
+        return [f"{path} imports {name}" for name in imports(path, source) if name.split(".")[:2] != ["", "nodes"]]
+    return [found for name in imports(path, source) if (found := violation(path, name))]
+
+
+def sources() -> list[PurePosixPath]:
+    """Every Python file that ships, from the pack's root."""
+    files = (PurePosixPath(path.relative_to(ROOT).as_posix()) for path in ROOT.rglob("*.py"))
+    return sorted(f for f in files if f.parts[0] not in NOT_PACKAGES and not f.parts[0].startswith("."))
+
+
+def test_every_package_is_in_the_table() -> None:
+    packages = {path.parts[0] for path in sources() if len(path.parts) > 1}
+    assert {"nodes", "experts", "samplers"} <= packages <= OURS.keys()
+
+
+def test_the_root_holds_no_module_but_the_entry_point() -> None:
+    assert [path.name for path in sources() if len(path.parts) == 1] == ["__init__.py"]
+
+
+@pytest.mark.parametrize("path", sources(), ids=str)
+def test_a_file_imports_what_its_package_may(path: PurePosixPath) -> None:
+    assert violations(path, (ROOT / path).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("experts/pair.py", "from ..samplers import plan"),
+        ("experts/pair.py", "from .. import samplers"),
+        ("samplers/plan.py", "from ..cache.gate import Gate"),
+        ("samplers/plan.py", "from ..nodes.text import show"),
+        ("video/read.py", "from ..experts.pair import Experts"),
+        ("cache/gate.py", "def late():\n    from ..generate import local"),
+        ("samplers/plan.py", "from ..dev.client import Client"),
+        ("samplers/plan.py", "from ... import elsewhere"),
+        ("samplers/plan.py", "from comfy_api.latest import io"),
+        ("generate/local.py", "from server import PromptServer"),
+        ("cache/gate.py", "import execution"),
+        ("animate/pose.py", "import comfy_extras.nodes_wan"),
+        ("samplers/guider.py", "import latent_preview"),
+        ("samplers/guider.py", "import nodes"),
+        ("nodes/text.py", "import nodes"),
+        ("samplers/guider.py", "from comfy.samplers import CFGGuider"),
+        ("samplers/guider.py", "from comfy import samplers"),
+        ("nodes/sampling.py", "import comfy.sampler_helpers"),
+        ("cache/gate.py", "from comfy.hooks import HookGroup"),
+        ("nodes/sampling.py", "import comfy.sample\ncomfy.samplers.KSampler"),
+        ("remote/fal.py", "import torch"),
+        ("remote/fal.py", "from torch.nn import functional"),
+        ("experts/files.py", "import requests"),
+        ("experts/files.py", "import aiohttp"),
+        ("samplers/plan.py", "import yaml"),
+        ("__init__.py", "import torch"),
+        ("__init__.py", "from .experts import pair"),
+        ("helpers/text.py", "from ..experts import pair"),
+    ],
+)
+def test_the_check_sees_what_breaks_the_table(path: str, source: str) -> None:
+    assert violations(PurePosixPath(path), source)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        (
+            "nodes/sampling.py",
+            "from comfy_api.latest import io\nimport latent_preview\nfrom ..samplers.plan import Plan",
+        ),
+        ("nodes/animate/pose.py", "from ...animate.pose import draw\nfrom ..schema import schema"),
+        ("samplers/host.py", "from comfy.samplers import CFGGuider\nimport comfy.sampler_helpers"),
+        ("samplers/plan.py", "import math\nfrom . import shift\nfrom .shift import flow\nfrom ..experts import pair"),
+        ("nodes/sampling.py", "import comfy.sample\ncomfy.sample.prepare_noise"),
+        ("remote/media.py", "import torch\nimport aiohttp\nfrom ..video.encode import mp4"),
+        ("__init__.py", "async def comfy_entrypoint():\n    from .nodes import Extension"),
+    ],
+)
+def test_the_check_lets_pass_what_keeps_to_it(path: str, source: str) -> None:
+    assert violations(PurePosixPath(path), source) == []
