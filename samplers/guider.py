@@ -169,6 +169,9 @@ class DuetGuider(CFGGuider):
         return self._stages[role]
 
     def _begin(self, roles: list[str]) -> None:
+        for role in dict.fromkeys(roles):
+            if self.experts[role].handle.checkpoint is None:
+                self.experts[role].open()  # raises: nobody wants to hear of a missing file when half the run is done
         if roles[0] != self._lead:
             self._lead, self._patcher = roles[0], None
         self._active, self._twin = self._lead, None

@@ -1,7 +1,6 @@
 """Graphs that run on the real server, with tiny checkpoints put where it looks for them."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,9 +51,7 @@ def put(server: Server) -> Iterator[Callable[[str, Weights], str]]:
     with tempfile.TemporaryDirectory(prefix="test-", dir=server.base / "models" / "diffusion_models") as folder:
 
         def put(name: str, weights: Weights) -> str:
-            partial = Path(folder, name + ".partial")
-            save_file({key: weight.bfloat16() for key, weight in weights.items()}, partial)
-            os.replace(partial, Path(folder, name))
+            save_file({key: weight.bfloat16() for key, weight in weights.items()}, Path(folder, name))
             return os.path.join(Path(folder).name, name)
 
         yield put
@@ -79,15 +76,16 @@ def files(server: Server, put: Callable[[str, Weights], str]) -> dict[str, str]:
         "low": put("pair_low.safetensors", transformer(1)),
         "i2v low": put("i2v_low.safetensors", transformer(1, in_dim=36)),
         "deep low": put("deep_low.safetensors", transformer(1, layers=3)),
+        "cut high": put("cut_high.safetensors", transformer(0)),
+        "torn high": put("torn_high.safetensors", transformer(0)),
+        "torn low": put("torn_low.safetensors", transformer(1)),
         "vae": put("vae.safetensors", vae(0)),
         "sd3": put("sd3.safetensors", _sd3()),
         "unloadable high": put("unloadable_high.safetensors", _unloadable(0)),
         "unloadable low": put("unloadable_low.safetensors", _unloadable(1)),
     }
-    folder = server.base / "models" / "diffusion_models"
-    for role in ("high", "low"):
-        cut = made[f"cut {role}"] = made[role].replace("pair", "cut")
-        shutil.copyfile(folder / made[role], folder / cut)
-        os.truncate(folder / cut, os.path.getsize(folder / cut) - 1)
+    for name in ("cut high", "torn low"):
+        path = server.base / "models" / "diffusion_models" / made[name]
+        os.truncate(path, os.path.getsize(path) - 1)
     gone = {f"gone {role}": made[role].replace("pair", "gone") for role in ("high", "low")}
     return {**made, **gone, "gguf": made["low"].replace(".safetensors", ".gguf")}

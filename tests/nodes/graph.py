@@ -17,6 +17,7 @@ from wan_duet.dev.server import Server
 OUTPUT_NODES = ("PreviewAny", "SaveLatent")
 ENDS = ("execution_success", "execution_error", "execution_interrupted")
 AGAIN = "again"  # an input that no node has: another value makes the host run the node again, though nothing changed
+SECONDS = 180  # for one prompt, on a busy machine
 TEXT_ENCODER = "umt5_xxl_fp8_e4m3fn_scaled.safetensors"
 
 _numbers = count()
@@ -126,7 +127,7 @@ class Runner:
     def __call__(self, graph: Graph, on_poll: Callable[[], None] = lambda: None) -> Result:
         """The result of a graph; raises PromptError if it was refused or failed."""
         prompt_id = self.client.queue(self._to_run(graph))
-        return Result(self.client.wait(prompt_id, timeout=120, on_poll=on_poll), self.server.base)
+        return Result(self.client.wait(prompt_id, timeout=SECONDS, on_poll=on_poll), self.server.base)
 
     def _to_run(self, graph: Graph) -> Prompt:
         for node in graph.prompt.values():
@@ -145,7 +146,7 @@ class Runner:
 
     def watched(self, graph: Graph) -> tuple[list[dict[str, Any]], list[bytes]]:
         """The JSON messages and the binary ones that a browser gets while a graph runs, up to its end or an error."""
-        return asyncio.run(self._watch(self._to_run(graph)))
+        return asyncio.run(asyncio.wait_for(self._watch(self._to_run(graph)), SECONDS))
 
     async def _watch(self, prompt: Prompt) -> tuple[list[dict[str, Any]], list[bytes]]:
         said: list[dict[str, Any]] = []

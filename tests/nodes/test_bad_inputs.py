@@ -30,8 +30,8 @@ BAD_FILES = {
     "halves of different sizes": ("high", "deep low", "different sizes.*2 blocks of 128.*3 blocks of 128"),
     "a file that is not a Wan": ("vae", "low", "vae.safetensors is not a Wan transformer"),
     "a truncated high file": ("cut high", "low", "cut_high.safetensors is truncated"),
-    "a truncated low file": ("high", "cut low", "cut_low.safetensors is truncated"),
-    "a truncated partner": ("cut high", None, "cut_high.safetensors is truncated"),
+    "a truncated low file": ("high", "torn low", "torn_low.safetensors is truncated"),
+    "a truncated partner": ("torn high", None, "torn_low.safetensors is truncated"),
     "one file in both places": ("high", "high", "high and low are the same file"),
     "a file without a partner": ("i2v low", None, "no partner of .*i2v_low.safetensors was found by name"),
 }
