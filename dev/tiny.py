@@ -64,6 +64,18 @@ def header(family: str, **sizes: Any) -> dict[str, Tensor]:
     return {**transformer(0, **sizes), **markers}
 
 
+def lora(seed: int, *, dim: int = 128, layers: int = 2, rank: int = 4) -> dict[str, Tensor]:
+    """Return a random bf16 LoRA on the self-attention of every block, in the host's own spelling."""
+    generator = torch.Generator().manual_seed(seed)
+    weights: dict[str, Tensor] = {}
+    for block in range(layers):
+        for linear in "qkvo":
+            name = f"diffusion_model.blocks.{block}.self_attn.{linear}"
+            weights[f"{name}.lora_down.weight"] = torch.randn(rank, dim, generator=generator).bfloat16() / dim
+            weights[f"{name}.lora_up.weight"] = torch.randn(dim, rank, generator=generator).bfloat16()
+    return weights
+
+
 def vae(seed: int) -> dict[str, Tensor]:
     """Return random fp32 weights of the Wan 2.1 VAE, which the A14B models use."""
     from comfy.ldm.wan.vae import WanVAE
@@ -92,6 +104,8 @@ def write(base: Path) -> None:
         for seed, stage in enumerate(("high", "low")):
             weights = {name: weight.bfloat16() for name, weight in transformer(seed, in_dim=in_dim).items()}
             _save(weights, base, f"diffusion_models/wan2.2_{task}_{stage}_noise_14B_fp8_scaled.safetensors")
+    for seed, stage in enumerate(("high", "low")):
+        _save(lora(seed), base, f"loras/wan2.2_t2v_lightx2v_4steps_lora_v1.1_{stage}_noise.safetensors")
     _save(vae(0), base, "vae/wan_2.1_vae.safetensors")
     _save(text_encoder(0), base, "text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors")
 
