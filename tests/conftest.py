@@ -27,6 +27,7 @@ import comfy.cli_args  # noqa: E402
 
 comfy.cli_args.args.cpu = True  # before anything imports comfy.model_management
 
+import utils.extra_config  # noqa: E402, F401 - as main.py does: the host's `nodes` makes `utils` mean comfy/utils.py
 from wan_duet.dev.client import Client  # noqa: E402
 from wan_duet.dev.cpu_torchvision import register_torchvision_operators  # noqa: E402
 from wan_duet.dev.server import Server, serve  # noqa: E402

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import pytest
 import torch
-import utils.extra_config  # noqa: F401 - first, as main.py does: the host's `nodes` makes `utils` mean comfy/utils.py
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import ModelSamplingDiscreteFlow
 from comfy.samplers import CFGGuider

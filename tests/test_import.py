@@ -11,7 +11,6 @@ from pathlib import Path
 
 import comfy.cli_args
 import pytest
-import utils.extra_config  # noqa: F401 - first, as main.py does: the host's `nodes` makes `utils` mean comfy/utils.py
 import wan_duet
 import wan_duet.nodes
 

@@ -17,7 +17,6 @@ NOTES = ("Note", "MarkdownNote")  # the frontend's own, unknown to the server
 NOT_SHOWN = {
     "WanDuet_ExpertsFromModels": "for MODELs of other loaders and for nodes in between: there is no one graph to show",
     "WanDuet_ModelsFromExperts": "for nodes in between: there is no one graph to show",
-    "WanDuet_Preset": "takes the place of the Stage Plan, output by output",
     "WanDuet_Sampler": "takes the place of the Duet Guider, RandomNoise and SamplerCustomAdvanced",
 }
 

@@ -27,7 +27,7 @@ def apply_loras(experts: Experts, rows: Loras) -> tuple[Experts, str]:
             raise FileNotFoundError(f"{where}: {error}") from error
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-        lines += [f"{number}. {row.file}", *(f"   {line}" for line in said)]
+        lines += [f"LoRA {number}: {row.file}", *(f"   {line}" for line in said)]
     return experts, "\n".join(lines) or "no LoRA"
 
 

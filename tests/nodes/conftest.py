@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import utils.extra_config  # noqa: F401 - first, as main.py does: the host's `nodes` makes `utils` mean comfy/utils.py
 from safetensors.torch import save_file
 from wan_duet.dev.server import Server
 from wan_duet.dev.tiny import transformer, vae

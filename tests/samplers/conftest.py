@@ -6,7 +6,6 @@ from pathlib import Path
 import comfy.sd
 import pytest
 import torch
-import utils.extra_config  # noqa: F401 - first, as main.py does: the host's `nodes` makes `utils` mean comfy/utils.py
 from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
 from wan_duet.dev.tiny import transformer

@@ -34,7 +34,7 @@ def report(pair: Experts, loras: Callable, file_of: Callable) -> Callable[..., s
 def test_keys_and_weights_are_two_numbers(report: Callable) -> None:
     lines = report("native_down_up_alpha", weight=0.5).splitlines()
     assert lines == [
-        "1. style.safetensors",
+        "LoRA 1: style.safetensors",
         "   high: style.safetensors at 0.5: 60 of 60 keys read, 20 of 20 weights changed",
         "   low: style.safetensors at 0.5: 60 of 60 keys read, 20 of 20 weights changed",
     ]
@@ -135,7 +135,7 @@ def test_a_file_of_the_low_expert_changes_nothing_on_the_high_one(report: Callab
 
 
 def test_weight_zero_is_said_to_be_not_loaded(report: Callable) -> None:
-    assert report(weight=0).splitlines() == ["1. style.safetensors", "   not loaded: its strength is 0"]
+    assert report(weight=0).splitlines() == ["LoRA 1: style.safetensors", "   not loaded: its strength is 0"]
 
 
 def test_no_rows_are_no_lora(pair: Experts) -> None:
