@@ -1,6 +1,7 @@
 """What a checkpoint is, read from its safetensors header before any weight is."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Checkpoint:
         """Channels of its input."""
         return self.config["in_dim"]
 
+    @cached_property
     def skeleton(self) -> BaseModel:
         """The model on the meta device: names and shapes of its weights, before the file is opened."""
         return skeleton(self.config)

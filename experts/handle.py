@@ -1,5 +1,6 @@
 """Handles: the only owners of opened weights."""
 
+import logging
 from typing import Protocol
 
 import comfy.sd
@@ -7,6 +8,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from .checkpoint import Checkpoint
+
+log = logging.getLogger("wan_duet")
 
 WEIGHT_DTYPES: dict[str, dict[str, object]] = {
     "default": {},
@@ -63,7 +66,7 @@ class FileHandle:
         """The file's size, or a byte a weight once cast to fp8."""
         if self.weight_dtype == "default":
             return self.checkpoint.size
-        return sum(weight.numel() for weight in self.checkpoint.skeleton().parameters())
+        return sum(weight.numel() for weight in self.checkpoint.skeleton.parameters())
 
     def open(self, keep: bool = True) -> ModelPatcher:
         """The file's patcher, through the host's own loader, so that the host can clone it for another GPU."""
@@ -72,6 +75,7 @@ class FileHandle:
         return patcher
 
     def _read(self) -> ModelPatcher:
+        log.info("reading %s", self.path)
         return comfy.sd.load_diffusion_model(self.path, model_options=dict(WEIGHT_DTYPES[self.weight_dtype]))
 
 

@@ -80,9 +80,7 @@ def _activation_bytes(experts: Experts, width: int, height: int, frames: int) ->
     if checkpoint is None:
         return 0
     latent = (2, 16, (frames - 1) // 4 + 1, height // 8, width // 8)
-    model = checkpoint.skeleton()
-    model.manual_cast_dtype = torch.bfloat16
-    return int(model.memory_required(latent))
+    return int(checkpoint.skeleton.memory_required(latent))
 
 
 def _total_ram() -> int:

@@ -13,6 +13,6 @@ def skeleton(config: dict[str, Any]) -> BaseModel:
     known = comfy.model_detection.model_config_from_unet_config({k: v for k, v in config.items() if k != "dtype"})
     if known is None:
         raise ValueError(f"this ComfyUI knows no model with the settings {config}; connect a Wan 2.2 expert")
-    known.set_inference_dtype(torch.float32, None)
+    known.set_inference_dtype(torch.bfloat16, None)
     known.custom_operations = comfy.ops.disable_weight_init
     return known.get_model({}, "", device=torch.device("meta"))

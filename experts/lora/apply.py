@@ -66,7 +66,7 @@ def _checked(place: Placed, path: str, experts: Experts, available: Sequence[str
     found = Found(
         place,
         handle.checkpoint,
-        find_patches(tensors, place.role, handle.checkpoint.skeleton()),
+        find_patches(tensors, place.role, handle.checkpoint.skeleton),
         claims=claimed_role(place.file, metadata) if experts.low else None,
         partner=_unused_partner(place, available) if experts.low else None,
     )

@@ -48,7 +48,8 @@ class Graph:
 
     def load(self, high: str, low: str = "auto", **settings: Any) -> Node:
         """A pair of experts by their file names."""
-        return self.add("WanDuet_LoadExperts", high=high, low=low, **{"weight_dtype": "default", **settings})
+        usual = {"weight_dtype": "default", "residency": "auto"}
+        return self.add("WanDuet_LoadExperts", high=high, low=low, **{**usual, **settings})
 
     def model(self, name: str) -> Node:
         """One expert by the host's own loader."""

@@ -48,7 +48,7 @@ def test_the_report_is_a_dry_run_of_the_whole_chain(run: Runner, graph: Graph, p
     text = run(graph).text(shown)
     assert f"high: {high} at 1: 4 of 4 keys read, 2 of 2 weights changed" in text
     assert f"low: {low} at 1: 2 of 2 keys read, 1 of 1 weights changed" in text
-    assert f"2. {high}" in text
+    assert f"LoRA 2: {high}" in text
     assert "not loaded: its strength is 0" in text
 
 

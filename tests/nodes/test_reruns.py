@@ -11,7 +11,7 @@ from wan_duet.tests.nodes.graph import AGAIN, Graph, Node, Runner
 
 Files = dict[str, str]
 
-OPENED = "model weight dtype"  # what the host logs when it builds a model from a file
+OPENED = "reading "  # what we log when a file is read
 
 
 def _graph(files: Files, low: str = "low", again: int = 0, **settings: object) -> tuple[Graph, Node]:

@@ -189,7 +189,7 @@ def found_on_a14b(tiny: dict[str, ModelPatcher], width: int, blocks: int, more: 
         for module, (rows, columns) in sizes.items()
         for half in "AB"
     }
-    patches = find_patches({**names, **(more or {})}, "high", checkpoint.skeleton())
+    patches = find_patches({**names, **(more or {})}, "high", checkpoint.skeleton)
     return Found(Placed("high", STYLE, 1.0), checkpoint, patches)
 
 
