@@ -76,7 +76,12 @@ class FileHandle:
 
     def _read(self) -> ModelPatcher:
         log.info("reading %s", self.path)
-        return comfy.sd.load_diffusion_model(self.path, model_options=dict(WEIGHT_DTYPES[self.weight_dtype]))
+        try:
+            return comfy.sd.load_diffusion_model(self.path, model_options=dict(WEIGHT_DTYPES[self.weight_dtype]))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{self.path} is gone since it was chosen. Put it back, or choose another."
+            ) from error
 
 
 class MissingHandle:

@@ -213,9 +213,8 @@ class DuetGuider(CFGGuider):
 
     def _forget(self) -> None:
         """Keep nothing of a run, whichever way it ended."""
-        for stage in self._stages.values():
-            stage.close()
-        self._stages.clear()
+        while self._stages:
+            self._stages.popitem()[1].close()
         self._options = None
         for left in ("_run", "conds", "inner_model", "loaded_models"):
             self.__dict__.pop(left, None)

@@ -162,7 +162,7 @@ def stock(folder: Path) -> tuple[Tensor, int]:
 
 
 def five_runs(folder: Path) -> dict[str, float | str]:
-    """Growth from the first of five runs, one at a time, to the last; the third is interrupted in each stage."""
+    """Growth from the first of five runs, one at a time, to the last; two are interrupted, one in each stage."""
     guider = our_guider(folder, ONE_AT_A_TIME)
     run(guider)
     first = anonymous()
