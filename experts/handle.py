@@ -1,8 +1,11 @@
 """Handles: the only owners of opened weights."""
 
 import logging
+import weakref
+from collections.abc import Callable
 from typing import Protocol
 
+import comfy.model_management
 import comfy.sd
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -39,7 +42,7 @@ class Handle(Protocol):
         ...
 
     def open(self, keep: bool = True) -> ModelPatcher:
-        """The patcher that holds the weights; without `keep` the caller's is the only reference to them.
+        """The patcher that holds the weights; without `keep` the handle lets go of them.
 
         Callers patch a clone of it, never itself.
         """
@@ -47,19 +50,23 @@ class Handle(Protocol):
 
 
 class FileHandle:
-    """A checkpoint file: read when it is opened, and kept, if asked to, until the handle itself is let go."""
+    """A checkpoint file: read when it is opened, and kept, if asked to, until the handle itself is let go.
+
+    Weights that were once opened to be kept are shared for as long as anybody holds them, never read a second time.
+    """
 
     def __init__(self, name: str, path: str, checkpoint: Checkpoint, weight_dtype: str = "default"):
         self.name = name
         self.path = path
         self.checkpoint = checkpoint
         self.weight_dtype = weight_dtype
-        self._patcher: ModelPatcher | None = None
+        self._kept: ModelPatcher | None = None
+        self._shared: Callable[[], ModelPatcher | None] = lambda: None
 
     @property
     def in_memory(self) -> bool:
-        """Whether the file was read already."""
-        return self._patcher is not None
+        """Whether the file was read already, and not for somebody who has it alone."""
+        return self._shared() is not None
 
     @property
     def held_bytes(self) -> int:
@@ -70,8 +77,12 @@ class FileHandle:
 
     def open(self, keep: bool = True) -> ModelPatcher:
         """The file's patcher, through the host's own loader, so that the host can clone it for another GPU."""
-        patcher = self._patcher or self._read()
-        self._patcher = patcher if keep else None
+        patcher = self._shared()
+        if patcher is None:
+            patcher = self._read()
+            if keep:
+                self._shared = weakref.ref(patcher)
+        self._kept = patcher if keep else None
         return patcher
 
     def _read(self) -> ModelPatcher:
@@ -81,6 +92,11 @@ class FileHandle:
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{self.path} is gone since it was chosen. Put it back, or choose another."
+            ) from error
+        except (MemoryError, comfy.model_management.OOM_EXCEPTION) as error:
+            raise type(error)(
+                f"not enough memory to read {self.name} ({self.checkpoint}). Set residency to 'one at a time' "
+                "in Load Experts, or choose smaller files (fp8)."
             ) from error
 
 

@@ -10,6 +10,7 @@ import comfy.model_management
 import torch
 
 from .handle import FileHandle
+from .kind import TI2V_5B
 from .pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Experts
 
 HEADROOM = 0.08  # of all memory, left to the text encoder's remains, the VAE, the frames and the system
@@ -52,21 +53,28 @@ def residency(experts: Experts) -> Residency:
         return Residency(True, "there is no second file to make room for")
     if _host_keeps_weights_mapped():
         return Residency(True, "this host keeps weights mapped and pages them itself")
-    present = sum(expert.handle.held_bytes for expert in files if expert.handle.in_memory)
+    opened = [expert for expert in files if expert.handle.in_memory]
+    if len(opened) == len(files):
+        return Residency(True, "both are in memory already")
+    present = sum((2 if expert.merges_weights else 1) * expert.handle.held_bytes for expert in opened)
     needed = peak(experts).ram_both - present
-    spare = _free_ram() - int(HEADROOM * _total_ram())
+    spare = _free_ram() - _reserve()
     why = f"both need {needed / 1e9:.1f} GB more and {max(spare, 0) / 1e9:.1f} GB can be spared"
     return Residency(needed <= spare, why)
 
 
 def can_prefetch(handle: FileHandle) -> bool:
-    """Whether the page cache can take this file without pushing anything out."""
-    return handle.checkpoint.size < _free_ram()
+    """Whether this file is still to be read, and the page cache can take it without pushing anything out."""
+    return not handle.in_memory and handle.checkpoint.size < _free_ram() - _reserve()
 
 
 def report(experts: Experts) -> str:
     """Both modes' peaks and what `residency` says now, for the loader's report."""
+    if not all(expert.handle.held_bytes for expert in experts):
+        return "memory: not known while a file is missing"
     chosen, peaks = residency(experts), peak(experts)
+    if experts.low is None:
+        return f"memory: {peaks.ram_one / 1e9:.1f} GB, GPU {peaks.vram / 1e9:.1f} GB at 832 x 480 x 81"
     mode = KEEP_BOTH if chosen.keep else ONE_AT_A_TIME
     return (
         f"memory: {peaks.ram_both / 1e9:.1f} GB for both, {peaks.ram_one / 1e9:.1f} GB one at a time, "
@@ -79,13 +87,15 @@ def _activation_bytes(experts: Experts, width: int, height: int, frames: int) ->
     checkpoint = experts.high.handle.checkpoint
     if checkpoint is None:
         return 0
-    latent = (2, 16, (frames - 1) // 4 + 1, height // 8, width // 8)
-    return int(checkpoint.skeleton.memory_required(latent))
+    model: Any = checkpoint.skeleton
+    scale = 16 if checkpoint.kind == TI2V_5B else 8  # of its VAE
+    channels = model.latent_format.latent_channels
+    return int(model.memory_required((2, channels, (frames - 1) // 4 + 1, height // scale, width // scale)))
 
 
-def _total_ram() -> int:
+def _reserve() -> int:
     total: Any = comfy.model_management.get_total_memory(CPU)
-    return int(total)
+    return int(HEADROOM * total)
 
 
 def _free_ram() -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from comfy.model_patcher import ModelPatcher
 
@@ -22,16 +23,17 @@ class Expert:
     handle: Handle
     changes: tuple[Change, ...] = ()
 
-    def open(self, keep: bool = True) -> ModelPatcher:
-        """A fresh clone with every change applied; the handle's own patcher stays as it is.
+    def open(self, keep: bool = True, choose: Callable[[ModelPatcher], ModelPatcher] = lambda it: it) -> ModelPatcher:
+        """A fresh clone with every change applied, or what `choose` takes in its place.
 
-        Without `keep` the weights go when the clone does, so LoRAs are merged for good, with no backup.
+        Without `keep`, weights that nobody else holds go when the clone does: LoRAs are merged for good, no backup.
         """
         thrown_away = not keep and not self.handle.in_memory
         patcher = self.handle.open(keep).clone()
         for change in self.changes:
             change(patcher)
-        if thrown_away:
+        patcher = choose(patcher)
+        if thrown_away and not is_dynamic(patcher):
             _merge(patcher)
         return patcher
 
@@ -70,10 +72,19 @@ class Experts:
         return replace(self, **dict(zip((HIGH, LOW), changed, strict=False)))
 
 
+def is_dynamic(patcher: Any) -> bool:
+    """Whether the host keeps this patcher's weights mapped and patches them as they are used (2026 hosts)."""
+    return hasattr(patcher, "is_dynamic") and patcher.is_dynamic()
+
+
 def _merge(patcher: ModelPatcher) -> None:
-    """Apply the patches of a patcher that nobody else holds, a weight at a time."""
+    """Apply the patches of a patcher that nobody else holds, a weight at a time, computed where it will run."""
     for key in list(patcher.patches):
-        patcher.patch_weight_to_device(key, device_to=patcher.offload_device, inplace_update=True)
+        module: Any = patcher.get_model_object(key.rpartition(".")[0])
+        quantised = hasattr(module, "set_weight")  # then the host puts a new weight in the old one's place
+        patcher.patch_weight_to_device(key, device_to=patcher.load_device, inplace_update=not quantised)
+        if quantised:
+            module.to(patcher.offload_device)
         patcher.backup.pop(key, None)
         del patcher.patches[key]
 

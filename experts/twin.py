@@ -1,8 +1,16 @@
 """An expert without its weights, to answer the host's questions when the real one is closed."""
 
+import comfy.model_management
 from comfy.model_patcher import ModelPatcher
 
+from .checkpoint import Checkpoint
 from .skeleton import skeleton
+
+
+def twin_of_checkpoint(checkpoint: Checkpoint) -> ModelPatcher:
+    """The twin of a file that is still closed."""
+    device, offload = comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
+    return ModelPatcher(checkpoint.skeleton, load_device=device, offload_device=offload)
 
 
 def twin_of(patcher: ModelPatcher) -> ModelPatcher:

@@ -73,8 +73,10 @@ class LoadExperts(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, high: str, low: str, **settings: object) -> tuple:
-        return files.fingerprint(high), files.fingerprint(files.low_file(high, low) or ""), *settings.items()
+    def fingerprint_inputs(cls, high: str | None = None, low: str | None = None, **settings: object) -> tuple:
+        """The files as they are on disk; a name that comes over a link is None here."""
+        names = [high, files.low_file(high, low) if high and low else None]
+        return *(files.fingerprint(name) for name in names if name), *settings.items()
 
     @classmethod
     def execute(

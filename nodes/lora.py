@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ..experts import memory
 from ..experts.lora.apply import apply_loras
 from ..experts.lora.files import fingerprints, lora_files
 from ..experts.lora.row import AUTO, BOTH, NONE, TRANSFORMERS, LoraRow, Loras
@@ -83,8 +84,9 @@ class Lora(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **settings) -> tuple:
+        """The files as they are on disk; a name that comes over a link is None here."""
         row = {name: value for name, value in settings.items() if name in ("file", "transformer", "low_file")}
-        return fingerprints(LoraRow(**row)), *settings.items()
+        return fingerprints(LoraRow(**row)) if None not in row.values() and "file" in row else None, *settings.items()
 
     @classmethod
     def execute(
@@ -126,4 +128,5 @@ class ApplyLoras(io.ComfyNode):
     @classmethod
     def execute(cls, experts: Experts, loras: Loras) -> io.NodeOutput:
         experts, report = apply_loras(experts, loras)
+        report = f"{report}\n{memory.report(experts)}"
         return io.NodeOutput(experts, shown(report))

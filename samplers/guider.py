@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from ..experts.kind import HIGH, LOW
 from ..experts.memory import can_prefetch, release_memory, residency
 from ..experts.pair import Experts
 from ..experts.prefetch import Prefetch
-from ..experts.twin import twin_of
+from ..experts.twin import twin_of, twin_of_checkpoint
 from .host import (
     CFGGuider,
     ModelPatcher,
@@ -60,10 +61,8 @@ class DuetGuider(CFGGuider):
 
     @property
     def model_patcher(self) -> ModelPatcher:
-        """The expert that leads the run, opened when the host first asks for it; its twin once it was thrown away."""
-        if self._patcher is None and self._twin is not None:
-            return self._twin
-        return self._open_lead()
+        """The expert that leads the run; a twin without weights while it is closed and should not stay in memory."""
+        return self._patcher or self._twin or self._open_lead()
 
     @property
     def model_options(self) -> dict[str, Any]:
@@ -154,13 +153,19 @@ class DuetGuider(CFGGuider):
         return HIGH if self.experts.low is None else self.plan.role(float(sigma))
 
     def _open(self, role: str) -> ModelPatcher:
-        return for_hooks(self.experts[role].open(self._keep), self.original_conds)
+        return self.experts[role].open(self._keep, partial(for_hooks, conds=self.original_conds))
 
-    def _open_lead(self) -> ModelPatcher:
-        if self._patcher is None:
-            self._keep, self._why = residency(self.experts)
-            self._patcher = self._open(self._lead)
-        return self._patcher
+    def _open_lead(self, for_run: bool = False) -> ModelPatcher:
+        """Decide on the residency, and open the lead; before a run a twin will do if it is not to stay."""
+        self._keep, self._why = residency(self.experts)
+        checkpoint = self.experts[self._lead].handle.checkpoint
+        if for_run and not self._keep:
+            self._patcher = None  # from a run that kept it
+        if for_run or self._keep or checkpoint is None:
+            self._patcher = self._patcher or self._open(self._lead)
+            return self._patcher
+        self._twin = twin_of_checkpoint(checkpoint)
+        return self._twin
 
     def _stage(self, role: str) -> Stage:
         if role not in self._stages:
@@ -177,11 +182,11 @@ class DuetGuider(CFGGuider):
         self._active, self._twin = self._lead, None
         self.cfg = self.plan.cfg(self._lead)
         self.evaluations.clear()
-        self._open_lead()
         self._after.callback(self._forget)
+        self._open_lead(for_run=True)
         for role in set(roles) - {self._lead}:
             handle = self.experts[role].handle
-            if not self._keep and isinstance(handle, FileHandle) and can_prefetch(handle):
+            if isinstance(handle, FileHandle) and can_prefetch(handle):
                 self._after.enter_context(Prefetch(handle.path))
 
     def _switch(self, role: str, options: dict[str, Any]) -> None:
@@ -213,8 +218,9 @@ class DuetGuider(CFGGuider):
 
     def _forget(self) -> None:
         """Keep nothing of a run, whichever way it ended."""
-        while self._stages:
-            self._stages.popitem()[1].close()
+        with ExitStack() as closing:
+            while self._stages:
+                closing.callback(self._stages.popitem()[1].close)
         self._options = None
         for left in ("_run", "conds", "inner_model", "loaded_models"):
             self.__dict__.pop(left, None)
@@ -241,5 +247,6 @@ def _in_wrappers_of(stage: Stage, sampler: Sampler, options: dict[str, Any]) -> 
     """The sampler inside the SAMPLER_SAMPLE wrappers of `stage` that the run's own `options` do not share."""
     shared = options["transformer_options"].get("wrappers", {}).get(WrappersMP.SAMPLER_SAMPLE, {})
     wrapped: Any = copy.copy(sampler)
-    wrapped.sample = stage.wrapped(WrappersMP.SAMPLER_SAMPLE, sampler.sample, sampler, frozenset(shared))
+    named = frozenset(shared) - {None}  # wrappers without a key are no two of a kind
+    wrapped.sample = stage.wrapped(WrappersMP.SAMPLER_SAMPLE, sampler.sample, sampler, named)
     return wrapped

@@ -33,6 +33,8 @@ from comfy.samplers import (
     sampler_object,
 )
 
+from ..experts.pair import is_dynamic
+
 __all__ = [
     "CONST",
     "SAMPLER_NAMES",
@@ -73,7 +75,7 @@ def for_hooks(patcher: Any, conds: dict[str, list[dict]]) -> ModelPatcher:
     hooks = HookGroup()
     for cond in conds.values():
         get_hooks_from_cond(cond, hooks)
-    if len(hooks) and hasattr(patcher, "is_dynamic") and patcher.is_dynamic():
+    if len(hooks) and is_dynamic(patcher):
         return patcher.get_non_dynamic_delegate()
     return patcher
 

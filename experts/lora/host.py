@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 import comfy.float
+import comfy.utils
 import torch
+from comfy import model_patcher as patching
 from comfy.lora import calculate_weight, load_lora, model_lora_keys_unet
 from comfy.lora_convert import convert_lora
-from comfy.model_patcher import ModelPatcher, string_to_seed
+from comfy.model_patcher import ModelPatcher
 from comfy.weight_adapter import (
     BOFTAdapter,
     GLoRAAdapter,
@@ -36,6 +38,8 @@ __all__ = [
     "never_merged",
     "patched",
 ]
+
+string_to_seed = getattr(comfy.utils, "string_to_seed", None) or patching.string_to_seed  # moved in 2026
 
 Patch = WeightAdapterBase | tuple[str, tuple[torch.Tensor, ...]]
 """What the host does to one weight: an adapter, or ("diff" | "set", (tensor,))."""

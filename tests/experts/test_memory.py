@@ -37,6 +37,10 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return set_free
 
 
+class Opened:
+    """In place of a patcher with 28.6 GB in it."""
+
+
 def merging(experts: Experts) -> Experts:
     """The experts with a change that patches weights."""
     return experts.with_change(SimpleNamespace(merges_weights=True))  # pyright: ignore[reportArgumentType]
@@ -83,10 +87,24 @@ def test_auto_counts_no_expert_twice_that_is_in_memory(
     pair: Callable[..., Experts], free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experts = pair()
-    monkeypatch.setattr(experts.high.handle, "_read", lambda: "a patcher")
+    for expert in experts:
+        monkeypatch.setattr(expert.handle, "_read", Opened)
     experts.high.handle.open()
     free(64e9)
-    assert memory.residency(experts).keep
+    assert memory.residency(experts).why == "both need 28.6 GB more and 53.8 GB can be spared"
+    experts.low.handle.open()
+    free(0)
+    assert memory.residency(experts) == (True, "both are in memory already")
+
+
+def test_auto_counts_no_backup_twice_that_is_in_memory(
+    pair: Callable[..., Experts], free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experts = merging(pair())
+    monkeypatch.setattr(experts.high.handle, "_read", Opened)
+    experts.high.handle.open()
+    free(70e9)
+    assert memory.residency(experts).why.startswith("both need 57.2 GB more")
 
 
 @pytest.mark.parametrize("asked", [KEEP_BOTH, ONE_AT_A_TIME])
@@ -117,3 +135,4 @@ def test_the_report_gives_both_modes_the_gpu_and_the_choice(
 def test_missing_files_take_nothing() -> None:
     gone = Experts(*(Expert(MissingHandle(name, "gone")) for name in ("high", "low")))
     assert memory.peak(gone) == (0, 0, 0)
+    assert memory.report(gone) == "memory: not known while a file is missing"

@@ -92,9 +92,51 @@ def test_a_patch_on_an_expert_that_is_thrown_away_is_merged_without_a_backup(fil
         patcher.add_patches({key: ("diff", (torch.ones(128, 128),))}, 0.5)
 
     experts = from_files(files, ONE_AT_A_TIME)
-    kept, thrown_away = (Expert(experts.high.handle, (patch,)).open(keep) for keep in (False, True))
+    thrown_away, kept = (Expert(experts.high.handle, (patch,)).open(keep) for keep in (False, True))
     plain = from_files(files, KEEP_BOTH).high.open().model_state_dict()[key]
-    assert not kept.patches
-    assert not kept.backup
-    assert torch.equal(kept.model_state_dict()[key], plain + 0.5)
-    assert thrown_away.patches  # kept: the host merges, and can take it back
+    assert not thrown_away.patches
+    assert not thrown_away.backup
+    assert torch.equal(thrown_away.model_state_dict()[key], plain + 0.5)
+    assert kept.patches  # the host merges, and can take it back
+
+
+def test_a_quantised_weight_is_replaced_as_its_module_wants_it(files: Path) -> None:
+    name = "diffusion_model.blocks.0.self_attn.q"
+    replaced: list[bool] = []
+
+    def patch(patcher: Any) -> None:
+        module = patcher.get_model_object(name)
+        module.set_weight = lambda weight, inplace_update, seed: replaced.append(inplace_update)
+        patcher.add_patches({f"{name}.weight": ("diff", (torch.ones(128, 128),))}, 0.5)
+
+    Expert(from_files(files, ONE_AT_A_TIME).high.handle, (patch,)).open(keep=False)
+    assert replaced == [False]
+
+
+def test_a_dynamic_patcher_keeps_its_patches_for_the_host_to_apply(files: Path) -> None:
+    def patch(patcher: Any) -> None:
+        patcher.is_dynamic = lambda: True
+        patcher.add_patches({"diffusion_model.blocks.0.self_attn.q.weight": ("diff", (torch.ones(128, 128),))}, 0.5)
+
+    assert Expert(from_files(files, ONE_AT_A_TIME).high.handle, (patch,)).open(keep=False).patches
+
+
+def test_weights_that_somebody_else_holds_are_shared_and_not_merged_into(files: Path) -> None:
+    experts = from_files(files, ONE_AT_A_TIME)
+    model = experts.high.open()  # as Models From Experts does
+    key = "diffusion_model.blocks.0.self_attn.q.weight"
+    before = model.model_state_dict()[key].clone()
+
+    def patch(patcher: Any) -> None:
+        patcher.add_patches({key: ("diff", (torch.ones(128, 128),))}, 0.5)
+
+    for _ in range(2):
+        assert Expert(experts.high.handle, (patch,)).open(keep=False).model is model.model
+    assert torch.equal(model.model_state_dict()[key], before)
+
+
+def test_before_a_run_nothing_is_opened_that_is_not_to_stay(files: Path) -> None:
+    guider = duet_guider(from_files(files, ONE_AT_A_TIME), Job())
+    before = len(models_with_weights())
+    assert guider.model_patcher.model.latent_format.latent_channels == 16
+    assert len(models_with_weights()) == before
