@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 from wan_duet.dev.client import PromptError
 from wan_duet.nodes.experts import LoadExperts
+from wan_duet.nodes.lora import Lora
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
 Files = dict[str, str]
@@ -135,3 +136,11 @@ def test_bad_models_are_refused_where_they_are_joined(run: Runner, graph: Graph,
     graph.show(graph.plan(experts)[3])
     with pytest.raises(PromptError, match=f"^WanDuet_ExpertsFromModels {experts.id}: .*{problem}"):
         run(graph)
+
+
+def test_a_file_name_that_comes_over_a_link_leaves_the_fingerprint_as_it_was() -> None:
+    settings = {"weight_dtype": "default"}  # the host leaves linked inputs out, or gives None for them
+    assert LoadExperts.fingerprint_inputs(**settings) == LoadExperts.fingerprint_inputs(None, None, **settings)
+    row = {"weight": 1.0, "transformer": "both"}
+    assert Lora.fingerprint_inputs(**row) == Lora.fingerprint_inputs(**row)
+    assert Lora.fingerprint_inputs(file=None, **row) == Lora.fingerprint_inputs(file=None, **row)

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import comfy.model_management
+import comfy.sd
 import pytest
 import torch
 from comfy.model_base import BaseModel
+from safetensors.torch import save_file
+from wan_duet.dev.tiny import transformer
 from wan_duet.experts.checkpoint import read_checkpoint
 from wan_duet.experts.handle import FileHandle
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
@@ -140,3 +143,29 @@ def test_before_a_run_nothing_is_opened_that_is_not_to_stay(files: Path) -> None
     before = len(models_with_weights())
     assert guider.model_patcher.model.latent_format.latent_channels == 16
     assert len(models_with_weights()) == before
+
+
+@pytest.mark.parametrize("residency", [KEEP_BOTH, ONE_AT_A_TIME])
+def test_a_file_that_is_deleted_at_the_switch_ends_the_run_and_leaves_nothing(tmp_path: Path, residency: str) -> None:
+    for name, seed in (("high", 0), ("other", 1)):
+        save_file(transformer(seed), tmp_path / f"{name}.safetensors")
+    guider = duet_guider(from_files(tmp_path, residency), Job(steps=6))
+    before = len(models_with_weights())
+
+    def delete(step: int, *_: Any) -> None:
+        (tmp_path / "other.safetensors").unlink(missing_ok=True)
+
+    with pytest.raises(FileNotFoundError, match=r"other\.safetensors is gone since it was chosen\. Put it back"):
+        guider.sample(**Job(steps=6).arguments, callback=delete)
+    assert len(models_with_weights()) - before == (1 if residency == KEEP_BOTH else 0)
+    save_file(transformer(1), tmp_path / "other.safetensors")
+    assert torch.isfinite(guider.sample(**Job(steps=6).arguments)).all()
+
+
+def test_too_little_memory_to_open_is_said_with_what_to_do(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(comfy.sd, "load_diffusion_model", no_memory)
+    with pytest.raises(MemoryError, match=r"not enough memory to read high\.safetensors .*one at a time"):
+        from_files(files, KEEP_BOTH).high.open()
