@@ -1,4 +1,4 @@
-"""The real frontend on the real server, opened once for all browser tests."""
+"""The real frontend on the real server, opened once a file: while it is open, no other test may run an event loop."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ ARGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def editor(chromium: Path, client: Client) -> Iterator[Editor]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
