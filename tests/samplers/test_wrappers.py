@@ -108,9 +108,9 @@ def test_an_outer_wrapper_may_change_the_options_of_its_expert(high: ModelPatche
     assert seen == {"high": ["high"] * 11, "low": ["low"] * 9}
 
 
-@pytest.mark.parametrize(("keys", "calls"), [(("same", "same"), 1), (("of high", "of low"), 2)])
+@pytest.mark.parametrize(("keys", "calls"), [(("same", "same"), 1), (("of high", "of low"), 2), ((None, None), 2)])
 def test_sampler_wrappers_run_once_a_key(
-    keys: tuple[str, str],
+    keys: tuple[str | None, str | None],
     calls: int,
     high: ModelPatcher,
     other: ModelPatcher,
