@@ -132,10 +132,8 @@ def measure(mode: str, folder: Path) -> dict[str, float | str]:
 
 def duet(folder: Path, mode: str) -> tuple[Tensor, int]:
     """One run through the guider: the latent, and one expert's bytes as held."""
-    held: list[int] = []
     guider = our_guider(folder, ONE_AT_A_TIME if mode.startswith("one") else KEEP_BOTH, lora=mode.endswith("LoRA"))
-    held.append(guider.model_patcher.model_size())
-    return run(guider), held[0]
+    return run(guider), guider.experts.high.handle.held_bytes
 
 
 def stock(folder: Path) -> tuple[Tensor, int]:
