@@ -39,7 +39,7 @@ class Steps:
         print(f"set-up: {title} ", end="", flush=True)
         try:
             build()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the line is ended, and whatever it was goes on up
             print(" stopped", flush=True)
             raise
         stamp.write_text(digest)

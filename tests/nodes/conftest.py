@@ -17,7 +17,7 @@ Weights = dict[str, torch.Tensor]
 
 @pytest.fixture(scope="session")
 def output_folder(server: Server) -> Iterator[str]:
-    """The name of a folder below the server's output folder that is there for this session only."""
+    """The name of a folder below the server's output folder that the test run takes away again."""
     with tempfile.TemporaryDirectory(prefix="test-", dir=server.base / "output") as folder:
         yield Path(folder).name
 
