@@ -15,7 +15,7 @@ from ..samplers.guider import DuetGuider
 from ..samplers.host import SAMPLER_NAMES, sampler_object
 from ..samplers.plan import Plan
 from ..samplers.planner import make_plan, report
-from ..samplers.presets import PRESETS, solver
+from ..samplers.presets import PRESETS, SPACING, preset_plan, solver
 from ..samplers.spacing import SPACINGS
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
@@ -144,22 +144,13 @@ class Preset(io.ComfyNode):
     @classmethod
     def execute(cls, experts: Experts, preset: str) -> io.NodeOutput:
         values = PRESETS[preset]
-        spacing = "simple"
-        plan = make_plan(
-            experts,
-            steps=values.steps,
-            cfg_high=values.cfg_high,
-            cfg_low=values.cfg_low,
-            shift=values.shift,
-            sampler=values.sampler,
-            spacing=spacing,
-        )
+        plan = preset_plan(values, experts)
         options = ", ".join(f"{name} {value}" for name, value in values.sampler_options.items())
         text = report(
             plan,
             experts,
             sampler=f"{values.sampler} ({options})" if options else values.sampler,
-            spacing=spacing,
+            spacing=SPACING,
             steps=values.steps,
         )
         text = f"{preset}: {values.about}\n{text}"

@@ -33,12 +33,13 @@ from .options import added, merged
 from .plan import Plan, ignored_negative_line, split_line
 from .shift import Shift
 from .stage import Run, Stage
+from .strength import on_plan
 
 log = logging.getLogger("wan_duet")
 
 
 class DuetGuider(CFGGuider):
-    """A CFGGuider that hands every evaluation to the expert its sigma asks for.
+    """A CFGGuider that hands every evaluation to the expert, and the cfg, its sigma asks for.
 
     The sampler never notices: its history, noise and progress run on across the switch. The expert of the first
     sigma leads the run in the host's own way; the other one is a `Stage`, loaded at the first sigma that is its own.
@@ -46,10 +47,11 @@ class DuetGuider(CFGGuider):
 
     def __init__(self, experts: Experts, plan: Plan, say: Callable[[str], None] = log.info):
         # CFGGuider's own __init__ would open an expert now; a graph may yet be cancelled, or start below the boundary
-        self.experts = experts.with_change(Shift(plan.shift))
+        self.experts = on_plan(experts, plan).with_change(Shift(plan.shift))
         self.plan = plan
         self.say = say
         self.original_conds: dict[str, list[dict]] = {}
+        self.cfg = plan.phases[0].cfg
         self.evaluations: Counter[str] = Counter()
         self._lead = self._role(plan.sigmas[0]) if plan.sigmas else HIGH
         self._active = self._lead
@@ -139,18 +141,22 @@ class DuetGuider(CFGGuider):
     ) -> torch.Tensor:
         """The denoised prediction of the expert that `timestep` (the sigma of each sample, [B]) asks for."""
         options = {} if model_options is None else model_options
-        role = self._role(timestep.max())
+        sigma = float(timestep.max())
+        role = self._role(sigma)
         if role != self._active:
             self._switch(role, options)
         self.evaluations[role] += 1
+        cfg = self.plan.cfg(sigma)
         if role == self._lead and self._twin is None:
+            self.cfg = cfg
             return super().outer_predict_noise(x, timestep, options, seed)
         stage = self._stage(role)
+        stage.cfg = cfg
         carried = merged(create_model_options_clone(stage.model_options), added(self.model_options, options))
         return stage.outer_predict_noise(x, timestep, carried, seed)
 
-    def _role(self, sigma: float | torch.Tensor) -> str:
-        return HIGH if self.experts.low is None else self.plan.role(float(sigma))
+    def _role(self, sigma: float) -> str:
+        return HIGH if self.experts.low is None else self.plan.role(sigma)
 
     def _open(self, role: str) -> ModelPatcher:
         return self.experts[role].open(self._keep, partial(for_hooks, conds=self.original_conds))
@@ -169,7 +175,7 @@ class DuetGuider(CFGGuider):
 
     def _stage(self, role: str) -> Stage:
         if role not in self._stages:
-            self._stages[role] = Stage(self._open(role), self.original_conds, self.plan.cfg(role))
+            self._stages[role] = Stage(self._open(role), self.original_conds)
             self._stages[role].prepare()
         return self._stages[role]
 
@@ -180,7 +186,6 @@ class DuetGuider(CFGGuider):
         if roles[0] != self._lead:
             self._lead, self._patcher = roles[0], None
         self._active, self._twin = self._lead, None
-        self.cfg = self.plan.cfg(self._lead)
         self.evaluations.clear()
         self._after.callback(self._forget)
         self._open_lead(for_run=True)

@@ -11,32 +11,53 @@ TIE = 1e-3  # of a timestep: a sigma computed to lie on the boundary counts as h
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Sigmas from noise to image, the boundary between the experts, the shift, and the cfg of each expert.
+class Phase:
+    """A stretch of the run by one expert at one cfg, down to `floor`, a fraction of 1000 timesteps."""
 
-    `boundary` is a fraction of 1000 timesteps; None means that a single expert does every step.
-    """
+    role: str
+    cfg: float
+    floor: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sigmas from noise to image, the shift, and the phases of the run: one for each expert, or more."""
 
     sigmas: tuple[float, ...]
-    boundary: float | None
     shift: float
-    cfg_high: float
-    cfg_low: float
+    phases: tuple[Phase, ...]
+
+    def phase(self, sigma: float) -> int:
+        """The phase of an evaluation at `sigma`: the first whose floor its timestep reaches (Wan 2.2 text2video)."""
+        reached = (sigma * TIMESTEPS >= phase.floor * TIMESTEPS - TIE for phase in self.phases)
+        return next((number for number, is_it in enumerate(reached) if is_it), len(self.phases) - 1)
 
     def role(self, sigma: float) -> str:
-        """The expert for an evaluation at `sigma`: high iff its timestep reaches the boundary (Wan 2.2 text2video)."""
-        if self.boundary is None or sigma * TIMESTEPS >= self.boundary * TIMESTEPS - TIE:
-            return HIGH
-        return LOW
+        """The expert for an evaluation at `sigma`."""
+        return self.phases[self.phase(sigma)].role
 
-    def cfg(self, role: str) -> float:
-        """The guidance scale of one expert."""
-        return self.cfg_high if role == HIGH else self.cfg_low
+    def cfg(self, sigma: float) -> float:
+        """The guidance scale of an evaluation at `sigma`."""
+        return self.phases[self.phase(sigma)].cfg
+
+    @property
+    def boundary(self) -> float | None:
+        """The floor of the high expert's last phase; None if a single expert does every step."""
+        high = [phase.floor for phase in self.phases if phase.role == HIGH]
+        return high[-1] if len(high) < len(self.phases) else None
 
     def roles(self, sigmas: Iterable[float] | None = None) -> list[str]:
         """The expert of every step: of the plan's own sigmas, or of those a run was really given."""
-        steps = list(self.sigmas if sigmas is None else sigmas)[:-1]
-        return [self.role(sigma) for sigma in steps]
+        return [self.role(sigma) for sigma in self.steps(sigmas)]
+
+    def steps(self, sigmas: Iterable[float] | None = None) -> list[float]:
+        """The sigma every step starts at."""
+        return list(self.sigmas if sigmas is None else sigmas)[:-1]
+
+
+def two_phases(boundary: float, cfg_high: float, cfg_low: float) -> tuple[Phase, ...]:
+    """The plain pair: the high expert down to the boundary, then the low one."""
+    return Phase(HIGH, cfg_high, boundary), Phase(LOW, cfg_low)
 
 
 def last_steps(sigmas: tuple[float, ...], strength: float) -> tuple[float, ...]:
@@ -67,22 +88,21 @@ def half_split_line(plan: Plan) -> str:
 
 
 def ignored_negative_line(plan: Plan) -> str | None:
-    """Which experts skip the negative prompt because their cfg is 1; None if none does."""
-    used = dict.fromkeys(plan.roles())
-    skipping = [role for role in used if math.isclose(plan.cfg(role), 1.0)]
+    """How many steps skip the negative prompt because their cfg is 1; None if none does."""
+    steps = plan.steps()
+    skipping = sum(math.isclose(plan.cfg(sigma), 1.0) for sigma in steps)
     if not skipping:
         return None
-    if len(skipping) == 2:
-        return "Both experts run at cfg 1 and skip the negative prompt."
-    who = "The expert" if plan.boundary is None else f"The {skipping[0]} expert"
-    return f"{who} runs at cfg 1 and skips the negative prompt."
+    if skipping == len(steps):
+        return "The whole run is at cfg 1 and skips the negative prompt."
+    return f"{skipping} of {len(steps)} steps run at cfg 1 and skip the negative prompt."
 
 
 def table(plan: Plan) -> str:
     """Step, sigma, expert and cfg, one line a step; indented, which Markdown leaves as it is."""
     rows = [
-        f"    {step:4d}   {sigma:.4f}   {role:4s}   cfg {plan.cfg(role):g}"
-        for step, (sigma, role) in enumerate(zip(plan.sigmas, plan.roles(), strict=False), start=1)
+        f"    {step:4d}   {sigma:.4f}   {plan.role(sigma):4s}   cfg {plan.cfg(sigma):g}"
+        for step, sigma in enumerate(plan.steps(), start=1)
     ]
     return "\n".join(["    step   sigma    expert", *rows])
 

@@ -2,7 +2,8 @@
 
 from ..experts.kind import HIGH, LOW
 from ..experts.pair import Experts
-from .plan import Plan, half_split_line, ignored_negative_line, last_steps, split_line, table
+from .distilled import distilled_lines
+from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
 from .shift import connected_shifts
 from .spacing import NOT_MADE_FOR_FLOW, spaced_sigmas
 
@@ -20,21 +21,18 @@ def make_plan(
     spacing: str = "simple",
     strength: float = 1.0,
     boundary: float = AUTO,
+    opening: tuple[Phase, ...] = (),
 ) -> Plan:
     """The plan for `experts`; opens nothing. Boundary and shift follow the model unless given.
 
-    A shift that a node has put on connected MODELs counts as the model's own.
+    A shift that a node has put on connected MODELs counts as the model's own. The `opening` phases come first.
     """
     connected = connected_shifts(experts)
     chosen_shift = shift or (connected[0] if connected else experts.kind.shift)
     sigmas = spaced_sigmas(spacing, sampler, steps, chosen_shift)
-    return Plan(
-        sigmas=last_steps(sigmas, strength),
-        boundary=(boundary or experts.kind.boundary) if experts.low else None,
-        shift=chosen_shift,
-        cfg_high=cfg_high,
-        cfg_low=cfg_low,
-    )
+    pair = two_phases(boundary or experts.kind.boundary, cfg_high, cfg_low)
+    phases = pair if experts.low else (Phase(HIGH, cfg_high),)
+    return Plan(last_steps(sigmas, strength), chosen_shift, (*opening, *phases))
 
 
 def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: int) -> str:
@@ -64,4 +62,5 @@ def _warnings(plan: Plan, experts: Experts, spacing: str) -> list[str]:
         values = " and ".join(f"{shift:g}" for shift in dict.fromkeys(connected))
         lines.append(f"The connected MODELs carry shift {values}; this run uses {plan.shift:g} for both experts.")
     lines.append(ignored_negative_line(plan) or "")
+    lines += distilled_lines(experts, plan)
     return [line for line in lines if line]

@@ -2,11 +2,15 @@
 
 from typing import Any, NamedTuple
 
+from ..experts.kind import HIGH
+from ..experts.pair import Experts
 from .host import Sampler, ksampler
+from .plan import Phase, Plan
+from .planner import make_plan
 
 
 class Preset(NamedTuple):
-    """The values of one plan; `shift` 0 follows the model, as in the Stage Plan."""
+    """The values of one plan; `shift` and `boundary` 0 follow the model, as in the Stage Plan."""
 
     steps: int
     cfg_high: float
@@ -15,7 +19,11 @@ class Preset(NamedTuple):
     sampler: str
     sampler_options: dict[str, Any]
     about: str
+    boundary: float = 0.0
+    opening: tuple[Phase, ...] = ()
 
+
+SPACING = "simple"
 
 # dpmpp_2m_sde without noise is the official code's `dpm++`, step for step.
 _OFFICIAL = ("dpmpp_2m_sde", {"eta": 0.0, "solver_type": "midpoint"})
@@ -27,7 +35,32 @@ PRESETS = {
     "Turbo 8": Preset(8, 1.0, 1.0, 5.0, *_EULER, about="needs a distilled LoRA (Lightning) on both experts"),
     "Turbo 4": Preset(4, 1.0, 1.0, 5.0, *_EULER, about="needs a distilled LoRA (Lightning) on both experts"),
     "Hybrid": Preset(12, 3.5, 1.0, 5.0, *_EULER, about="a distilled LoRA on the low expert only, to keep the motion"),
+    "Anti-slow-motion 3-phase": Preset(
+        8,
+        1.0,
+        1.0,
+        5.0,
+        *_EULER,
+        about="opens without the distilled LoRA and with guidance, which keeps the motion: schedule its row '0;1;1'",
+        boundary=0.8,
+        opening=(Phase(HIGH, 3.5, 0.985),),
+    ),
 }
+
+
+def preset_plan(preset: Preset, experts: Experts) -> Plan:
+    """The plan of a preset for `experts`; opens nothing."""
+    return make_plan(
+        experts,
+        steps=preset.steps,
+        cfg_high=preset.cfg_high,
+        cfg_low=preset.cfg_low,
+        shift=preset.shift,
+        sampler=preset.sampler,
+        spacing=SPACING,
+        boundary=preset.boundary,
+        opening=preset.opening,
+    )
 
 
 def solver(preset: Preset) -> Sampler:

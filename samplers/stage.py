@@ -47,10 +47,9 @@ class Stage(CFGGuider):
     `prepare` sets up options and conds, `load` brings the weights in, `close` undoes whatever was done.
     """
 
-    def __init__(self, patcher: ModelPatcher, conds: dict[str, list[dict]], cfg: float):
+    def __init__(self, patcher: ModelPatcher, conds: dict[str, list[dict]]):
         super().__init__(patcher)
         self.original_conds = conds
-        self.cfg = cfg
         self.loaded = False
         self._undo = ExitStack()
 

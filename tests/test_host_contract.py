@@ -135,6 +135,8 @@ METHODS: list[tuple[type, str, int, tuple[str, ...]]] = [
     (ModelPatcher, "get_model_object", 2, ()),
     (ModelPatcher, "add_object_patch", 3, ()),
     (ModelPatcher, "add_patches", 3, ()),
+    (ModelPatcher, "add_weight_wrapper", 3, ()),
+    (ModelPatcher, "add_wrapper", 3, ()),
     (ModelPatcher, "patch_weight_to_device", 2, ("device_to", "inplace_update")),
     (ModelPatcher, "pre_run", 1, ()),
     (ModelPatcher, "cleanup", 1, ()),

@@ -40,7 +40,7 @@ from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts  # n
 from wan_duet.experts.prefetch import Prefetch  # noqa: E402
 from wan_duet.samplers.guider import DuetGuider  # noqa: E402
 from wan_duet.samplers.host import sampler_object  # noqa: E402
-from wan_duet.samplers.plan import Plan  # noqa: E402
+from wan_duet.samplers.plan import Plan, two_phases  # noqa: E402
 from wan_duet.samplers.spacing import spaced_sigmas  # noqa: E402
 
 SHIFT, BOUNDARY, STEPS, SEED, RANK = 8.0, 0.875, 4, 7, 64
@@ -216,7 +216,7 @@ def run(guider: DuetGuider, stop_at: int | None = None) -> Tensor:
 
 def plan() -> Plan:
     """Four steps of euler: three high, one low."""
-    return Plan(spaced_sigmas("simple", "euler", STEPS, SHIFT), BOUNDARY, SHIFT, 3.5, 3.5)
+    return Plan(spaced_sigmas("simple", "euler", STEPS, SHIFT), SHIFT, two_phases(BOUNDARY, 3.5, 3.5))
 
 
 def conds() -> list[list]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
+from ..handle import Handle, ModelHandle
 from ..kind import HIGH, LOW
-from ..pair import Experts
+from ..pair import Change, Experts
 from ..partner import partner_of, role_of
 from .files import claimed_role, files_of, lora_files, lora_path, read_names
 from .merge import MergeLora
 from .patches import find_patches
 from .report import Found, fatal, notes, summary
 from .row import BOTH, LoraRow, Loras, Placed
+from .scheduled import ScheduledLora
 
 
 def apply_loras(experts: Experts, rows: Loras) -> tuple[Experts, str]:
@@ -37,8 +39,20 @@ def _with_row(experts: Experts, row: LoraRow, available: Sequence[str]) -> tuple
     for place in places:
         path = lora_path(place.file)
         lines += _checked(place, path, experts, available)
-        experts = experts.with_change(MergeLora(path, place.role, place.strength), place.role)
+        experts = experts.with_change(_change(place, path, experts[place.role].handle), place.role)
     return experts, lines or ["not loaded: its strength is 0"]
+
+
+def _change(place: Placed, path: str, handle: Handle) -> Change:
+    held = place.strength.constant
+    if held is not None:
+        return MergeLora(path, place.role, held)
+    if isinstance(handle, ModelHandle) and "GGUF" in type(handle.patcher).__name__:
+        raise ValueError(
+            f"schedule '{place.strength}' changes the strength within a stage, and the {place.role} expert is a GGUF "
+            "model: its weights are unpacked where no strength can reach them. Give one value a stage, as in '0.9;1'"
+        )
+    return ScheduledLora(path, place.role, place.strength)
 
 
 def _places(row: LoraRow, experts: Experts, available: Sequence[str]) -> list[Placed]:
@@ -47,9 +61,9 @@ def _places(row: LoraRow, experts: Experts, available: Sequence[str]) -> list[Pl
         if row.transformer == LOW:
             raise ValueError(f"transformer is '{LOW}', but there is a single expert. Choose '{BOTH}'")
         if len(row.multipliers.stages) > 1:
-            raise ValueError(f"schedule '{row.schedule}' has two stages, but there is a single expert. Give one value")
+            raise ValueError(f"schedule '{row.schedule}' has ';' in it, but there is a single expert. Give one list")
     strengths = {role: row.strength(role) for role in (row.roles if experts.low else (HIGH,))}
-    used = [role for role, strength in strengths.items() if strength]
+    used = [role for role, strength in strengths.items() if strength.constant != 0]
     if not used:
         return []
     files = files_of(row, available) if experts.low else {HIGH: row.file}
@@ -62,7 +76,7 @@ def _checked(place: Placed, path: str, experts: Experts, available: Sequence[str
     handle = experts[place.role].handle
     tensors, metadata = read_names(path)
     if handle.checkpoint is None:
-        return [f"{place.role}: {place.file} at {place.strength:g}: not checked, because {handle.name} is not there"]
+        return [f"{place.role}: {place.file} at {place.strength}: not checked, because {handle.name} is not there"]
     found = Found(
         place,
         handle.checkpoint,

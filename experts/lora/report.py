@@ -55,7 +55,7 @@ def summary(found: Found) -> str:
     if _empty_here(found):
         return f"{place.role}: nothing, all of its keys are for the other expert ({place.file})"
     return (
-        f"{place.role}: {place.file} at {place.strength:g}: {len(patches.read)} of {patches.keys} keys read, "
+        f"{place.role}: {place.file} at {place.strength}: {len(patches.read)} of {patches.keys} keys read, "
         f"{len(patches.changed)} of {len(targets)} weights changed"
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..kind import HIGH, LOW
-from .schedule import LIMIT, Schedule, parse_schedule
+from .schedule import LIMIT, Schedule, constant, parse_schedule
 
 AUTO, NONE = "auto", "none"
 BOTH = "both"
@@ -45,21 +45,11 @@ class LoraRow:
         """The experts this row is for."""
         return (HIGH, LOW) if self.transformer == BOTH else (self.transformer,)
 
-    def strength(self, role: str) -> float:
-        """The strength of a whole stage: weight times schedule, 0 on an expert this row is not for.
-
-        Raises ValueError if the schedule changes it from step to step.
-        """
-        if role not in self.roles or self.weight == 0:
-            return 0.0
-        multiplier = self.multipliers.constant(role)
-        if multiplier is None:
-            raise ValueError(
-                f"LoRA {self.file}: schedule '{self.schedule}' changes the strength within the {role} stage, "
-                "and a strength that is merged into the weights holds for a whole stage. "
-                "Give one value a stage, as in '0.9;1'"
-            )
-        return self.weight * multiplier
+    def strength(self, role: str) -> Schedule:
+        """The strength on one expert: weight times schedule, 0 on an expert this row is not for."""
+        if role not in self.roles:
+            return constant(0.0)
+        return self.multipliers.times(self.weight).on(role)
 
 
 Loras = tuple[LoraRow, ...]
@@ -71,5 +61,5 @@ class Placed:
 
     role: str
     file: str
-    strength: float
+    strength: Schedule
     shared: bool = False

@@ -3,39 +3,52 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..kind import HIGH, LOW
+from ..kind import HIGH
 
 LIMIT = 4.0  # of a strength, either sign
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Multipliers of a LoRA's weight. One list spans the whole run; two are the high and the low stage."""
+    """Strengths over a run. One list spans the whole run; two are the high and the low stage; more are its phases."""
 
     stages: tuple[tuple[float, ...], ...]
 
-    def constant(self, role: str) -> float | None:
-        """The one multiplier of a stage; None if it changes from step to step."""
-        values = set(self._stage(role))
+    def __str__(self) -> str:
+        return ";".join(",".join(f"{value:g}" for value in stage) for stage in self.stages)
+
+    @property
+    def constant(self) -> float | None:
+        """The one strength there is; None if it changes."""
+        values = {value for stage in self.stages for value in stage}
         return values.pop() if len(values) == 1 else None
 
-    def steps(self, roles: Sequence[str]) -> list[float]:
-        """The multiplier of every step, given the expert of every step.
+    def times(self, weight: float) -> "Schedule":
+        """Every strength multiplied by `weight`."""
+        return Schedule(tuple(tuple(weight * value for value in stage) for stage in self.stages))
 
-        The values of a list are spread evenly over its steps: 3 values on 30 steps hold for 10 each.
+    def on(self, role: str) -> "Schedule":
+        """What one expert needs to know of it: its own stage alone, if that has a single strength."""
+        own = Schedule((self.stages[0 if role == HIGH else 1],)) if len(self.stages) == 2 else self
+        return own if own.constant is not None else self
+
+    def steps(self, stages: Sequence[int]) -> list[float]:
+        """The strength of every step, given the stage of every step.
+
+        The values of a stage are spread evenly over its steps: 3 values on 30 steps hold for 10 each.
         """
-        if len(self.stages) == 1:
-            return [_at(self.stages[0], step, len(roles)) for step in range(len(roles))]
-        done = {HIGH: 0, LOW: 0}
-        lengths = {role: list(roles).count(role) for role in done}
-        multipliers = []
-        for role in roles:
-            multipliers.append(_at(self._stage(role), done[role], lengths[role]))
-            done[role] += 1
-        return multipliers
+        done = dict.fromkeys(stages, 0)
+        strengths = []
+        for stage in stages:
+            values = self.stages[stage]
+            strengths.append(values[done[stage] * len(values) // stages.count(stage)])
+            done[stage] += 1
+        return strengths
 
-    def _stage(self, role: str) -> tuple[float, ...]:
-        return self.stages[0] if len(self.stages) == 1 or role == HIGH else self.stages[1]
+
+def constant(strength: float) -> Schedule:
+    """One strength for a whole run."""
+    return Schedule(((strength,),))
 
 
 def parse_schedule(text: str) -> Schedule:
@@ -44,8 +57,6 @@ def parse_schedule(text: str) -> Schedule:
     Raises ValueError naming the text and the part that can't be read.
     """
     stages = [stage.strip() or "0" for stage in (text.strip() or "1").split(";")]
-    if len(stages) > 2:
-        raise ValueError(f"schedule '{text}' has {len(stages)} stages; there are two: write 'high;low', as in '0.9;1'")
     return Schedule(tuple(tuple(_value(value, text) for value in stage.split(",")) for stage in stages))
 
 
@@ -60,7 +71,3 @@ def _value(value: str, text: str) -> float:
     if not abs(number) <= LIMIT:  # this way round NaN is refused too
         raise ValueError(f"schedule '{text}': {number:g} is outside -{LIMIT:g} to {LIMIT:g}")
     return number
-
-
-def _at(values: tuple[float, ...], step: int, steps: int) -> float:
-    return values[step * len(values) // steps]

@@ -17,7 +17,7 @@ from torch import Tensor
 from wan_duet.experts.handle import ModelHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.guider import DuetGuider
-from wan_duet.samplers.plan import Plan, last_steps
+from wan_duet.samplers.plan import Plan, last_steps, two_phases
 from wan_duet.samplers.spacing import spaced_sigmas
 
 SHIFT, BOUNDARY, SEED = 8.0, 0.875, 7
@@ -88,7 +88,8 @@ class Job:
     @property
     def plan(self) -> Plan:
         """The plan for a pair."""
-        return Plan(self.sigmas, BOUNDARY, self.shift, self.cfg, self.cfg if self.cfg_low is None else self.cfg_low)
+        cfg_low = self.cfg if self.cfg_low is None else self.cfg_low
+        return Plan(self.sigmas, self.shift, two_phases(BOUNDARY, self.cfg, cfg_low))
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Two experts that differ: each answers for its own side of the boundary, at its own cfg."""
 
+from collections.abc import Callable
 from typing import Any
 
 import comfy.model_management
@@ -9,6 +10,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_easycache import EasyCacheNode
 from torch import Tensor
+from wan_duet.samplers.guider import DuetGuider
+from wan_duet.samplers.plan import Phase, Plan
 from wan_duet.tests.samplers.runs import (
     BOUNDARY,
     SOLVERS,
@@ -22,15 +25,16 @@ from wan_duet.tests.samplers.runs import (
     plain_guider,
     prompt,
     relative_difference,
+    shifted,
 )
 
 
-def one_model_of(high: ModelPatcher, low: ModelPatcher) -> ModelPatcher:
+def one_model_of(high: ModelPatcher, low: ModelPatcher, boundary: float = BOUNDARY) -> ModelPatcher:
     """A plain MODEL that answers with the weights of `low` below the boundary: what any sampler should see."""
     comfy.model_management.load_models_gpu([low])
 
     def answer(apply: Any, call: dict[str, Any]) -> Tensor:
-        below = call["timestep"].max() < BOUNDARY
+        below = call["timestep"].max() < boundary
         return (low.model.apply_model if below else apply)(call["input"], call["timestep"], **call["c"])
 
     both = high.clone()
@@ -42,7 +46,7 @@ def two_passes(high: ModelPatcher, low: ModelPatcher, job: Job) -> Tensor:
     """The host's usual graph: one run to the boundary, another one from there, without new noise."""
     switch = job.plan.roles().count("high")
     first, second = plain_guider(high, job), plain_guider(low, job)
-    second.set_cfg(job.plan.cfg_low)
+    second.set_cfg(job.plan.cfg(0.0))
     arguments, sigmas = job.arguments, torch.tensor(job.sigmas)
     half_way = first.sample(**arguments | {"sigmas": sigmas[: switch + 1]})
     again = {"noise": torch.zeros_like(half_way), "latent_image": half_way, "sigmas": sigmas[switch:]}
@@ -97,6 +101,34 @@ def test_an_expert_at_cfg_1_runs_no_unconditional_forward(
     assert sum(forward.rows for forward in by_high) == rows_high
     assert sum(forward.rows for forward in by_low) == rows_low
     assert guider.evaluations == {"high": 11, "low": 9}
+
+
+class CfgBySigma(comfy.samplers.CFGGuider):
+    """The host's guider, with a cfg that follows the sigma."""
+
+    cfg_at: Callable[[float], float]
+
+    def predict_noise(self, x: Tensor, timestep: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self.set_cfg(self.cfg_at(timestep.max().item()))
+        return super().predict_noise(x, timestep, *args, **kwargs)
+
+
+@pytest.mark.parametrize("sampler", SOLVERS)
+def test_a_phase_has_its_own_cfg_on_its_own_expert(sampler: str, high: ModelPatcher, other: ModelPatcher) -> None:
+    """The thresholds of the anti-slow-motion recipe: 985 within the high stage, 800 between the experts."""
+    job = Job(sampler, steps=8, shift=5.0)
+    phases = (Phase("high", 3.5, 0.985), Phase("high", 1.0, 0.8), Phase("low", 2.0))
+    alone = CfgBySigma(shifted(one_model_of(high, other, boundary=0.8), job.shift))
+    alone.cfg_at = lambda sigma: 3.5 if sigma >= 0.985 else 1.0 if sigma >= 0.8 else 2.0
+    alone.set_conds(job.positive, job.negative)
+    guider = DuetGuider(pair(high, other), Plan(job.sigmas, job.shift, phases))
+    guider.set_conds(job.positive, job.negative)
+    expected = alone.sample(**job.arguments)
+    with forwards(high) as by_high, forwards(other) as by_low:
+        assert torch.equal(guider.sample(**job.arguments), expected)
+    if sampler == "euler":
+        assert [forward.rows for forward in by_high] == [2, 1, 1, 1, 1]
+        assert [forward.rows for forward in by_low] == [2, 2, 2]
 
 
 def test_sigmas_that_rise_again_go_back_to_the_high_expert(high: ModelPatcher, other: ModelPatcher) -> None:

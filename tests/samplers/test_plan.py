@@ -3,7 +3,16 @@
 from fractions import Fraction
 
 import pytest
-from wan_duet.samplers.plan import Plan, half_split_line, ignored_negative_line, last_steps, split_line, table
+from wan_duet.samplers.plan import (
+    Phase,
+    Plan,
+    half_split_line,
+    ignored_negative_line,
+    last_steps,
+    split_line,
+    table,
+    two_phases,
+)
 from wan_duet.samplers.spacing import spaced_sigmas
 
 T2V, I2V = 0.875, 0.900
@@ -21,7 +30,8 @@ DOWN = (1.0, 0.95, 0.9, 0.8, 0.0)
 
 
 def planned(steps: int, boundary: float | None, shift: float, cfg_high: float = 3.5, cfg_low: float = 3.5) -> Plan:
-    return Plan(spaced_sigmas("simple", "euler", steps, shift), boundary, shift, cfg_high, cfg_low)
+    phases = (Phase("high", cfg_high),) if boundary is None else two_phases(boundary, cfg_high, cfg_low)
+    return Plan(spaced_sigmas("simple", "euler", steps, shift), shift, phases)
 
 
 def high_steps(steps: int, boundary: float, shift: float) -> int:
@@ -60,13 +70,13 @@ def test_a_sigma_just_below_the_boundary_is_low() -> None:
 def test_a_single_expert_does_every_step() -> None:
     plan = planned(20, None, 5, cfg_high=2.0, cfg_low=9.0)
     assert plan.roles() == ["high"] * 20
-    assert plan.cfg(plan.role(0.01)) == 2.0
+    assert plan.cfg(0.01) == 2.0
     assert split_line(plan) == "20 steps on a single expert"
 
 
 def test_each_expert_has_its_cfg() -> None:
     plan = planned(20, T2V, 8, cfg_high=4.0, cfg_low=3.0)
-    assert (plan.cfg("high"), plan.cfg("low")) == (4.0, 3.0)
+    assert (plan.cfg(0.9), plan.cfg(0.8)) == (4.0, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -100,23 +110,23 @@ def test_the_plan_says_what_a_half_split_would_get_wrong(steps: int, boundary: f
     ("cfg_high", "cfg_low", "boundary", "line"),
     [
         (3.5, 3.5, T2V, None),
-        (3.5, 1.0, T2V, "The low expert runs at cfg 1 and skips the negative prompt."),
-        (1.0, 1.0, T2V, "Both experts run at cfg 1 and skip the negative prompt."),
-        (1.0, 3.5, None, "The expert runs at cfg 1 and skips the negative prompt."),
+        (3.5, 1.0, T2V, "9 of 20 steps run at cfg 1 and skip the negative prompt."),
+        (1.0, 1.0, T2V, "The whole run is at cfg 1 and skips the negative prompt."),
+        (1.0, 3.5, None, "The whole run is at cfg 1 and skips the negative prompt."),
     ],
 )
-def test_the_plan_says_which_experts_skip_the_negative_prompt(
+def test_the_plan_says_how_many_steps_skip_the_negative_prompt(
     cfg_high: float, cfg_low: float, boundary: float | None, line: str | None
 ) -> None:
     assert ignored_negative_line(planned(20, boundary, 8, cfg_high, cfg_low)) == line
 
 
 def test_an_expert_without_a_step_skips_nothing() -> None:
-    assert ignored_negative_line(Plan((0.8, 0.5, 0.0), T2V, 8, cfg_high=1.0, cfg_low=3.5)) is None
+    assert ignored_negative_line(Plan((0.8, 0.5, 0.0), 8, two_phases(T2V, 1.0, 3.5))) is None
 
 
 def test_the_table_has_a_line_for_each_step() -> None:
-    rows = table(Plan(DOWN, T2V, 8, cfg_high=3.5, cfg_low=1.0)).splitlines()[1:]
+    rows = table(Plan(DOWN, 8, two_phases(T2V, 3.5, 1.0))).splitlines()[1:]
     assert [row.split() for row in rows] == [
         ["1", "1.0000", "high", "cfg", "3.5"],
         ["2", "0.9500", "high", "cfg", "3.5"],

@@ -83,7 +83,7 @@ def test_a_plan_that_starts_late_tells_where() -> None:
     ("values", "warning"),
     [
         ({"boundary": 0.001}, "The low expert gets no step at all."),
-        ({"cfg_low": 1.0}, "The low expert runs at cfg 1 and skips the negative prompt."),
+        ({"cfg_low": 1.0}, "7 of 20 steps run at cfg 1 and skip the negative prompt."),
     ],
 )
 def test_what_looks_odd_is_told(values: dict[str, Any], warning: str) -> None:

@@ -5,16 +5,14 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from wan_duet.samplers.guider import DuetGuider
-from wan_duet.samplers.planner import make_plan
-from wan_duet.samplers.presets import PRESETS, Preset, solver
+from wan_duet.samplers.presets import PRESETS, Preset, preset_plan, solver
 from wan_duet.tests.samplers.runs import Job, pair
 
 
 def run(preset: Preset, high: ModelPatcher, low: ModelPatcher, seed: int) -> tuple[Tensor, int]:
     """The latent from one and the same noise, and the number of evaluations."""
     experts, job = pair(high, low), Job()
-    numbers = {"steps": preset.steps, "cfg_high": preset.cfg_high, "cfg_low": preset.cfg_low, "shift": preset.shift}
-    plan = make_plan(experts, sampler=preset.sampler, **numbers)
+    plan = preset_plan(preset, experts)
     guider = DuetGuider(experts, plan)
     guider.set_conds(job.positive, job.negative)
     given = {"sampler": solver(preset), "sigmas": torch.tensor(plan.sigmas), "seed": seed}
@@ -30,6 +28,6 @@ def test_a_preset_takes_its_steps_and_draws_no_noise(name: str, high: ModelPatch
 
 def test_the_first_preset_is_the_official_text_to_video_run(high: ModelPatcher, other: ModelPatcher) -> None:
     preset = PRESETS["Quality 40"]
-    plan = make_plan(pair(high, other), steps=preset.steps, cfg_high=preset.cfg_high, cfg_low=preset.cfg_low)
+    plan = preset_plan(preset, pair(high, other))
     assert (plan.roles().count("high"), plan.roles().count("low")) == (26, 14)
-    assert (plan.cfg_high, plan.cfg_low, plan.shift) == (4.0, 3.0, 12.0)
+    assert (plan.cfg(1.0), plan.cfg(0.0), plan.shift) == (4.0, 3.0, 12.0)

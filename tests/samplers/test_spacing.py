@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from comfy.model_patcher import ModelPatcher
 from comfy.samplers import SCHEDULER_NAMES, KSampler
-from wan_duet.samplers.plan import Plan
+from wan_duet.samplers.plan import Plan, two_phases
 from wan_duet.samplers.spacing import FLOW_SPACINGS, SPACINGS, spaced_sigmas
 from wan_duet.tests.samplers.runs import SHIFT, shifted
 
@@ -32,7 +32,8 @@ def test_the_spacings_of_the_host_are_its_own(spacing: str, sampler: str, steps:
 
 @pytest.mark.parametrize(("spacing", "high"), [("flow_karras", (4, 10, 19)), ("flow_exponential", (3, 7, 13))])
 def test_flow_spacings_leave_the_high_expert_the_steps_diffusers_leaves_it(spacing: str, high: tuple[int, ...]) -> None:
-    runs = [Plan(spaced_sigmas(spacing, "euler", steps, SHIFT), 0.875, SHIFT, 1, 1) for steps in (8, 20, 40)]
+    phases = two_phases(0.875, 1, 1)
+    runs = [Plan(spaced_sigmas(spacing, "euler", steps, SHIFT), SHIFT, phases) for steps in (8, 20, 40)]
     assert tuple(plan.roles().count("high") for plan in runs) == high
 
 

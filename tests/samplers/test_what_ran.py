@@ -9,7 +9,7 @@ from wan_duet.experts.handle import ModelHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.samplers.runs import Cond, Job, duet_guider, forwards, pair, plain, prompt
 
-SKIPS_LOW = "The low expert runs at cfg 1 and skips the negative prompt."
+SKIPS_LOW = "9 of 20 steps run at cfg 1 and skip the negative prompt."
 
 
 @pytest.fixture

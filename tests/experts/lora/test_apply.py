@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import comfy.samplers
 import pytest
 import torch
 from comfy.model_management import unload_all_models
@@ -12,29 +11,10 @@ from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.pair import Expert, Experts
-from wan_duet.samplers.guider import DuetGuider
-from wan_duet.samplers.plan import Plan
+from wan_duet.tests.experts.lora.answers import HIGH, LOW, answers, changed, same
 from wan_duet.tests.experts.lora.conftest import loaded
 
-SIGMAS = (1.0, 0.95, 0.5, 0.2, 0.0)
-HIGH, LOW = slice(0, 2), slice(2, 4)  # of the answers: two sigmas each side of the boundary
 A, B, DORA, PAIR = "a.safetensors", "b.safetensors", "dora.safetensors", "pair.safetensors"
-
-
-def answers(experts: Experts) -> list[torch.Tensor]:
-    """What the run's experts say about one and the same latent at every sigma."""
-    said = []
-
-    def ask(model, x, sigmas, extra_args, callback, disable, **options):
-        said.extend(model(x, sigma.expand(x.shape[0]), **extra_args) for sigma in sigmas[:-1])
-        return x
-
-    guider = DuetGuider(experts, Plan(SIGMAS, 0.875, 5.0, 2.0, 2.0), say=lambda text: None)
-    context = torch.randn(1, 4, 4096, generator=torch.Generator().manual_seed(3))
-    guider.set_conds([[context, {}]], [[-context, {}]])
-    noise = torch.randn(1, 16, 1, 4, 4, generator=torch.Generator().manual_seed(4))
-    guider.sample(noise, torch.zeros_like(noise), comfy.samplers.KSAMPLER(ask), torch.tensor(SIGMAS), disable_pbar=True)
-    return said
 
 
 @pytest.fixture
@@ -45,14 +25,6 @@ def run(pair: Experts, loras: Callable, file_of: Callable) -> Callable[..., list
     loras(DORA, file_of("dora_kohya", seed=3))
     loras(PAIR, file_of("diffusers_pair_one_file", seed=4))
     return lambda *rows: answers(apply_loras(pair, rows)[0])
-
-
-def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
-    return len(first) == len(second) and all(map(torch.equal, first, second))
-
-
-def changed(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
-    return all((a - b).abs().max() > 1e-4 for a, b in zip(first, second, strict=True))
 
 
 @pytest.mark.parametrize(("transformer", "touched", "untouched"), [("high", HIGH, LOW), ("low", LOW, HIGH)])

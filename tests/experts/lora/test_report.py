@@ -11,6 +11,7 @@ from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.patches import find_patches
 from wan_duet.experts.lora.report import Found, fatal, notes, summary
 from wan_duet.experts.lora.row import LoraRow, Placed
+from wan_duet.experts.lora.schedule import constant
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.layouts import I2V, T2V
 
@@ -190,7 +191,7 @@ def found_on_a14b(tiny: dict[str, ModelPatcher], width: int, blocks: int, more: 
         for half in "AB"
     }
     patches = find_patches({**names, **(more or {})}, "high", checkpoint.skeleton)
-    return Found(Placed("high", STYLE, 1.0), checkpoint, patches)
+    return Found(Placed("high", STYLE, constant(1.0)), checkpoint, patches)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,10 @@ def test_a_single_expert_takes_rows_for_both(pair: Experts, loras: Callable, fil
 
 @pytest.mark.parametrize(
     ("row", "problem"),
-    [({"transformer": "low"}, "transformer is 'low', but there is a single"), ({"schedule": "1;0"}, "has two stages")],
+    [
+        ({"transformer": "low"}, "transformer is 'low', but there is a single"),
+        ({"schedule": "1;0"}, "has ';' in it"),
+    ],
 )
 def test_a_single_expert_has_no_low_stage(report: Callable, pair: Experts, row: dict, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):

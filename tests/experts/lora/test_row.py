@@ -33,21 +33,19 @@ def test_a_row_for_one_expert_takes_its_very_file(role: str) -> None:
 
 def test_strength_is_weight_times_schedule() -> None:
     row = LoraRow("b", weight=0.5, schedule="0.8;2")
-    assert (row.strength("high"), row.strength("low")) == (0.4, 1.0)
+    assert (row.strength("high").constant, row.strength("low").constant) == (0.4, 1.0)
 
 
 def test_strength_is_zero_where_the_row_is_not_meant() -> None:
-    assert LoraRow("b", transformer="high").strength("low") == 0
-    assert LoraRow("b", weight=0, schedule="1,2").strength("high") == 0
+    assert LoraRow("b", transformer="high").strength("low").constant == 0
+    assert LoraRow("b", weight=0, schedule="1,2").strength("high").constant == 0
 
 
-def test_a_schedule_within_a_stage_says_that_it_cannot_be_merged() -> None:
-    row = LoraRow("b.safetensors", schedule="0.9,0.8;1")
-    assert row.strength("low") == 1
-    with pytest.raises(
-        ValueError, match=r"b\.safetensors: schedule '0\.9,0\.8;1' changes the strength within the high"
-    ):
-        row.strength("high")
+def test_an_expert_whose_stage_changes_keeps_the_whole_schedule() -> None:
+    row = LoraRow("b.safetensors", weight=0.5, schedule="0.9,0.8;1")
+    assert row.strength("low").constant == 0.5
+    assert row.strength("high").constant is None
+    assert str(row.strength("high")) == "0.45,0.4;0.5"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+"""A LoRA whose strength changes while its expert runs: what is known of it before there is a plan."""
+
+import os
+from dataclasses import dataclass
+
+from comfy.model_patcher import ModelPatcher
+
+from .schedule import Schedule
+
+
+@dataclass(frozen=True)
+class ScheduledLora:
+    """One LoRA file on the expert in `role`. Only the guider knows the steps, so only it can open such an expert."""
+
+    path: str
+    role: str
+    strength: Schedule
+
+    def __call__(self, patcher: ModelPatcher) -> None:
+        """Raises ValueError: nobody has said which step is which."""
+        raise ValueError(
+            f"LoRA {os.path.basename(self.path)}: schedule '{self.strength}' changes the strength within a stage, and "
+            "only Duet Guider and Duet Sampler know the steps. Sample with one of them, or give one value a stage, "
+            "as in '0.9;1'"
+        )

@@ -1,0 +1,69 @@
+"""Distilled LoRAs and plans that don't go together, known by name before the run."""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+
+from ..experts.handle import ModelHandle
+from ..experts.lora.merge import MergeLora
+from ..experts.lora.vary import VaryLoras
+from ..experts.pair import Expert, Experts
+from .plan import Plan
+from .strength import on_plan
+
+MANY_STEPS = 16  # four times what most are made for
+_DISTILLED = re.compile(
+    r"lightning|lightx2v|distill|causvid|fastwan|accvid|fusionx"
+    r"|(?<![a-z\d])(?:lcm|dmd)|(?<!\d)[48][-_ ]?steps?(?![a-z\d])",
+    re.IGNORECASE,
+)
+
+
+def is_distilled(name: str) -> bool:
+    """Whether a file says by its name that it makes a model need only a few steps and no guidance."""
+    return bool(_DISTILLED.search(name))
+
+
+def distilled_lines(experts: Experts, plan: Plan) -> list[str]:
+    """What is wrong with the plan for experts with, or without, distilled LoRAs on them."""
+    experts, steps = on_plan(experts, plan), plan.steps()
+    found = [list(_in_force(experts[plan.role(sigma)], plan, sigma)) for sigma in steps]
+    names = dict.fromkeys(name for step in found for name in step)
+    guided = sum(bool(step) and plan.cfg(sigma) > 1 for sigma, step in zip(steps, found, strict=True))
+    lines = []
+    if guided:
+        lines.append(f"{guided} of {len(steps)} steps guide a distilled model at a cfg above 1: it is made for cfg 1.")
+    if names and len(steps) >= MANY_STEPS:
+        lines.append(f"{len(steps)} steps with a distilled model: it is made for 4 to 8.")
+    if lines:
+        lines.append(f"Distilled by name: {', '.join(names)}.")
+    bare = [
+        sigma
+        for sigma, step in zip(steps, found, strict=True)
+        if not step and math.isclose(plan.cfg(sigma), 1.0) and not _unknown(experts[plan.role(sigma)])
+    ]
+    if bare and len(steps) < MANY_STEPS:
+        roles = " and ".join(dict.fromkeys(plan.role(sigma) for sigma in bare))
+        lines.append(
+            f"{len(bare)} of {len(steps)} steps run at cfg 1 without a distilled LoRA ({roles} expert): "
+            "expect a blurred video. Put one on with Apply LoRAs before this node."
+        )
+    return lines
+
+
+def _in_force(expert: Expert, plan: Plan, sigma: float) -> Iterator[str]:
+    """The distilled files that take part in an evaluation: the checkpoint itself, and LoRAs at a strength but 0."""
+    names = [expert.handle.name]
+    for change in expert.changes:
+        if isinstance(change, MergeLora):
+            names.append(os.path.basename(change.path))
+        elif isinstance(change, VaryLoras):
+            strengths = change.strengths(plan.sigmas, sigma)
+            names += [os.path.basename(lora.path) for lora, now in zip(change.loras, strengths, strict=True) if now]
+    return filter(is_distilled, names)
+
+
+def _unknown(expert: Expert) -> bool:
+    """Whether a node before us may have put a LoRA on that nobody can name."""
+    return isinstance(expert.handle, ModelHandle) and bool(expert.handle.patcher.patches)

@@ -1,0 +1,194 @@
+"""A strength that changes within a stage: at every step, the answers of a pair merged at just that strength."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from wan_duet.experts.lora.apply import apply_loras
+from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.vary import VaryLoras
+from wan_duet.experts.pair import Expert, Experts
+from wan_duet.samplers.guider import DuetGuider
+from wan_duet.samplers.plan import Phase, Plan
+from wan_duet.samplers.strength import on_plan
+from wan_duet.tests.experts.lora.answers import HIGH, LOW, PAIR, SIGMAS, Answers, answers, changed, same
+from wan_duet.tests.experts.lora.layouts import LAYOUTS
+
+A, B = "a.safetensors", "b.safetensors"
+NOT_FOR_BOTH = {
+    "diffusers_low_only",
+    "stand_in",
+    "family_5b",
+    "family_5b_lokr",
+    "other_model_flux",
+    "other_model_hunyuan",
+    "empty_file",
+}
+THREE = (Phase("high", 2.0, 0.985), Phase("high", 2.0, 0.875), Phase("low", 2.0))
+
+
+@pytest.fixture
+def run(pair: Experts, loras: Callable, file_of: Callable) -> Callable[..., Answers]:
+    """The answers of the pair with these rows on it."""
+    loras(A, file_of("lightx2v_diff", seed=1))
+    loras(B, file_of("native_peft", seed=2))
+    return lambda *rows, **settings: answers(apply_loras(pair, rows)[0], **settings)
+
+
+def at_each_step(run: Callable, *rows: tuple[LoraRow, ...], **settings) -> Answers:
+    """One answer a step, each from a run of its own with rows whose strength never changes."""
+    return [run(*constant, **settings)[step] for step, constant in enumerate(rows)]
+
+
+def rows_of(file: str, *strengths: float) -> list[tuple[LoraRow, ...]]:
+    return [(LoraRow(file, weight=strength),) for strength in strengths]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "strengths"),
+    [
+        ("0.9,0.4;1,-2", (0.9, 0.4, 1, -2)),
+        ("0.9,0.4;1", (0.9, 0.4, 1, 1)),
+        ("1;0,1", (1, 1, 0, 1)),
+        ("0.25,0.5,0.75,1", (0.25, 0.5, 0.75, 1)),
+        ("1,0", (1, 1, 0, 0)),
+    ],
+)
+def test_the_strength_in_force_is_the_schedules_at_each_step(
+    schedule: str, strengths: tuple[float, ...], run: Callable
+) -> None:
+    found = run(LoraRow(A, schedule=schedule))
+    assert same(found, at_each_step(run, *rows_of(A, *strengths)))
+    assert changed(run(LoraRow(A))[HIGH], run(LoraRow(A, weight=0.25))[HIGH])
+
+
+@pytest.mark.parametrize("layout", [layout.name for layout in LAYOUTS if layout.name not in NOT_FOR_BOTH])
+def test_every_layout_can_change_within_a_stage(layout: str, run: Callable, loras: Callable, file_of: Callable) -> None:
+    loras(A, file_of(layout, seed=3))
+    assert same(run(LoraRow(A, schedule="0.5,1;0.5,0")), at_each_step(run, *rows_of(A, 0.5, 1.0, 0.5, 0.0)))
+
+
+def test_several_schedules_add_up(run: Callable) -> None:
+    found = run(LoraRow(A, schedule="0.5,1;0"), LoraRow(B, weight=2, schedule="1,0.5;1"))
+    expected = at_each_step(
+        run,
+        (LoraRow(A, weight=0.5), LoraRow(B, weight=2)),
+        (LoraRow(A, weight=1), LoraRow(B, weight=1)),
+        *[(LoraRow(B, weight=2),)] * 2,
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() <= 1e-6 * other.norm()
+
+
+def test_a_schedule_and_a_constant_row_of_one_file_add_up(run: Callable) -> None:
+    found = run(LoraRow(A, schedule="0,1;0"), LoraRow(A, weight=0.5))
+    for one, other in zip(found, at_each_step(run, *rows_of(A, 0.5, 1.5, 0.5, 0.5)), strict=True):
+        assert (one - other).norm() <= 1e-6 * other.norm()
+
+
+def test_strength_zero_is_bit_identical_to_no_row(run: Callable) -> None:
+    plain, found = run(), run(LoraRow(A, schedule="0,1;0,1"))
+    assert same(found[::2], plain[::2])
+    assert changed(found[1::2], plain[1::2])
+
+
+def test_a_schedule_on_one_expert_leaves_the_other_bit_identical(run: Callable) -> None:
+    plain = run()
+    assert same(run(LoraRow(A, transformer="high", schedule="0.5,1;1"))[LOW], plain[LOW])
+    assert same(run(LoraRow(A, transformer="low", schedule="1;0.5,1"))[HIGH], plain[HIGH])
+
+
+def test_nothing_leaks_to_another_branch_that_uses_the_same_file(run: Callable) -> None:
+    plain, constant = run(), run(LoraRow(A))
+    scheduled = run(LoraRow(A, schedule="0.5,1;0.2,1"))
+    assert same(run(), plain)
+    assert same(run(LoraRow(A)), constant)
+    assert same(run(LoraRow(A, schedule="0.5,1;0.2,1")), scheduled)
+    assert same(run(), plain)
+
+
+def test_the_experts_are_as_they_were_afterwards(run: Callable, pair: Experts) -> None:
+    def weights() -> dict[str, torch.Tensor]:
+        return {
+            f"{role}.{name}": weight.clone()
+            for role in ("high", "low")
+            for name, weight in pair[role].handle.open().model.state_dict().items()
+        }
+
+    run()
+    before = weights()
+    run(LoraRow(A, schedule="0.5,1;0.2,1"))
+    run()
+    after = weights()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_sampler_that_asks_within_a_step_gets_that_steps_strength(run: Callable) -> None:
+    asked = (0.97, 0.96, 0.95, 0.93)  # between the first sigma and the second, then on and below the second
+    found = run(LoraRow(A, schedule="0.5,1;0"), asked=asked)
+    for sigma, strength, answer in zip(asked, (0.5, 0.5, 1.0, 1.0), found, strict=True):
+        assert torch.equal(answer, run(LoraRow(A, weight=strength), asked=(sigma,))[0])
+
+
+def test_a_schedule_follows_the_sigmas_the_run_was_given(pair: Experts, run: Callable) -> None:
+    experts = on_plan(apply_loras(pair, (LoraRow(A, schedule="0.5,1;0"),))[0], Plan(SIGMAS, 5.0, PAIR))
+    given = (1.0, 0.98, 0.96, 0.94, 0.5, 0.0)
+    vary = next(change for change in experts.high.changes if isinstance(change, VaryLoras))
+    assert [vary.strengths(given, sigma) for sigma in given[:4]] == [[0.5], [0.5], [1.0], [1.0]]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "strengths"), [("0;1;0", (0, 1, 0, 0)), ("0;1;1", (0, 1, 1, 1)), ("1;0.5", (1, 1, 0.5, 0.5))]
+)
+def test_three_stages_are_the_phases_of_a_three_phase_plan(
+    schedule: str, strengths: tuple[float, ...], run: Callable
+) -> None:
+    found = run(LoraRow(A, schedule=schedule), phases=THREE)
+    assert same(found, at_each_step(run, *rows_of(A, *strengths), phases=THREE))
+
+
+def test_a_stage_of_one_strength_is_merged(pair: Experts, run: Callable) -> None:
+    experts = apply_loras(pair, (LoraRow(A, schedule="0;1;0.5"),))[0]
+    bound = on_plan(experts, Plan(SIGMAS, 5.0, THREE))
+    assert [type(change) for change in bound.high.changes] == [VaryLoras]
+    (merged,) = bound.low.changes
+    assert isinstance(merged, MergeLora)
+    assert merged.strength == 0.5
+    assert on_plan(apply_loras(pair, (LoraRow(A, schedule="0;1;0"),))[0], Plan(SIGMAS, 5.0, THREE)).low.changes == ()
+
+
+@pytest.mark.parametrize("schedule", ["0;1;0", "1;0;0;0"])
+def test_a_schedule_with_stages_the_plan_has_not_is_refused_before_the_run(
+    schedule: str, run: Callable, pair: Experts
+) -> None:
+    experts = apply_loras(pair, (LoraRow(A, schedule=schedule),))[0]
+    with pytest.raises(ValueError, match=f"'{schedule}' has . stages and the plan has 2 phases"):
+        DuetGuider(experts, Plan(SIGMAS, 5.0, PAIR))
+
+
+def test_only_a_run_with_a_plan_can_open_it(run: Callable, pair: Experts) -> None:
+    experts = apply_loras(pair, (LoraRow(A, schedule="0.5,1;1"),))[0]
+    experts.low.open()
+    with pytest.raises(ValueError, match=r"a\.safetensors: schedule '0\.5,1;1' changes .* only Duet Guider"):
+        experts.high.open()
+
+
+def test_a_single_expert_takes_one_list(run: Callable, pair: Experts) -> None:
+    single = Experts(pair.high)
+    found = answers(apply_loras(single, (LoraRow(A, schedule="0.5,1"),))[0], phases=(Phase("high", 2.0),))
+    expected = [
+        answers(apply_loras(single, (LoraRow(A, weight=weight),))[0], phases=(Phase("high", 2.0),))
+        for weight in (0.5, 1.0)
+    ]
+    assert same(found, [*expected[0][HIGH], *expected[1][LOW]])
+
+
+def test_a_gguf_expert_is_refused(run: Callable, pair: Experts) -> None:
+    patcher = pair.high.handle.open().clone()
+    patcher.__class__ = type("GGUFModelPatcher", (type(patcher),), {})
+    handle = type(pair.high.handle)(patcher, "high")
+    experts = Experts(Expert(handle), pair.low)
+    apply_loras(experts, (LoraRow(A, schedule="1;0.5,1"),))
+    with pytest.raises(ValueError, match=r"row 1 .*the high expert is a GGUF model.*one value a stage"):
+        apply_loras(experts, (LoraRow(A, schedule="0.5,1;1"),))
