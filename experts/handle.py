@@ -22,6 +22,9 @@ WEIGHT_DTYPES: dict[str, dict[str, object]] = {
 }
 
 
+_NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "not enough memory")
+
+
 class Handle(Protocol):
     """Where an expert's weights come from. `checkpoint` is None when that can't be known."""
 
@@ -93,11 +96,20 @@ class FileHandle:
             raise FileNotFoundError(
                 f"{self.path} is gone since it was chosen. Put it back, or choose another."
             ) from error
-        except (MemoryError, comfy.model_management.OOM_EXCEPTION) as error:
-            raise type(error)(
+        except Exception as error:
+            if not _lacks_memory(error):
+                raise
+            raise MemoryError(
                 f"not enough memory to read {self.name} ({self.checkpoint}). Set residency to 'one at a time' "
                 "in Load Experts, or choose smaller files (fp8)."
             ) from error
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether a file could not be read for lack of memory: PyTorch has no exception of its own for it on the CPU."""
+    if isinstance(error, MemoryError | comfy.model_management.OOM_EXCEPTION):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 class MissingHandle:

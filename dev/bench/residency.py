@@ -13,13 +13,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from host import enter, load_pack
+from memory import anonymous, watched
 
 enter()
 load_pack()
@@ -223,36 +222,6 @@ def conds() -> list[list]:
     """A positive and a negative prompt of random text."""
     generator = torch.Generator().manual_seed(SEED)
     return [[[torch.randn(1, 24, 4096, generator=generator), {}]] for _ in ("positive", "negative")]
-
-
-@contextmanager
-def watched() -> Iterator[dict[str, int]]:
-    """Peak anonymous and mapped memory above what there was before."""
-    before, mapped = anonymous(), status("RssFile")
-    memory = {"peak": 0, "mapped": 0}
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.002):
-            memory["peak"] = max(memory["peak"], anonymous() - before)
-            memory["mapped"] = max(memory["mapped"], status("RssFile") - mapped)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    yield memory
-    done.set()
-    watcher.join()
-
-
-def anonymous() -> int:
-    """Bytes of this process that no file backs."""
-    return status("RssAnon")
-
-
-def status(field: str) -> int:
-    """One field of /proc/self/status, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """From rows to changes on the experts, each checked on headers before any weight is read."""
 
 from collections.abc import Sequence
+from filecmp import cmp
 
 from ..handle import Handle, ModelHandle
 from ..kind import HIGH, LOW
@@ -40,6 +41,8 @@ def _with_row(experts: Experts, row: LoraRow, available: Sequence[str]) -> tuple
         path = lora_path(place.file)
         lines += _checked(place, path, experts, available)
         experts = experts.with_change(_change(place, path, experts[place.role].handle), place.role)
+    if len({place.file for place in places}) == 2 and cmp(*(lora_path(place.file) for place in places), shallow=False):
+        lines.append("hint: the two files are one and the same, byte for byte, under two names")
     return experts, lines or ["not loaded: its strength is 0"]
 
 

@@ -162,10 +162,21 @@ def test_a_file_that_is_deleted_at_the_switch_ends_the_run_and_leaves_nothing(tm
     assert torch.isfinite(guider.sample(**Job(steps=6).arguments)).all()
 
 
-def test_too_little_memory_to_open_is_said_with_what_to_do(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_memory(*_: Any, **__: Any) -> None:
-        raise MemoryError
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (MemoryError(), r"not enough memory to read high\.safetensors .*one at a time"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), r"not enough memory to read high\.safetensors"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory"), r"not enough memory to read high\.safetensors"),
+        (RuntimeError("size mismatch"), "^size mismatch$"),
+    ],
+)
+def test_too_little_memory_to_open_is_said_with_what_to_do(
+    raised: Exception, expected: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise raised
 
-    monkeypatch.setattr(comfy.sd, "load_diffusion_model", no_memory)
-    with pytest.raises(MemoryError, match=r"not enough memory to read high\.safetensors .*one at a time"):
+    monkeypatch.setattr(comfy.sd, "load_diffusion_model", fail)
+    with pytest.raises((MemoryError, RuntimeError), match=expected):
         from_files(files, KEEP_BOTH).high.open()

@@ -95,6 +95,14 @@ def test_a_high_file_on_the_low_expert_is_a_warning(report: Callable) -> None:
     assert "warning" not in report(name="style_high_noise.safetensors", transformer="high")
 
 
+def test_two_names_of_the_same_bytes_are_a_hint(report: Callable, loras: Callable, file_of: Callable) -> None:
+    hint = "hint: the two files are one and the same, byte for byte, under two names"
+    loras("style_low_noise.safetensors", file_of("native_peft"))
+    assert hint in report(name="style_high_noise.safetensors")
+    loras("style_low_noise.safetensors", file_of("native_peft", seed=1))
+    assert hint not in report(name="style_high_noise.safetensors")
+
+
 def test_the_warning_names_the_right_half_if_it_is_there(report: Callable, loras: Callable, file_of: Callable) -> None:
     loras("style_low_noise.safetensors", file_of("native_peft"))
     text = report(name="style_high_noise.safetensors", transformer="low")
@@ -113,7 +121,7 @@ def test_one_file_on_both_though_its_partner_exists_is_a_hint(report: Callable, 
 
 
 def test_two_halves_are_paired_and_named(report: Callable, loras: Callable, file_of: Callable) -> None:
-    loras("style_low_noise.safetensors", file_of("native_peft"))
+    loras("style_low_noise.safetensors", file_of("native_peft", seed=1))
     lines = report(name="style_high_noise.safetensors").splitlines()
     assert lines[1].startswith("   high: style_high_noise.safetensors")
     assert lines[2].startswith("   low: style_low_noise.safetensors")
