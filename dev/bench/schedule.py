@@ -58,7 +58,7 @@ def main() -> int:
         print(json.dumps(peak(options.way, options.folder)))
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        write_files(Path(folder), dim=256 if options.quick else 768, layers=4 if options.quick else 12)
+        write_files(Path(folder), dim=256 if options.quick else 512, layers=4 if options.quick else 8)
         memory = {way: in_a_fresh_process(way, folder) for way in WAYS}
         runs = times(Path(folder), rounds=3 if options.quick else 15)
     report(memory, runs)

@@ -97,7 +97,7 @@ class Patched:
         if not any(self.strengths.now[number] for number, _ in self.patches):
             return weight
         real = weight.to(torch.float32, copy=True)
-        scale = getattr(self.module, "scale_weight", None)  # scaled fp8: the host applies it to our result
+        scale = getattr(self.module, "scale_weight", None)  # scaled fp8: the host multiplies what we return by it
         if scale is None:
             return self.strengths.merged(self.name, self.patches, real).to(weight.dtype)
         scale = scale.to(real.device)

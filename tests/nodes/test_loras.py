@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,26 @@ def test_a_run_with_loras_ends_in_another_latent(run: Runner, graph: Graph, put_
     saved = [graph.save(graph.sample(experts, graph.plan(experts))) for experts in (plain, changed)]
     result = run(graph)
     assert not torch.equal(result.latent(saved[0]), result.latent(saved[1]))
+
+
+def test_a_strength_can_change_within_a_stage(run: Runner, graph: Graph, put_lora: Callable) -> None:
+    """Three high steps at 0, then 1, then 1: the latent is neither that of 0 nor that of 1."""
+    file = put_lora("orbit.safetensors", 2)
+    saved = [
+        graph.save(graph.sample(experts, graph.plan(experts)))
+        for experts in (apply(graph, {"file": file, "schedule": schedule}) for schedule in ("0;0", "0,1,1;0", "1;0"))
+    ]
+    shown = graph.show(apply(graph, {"file": file, "schedule": "0,1,1;0"})[1])
+    result = run(graph)
+    latents = [result.latent(node) for node in saved]
+    assert not any(torch.equal(*both) for both in combinations(latents, 2))
+    assert f"high: {file} at 0,1,1;0: 4 of 4 keys read" in result.text(shown)
+
+
+def test_models_that_leave_the_pair_have_no_steps_to_follow(run: Runner, graph: Graph, put_lora: Callable) -> None:
+    experts = apply(graph, {"file": put_lora("tilt_up.safetensors", 2), "schedule": "0,1;1"})
+    models = graph.add("WanDuet_ModelsFromExperts", experts=experts)
+    joined = graph.add("WanDuet_ExpertsFromModels", models=models[2])
+    graph.save(graph.sample(joined, graph.plan(joined)))
+    with pytest.raises(PromptError, match=r"tilt_up\.safetensors: schedule '0,1;1' .* only Duet Guider"):
+        run(graph)

@@ -1,0 +1,97 @@
+"""LoRAs on scaled fp8 experts, which the official files are: merged, thrown away after use, and varied."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from comfy.model_management import unload_all_models
+from wan_duet.dev.tiny import transformer
+from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.handle import FileHandle
+from wan_duet.experts.lora.apply import apply_loras
+from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from wan_duet.tests.experts.lora.answers import Answers, answers, changed, same
+from wan_duet.tests.experts.lora.layouts import DIM
+
+FP8 = torch.float8_e4m3fn
+A = "a.safetensors"
+WEAK = 0.1  # what goes far beyond the largest weight of the file is cut off there
+Weights = dict[str, torch.Tensor]
+
+
+def in_scaled_fp8(weights: Weights) -> Weights:
+    """As the official files are made: every linear in fp8, with the scale that brings its largest weight to 448."""
+    made: Weights = {"scaled_fp8": torch.empty(2, dtype=FP8)}
+    for name, weight in weights.items():
+        if name.endswith(".weight") and weight.ndim == 2:
+            scale = weight.abs().max() / torch.finfo(FP8).max
+            made[name] = (weight / scale).to(FP8)
+            made[name.replace(".weight", ".scale_weight")] = scale
+        else:
+            made[name] = weight
+    return made
+
+
+def out_of_scaled_fp8(weights: Weights) -> Weights:
+    """The same numbers in fp32."""
+    made = {name: weight.float() for name, weight in weights.items() if "scale" not in name}
+    for name, scale in weights.items():
+        if name.endswith(".scale_weight"):
+            made[name.replace(".scale_weight", ".weight")] *= scale
+    return made
+
+
+@pytest.fixture
+def quantised(saved: Callable, loras: Callable, file_of: Callable) -> Callable[..., Experts]:
+    """A pair of scaled fp8 files, with rows on it; as `residency` says. In fp32 if `exact`."""
+    loras(A, file_of("native_peft", seed=1))
+    files = [in_scaled_fp8(transformer(seed, dim=DIM, layers=2)) for seed in (0, 1)]
+
+    def made(*rows: LoraRow, residency: str = KEEP_BOTH, exact: bool = False) -> Experts:
+        paths = [
+            saved(out_of_scaled_fp8(weights) if exact else weights, f"{role}_{exact}.safetensors")
+            for role, weights in zip(("high", "low"), files, strict=True)
+        ]
+        experts = Experts(*(Expert(FileHandle(path, path, read_checkpoint(path))) for path in paths), residency)
+        return apply_loras(experts, rows)[0]
+
+    return made
+
+
+def distance(found: Answers, wanted: Answers) -> float:
+    return max(((one - other).norm() / other.norm()).item() for one, other in zip(found, wanted, strict=True))
+
+
+def test_the_file_is_opened_as_scaled_fp8(quantised: Callable) -> None:
+    linear = quantised().high.open().model.diffusion_model.blocks[0].self_attn.q
+    assert linear.weight.dtype == FP8
+    assert linear.scale_weight.item() < 1
+    assert distance(answers(quantised()), answers(quantised(exact=True))) < 0.02
+
+
+@pytest.mark.parametrize("schedule", ["", "0.5,1;1,0.5"])
+def test_a_lora_changes_an_fp8_expert_by_what_it_changes_the_exact_one(quantised: Callable, schedule: str) -> None:
+    row = LoraRow(A, weight=WEAK, schedule=schedule)
+    plain, found, wanted = (
+        answers(quantised()),
+        answers(quantised(row)),
+        answers(quantised(row, exact=True)),
+    )
+    assert changed(found, plain)
+    assert distance(found, wanted) < 0.25 * distance(plain, wanted)
+
+
+def test_added_as_it_is_used_a_lora_is_not_rounded_to_fp8(quantised: Callable) -> None:
+    wanted = answers(quantised(LoraRow(A, weight=WEAK), exact=True))
+    merged = distance(answers(quantised(LoraRow(A, weight=WEAK))), wanted)
+    varied = distance(answers(quantised(LoraRow(A, weight=WEAK, schedule="1,0.999999"))), wanted)
+    assert varied < 0.25 * merged
+
+
+@pytest.mark.parametrize("schedule", ["", "0.5,1;1,0.5"])
+def test_both_residencies_give_the_same_answers(quantised: Callable, schedule: str) -> None:
+    row = LoraRow(A, schedule=schedule)
+    kept = answers(quantised(row))
+    unload_all_models()
+    assert same(answers(quantised(row, residency=ONE_AT_A_TIME)), kept)
