@@ -11,11 +11,13 @@ import torch
 from comfy_api.latest import io
 
 from ..experts.pair import Experts
+from ..samplers.distilled import any_distilled
 from ..samplers.guider import DuetGuider
-from ..samplers.host import SAMPLER_NAMES, sampler_object
 from ..samplers.plan import Plan
 from ..samplers.planner import make_plan, report
-from ..samplers.presets import PRESETS, SPACING, preset_plan, solver
+from ..samplers.presets import PRESETS, preset_plan
+from ..samplers.provider_schedulers import DISTILLED_ONLY, provider_schedulers
+from ..samplers.solvers import SOLVERS, name_of, solver, wrong_line
 from ..samplers.spacing import SPACINGS
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
@@ -71,7 +73,7 @@ class StagePlan(io.ComfyNode):
                     tooltip="How long the run stays at high noise. 0 follows the model: 12 for T2V, 5 for I2V, "
                     "or what a ModelSamplingSD3 node has set. Distilled LoRAs want 5.",
                 ),
-                io.Combo.Input("sampler", options=SAMPLER_NAMES, default="euler", tooltip="The solver."),
+                io.Combo.Input("sampler", options=SOLVERS, default="euler", tooltip="The solver."),
                 io.Combo.Input("spacing", options=SPACINGS, default="simple", tooltip="How the sigmas are spaced."),
                 io.Float.Input(
                     "strength",
@@ -121,7 +123,7 @@ class StagePlan(io.ComfyNode):
             boundary=boundary,
         )
         text = report(plan, experts, sampler=sampler, spacing=spacing, steps=steps)
-        return io.NodeOutput(plan, sampler_object(sampler), _sigmas(plan), shown(text))
+        return io.NodeOutput(plan, solver(sampler), _sigmas(plan), shown(text))
 
 
 class Preset(io.ComfyNode):
@@ -145,16 +147,49 @@ class Preset(io.ComfyNode):
     def execute(cls, experts: Experts, preset: str) -> io.NodeOutput:
         values = PRESETS[preset]
         plan = preset_plan(values, experts)
-        options = ", ".join(f"{name} {value}" for name, value in values.sampler_options.items())
-        text = report(
-            plan,
-            experts,
-            sampler=f"{values.sampler} ({options})" if options else values.sampler,
-            spacing=SPACING,
-            steps=values.steps,
-        )
+        text = report(plan, experts, sampler=values.sampler, spacing=values.spacing, steps=values.steps)
         text = f"{preset}: {values.about}\n{text}"
-        return io.NodeOutput(plan, solver(values), _sigmas(plan), shown(text))
+        return io.NodeOutput(plan, solver(values.sampler), _sigmas(plan), shown(text))
+
+
+class ProviderScheduler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_ProviderScheduler",
+            display_name="Provider Scheduler",
+            category=SHELF,
+            description="A scheduler by the name that Runware documents, as the nearest thing this machine can do. "
+            "Names that nothing here can honour are refused.",
+            search_aliases=["runware", "scheduler name", "unipc", "dpm++", "karras"],
+            inputs=[
+                io.Combo.Input(
+                    "scheduler",
+                    options=list(provider_schedulers()),
+                    default="UniPC",
+                    tooltip="A documented name; the report says how near it comes.",
+                ),
+                WanExperts.Input(
+                    "experts",
+                    optional=True,
+                    tooltip="With them connected, names for distilled models are checked against their LoRAs.",
+                ),
+            ],
+            outputs=[
+                io.Sampler.Output(display_name="sampler", tooltip="The solver, for Duet Sampler."),
+                io.Combo.Output(display_name="spacing", options=SPACINGS, tooltip="For the spacing of Stage Plan."),
+                io.String.Output(display_name="report", tooltip="What the name comes to, and what differs."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, scheduler: str, experts: Experts | None = None) -> io.NodeOutput:
+        found = provider_schedulers()[scheduler]
+        found.check()
+        lines = [str(found)]
+        if found.verdict == DISTILLED_ONLY and not (experts and any_distilled(experts)):
+            lines.append("warning: put a distilled LoRA on both experts, or choose another name.")
+        return io.NodeOutput(solver(found.solver, found.options), found.spacing, shown("\n".join(lines)))
 
 
 class Guider(io.ComfyNode):
@@ -219,6 +254,8 @@ class Sampler(io.ComfyNode):
     def execute(
         cls, experts: Experts, plan: Plan, sampler, positive: list, negative: list, latent: dict, seed: int
     ) -> io.NodeOutput:
+        if problem := wrong_line(name_of(sampler)):
+            raise ValueError(problem)
         said: list[str] = []
         guider = DuetGuider(experts, plan, say=said.append)
         guider.set_conds(positive, negative)

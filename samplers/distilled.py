@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..experts.handle import ModelHandle
 from ..experts.lora.merge import MergeLora
+from ..experts.lora.scheduled import ScheduledLora
 from ..experts.lora.vary import VaryLoras
 from ..experts.pair import Expert, Experts
 from .plan import Plan
@@ -50,6 +51,14 @@ def distilled_lines(experts: Experts, plan: Plan) -> list[str]:
             "expect a blurred video. Put one on with Apply LoRAs before this node."
         )
     return lines
+
+
+def any_distilled(experts: Experts) -> bool:
+    """Whether an expert is distilled by name, or may be: what a connected MODEL carries is not known."""
+    names = [expert.handle.name for expert in experts]
+    changes = [change for expert in experts for change in expert.changes]
+    names += [os.path.basename(change.path) for change in changes if isinstance(change, MergeLora | ScheduledLora)]
+    return any(map(is_distilled, names)) or any(map(_unknown, experts))
 
 
 def _in_force(expert: Expert, plan: Plan, sigma: float) -> Iterator[str]:

@@ -18,6 +18,7 @@ from comfy.sampler_helpers import (
     prepare_sampling,
 )
 from comfy.samplers import (
+    KSAMPLER,
     SAMPLER_NAMES,
     SCHEDULER_NAMES,
     CFGGuider,
@@ -37,6 +38,7 @@ from ..experts.pair import is_dynamic
 
 __all__ = [
     "CONST",
+    "KSAMPLER",
     "SAMPLER_NAMES",
     "SCHEDULER_NAMES",
     "CFGGuider",

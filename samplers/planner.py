@@ -5,6 +5,7 @@ from ..experts.pair import Experts
 from .distilled import distilled_lines
 from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
 from .shift import connected_shifts
+from .solvers import wrong_line
 from .spacing import NOT_MADE_FOR_FLOW, spaced_sigmas
 
 AUTO = 0.0  # a boundary or shift of 0 follows the model
@@ -47,11 +48,11 @@ def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: i
         lines.append(f"Starts at sigma {plan.sigmas[0]:.4f}: the last {len(plan.sigmas) - 1} of {steps} steps.")
     elif plan.boundary is not None:
         lines.append(half_split_line(plan))
-    return "\n".join([*lines, *_warnings(plan, experts, spacing), "", table(plan)])
+    return "\n".join([*lines, *_warnings(plan, experts, sampler, spacing), "", table(plan)])
 
 
-def _warnings(plan: Plan, experts: Experts, spacing: str) -> list[str]:
-    lines = []
+def _warnings(plan: Plan, experts: Experts, sampler: str, spacing: str) -> list[str]:
+    lines = [wrong_line(sampler) or ""]
     if spacing in NOT_MADE_FOR_FLOW:
         lines.append(f"Spacing '{spacing}' is not made for flow models: try '{NOT_MADE_FOR_FLOW[spacing]}'.")
     idle = {HIGH, LOW} - set(plan.roles())

@@ -1,10 +1,9 @@
 """Named plans with explicit values: what the official code and the distilled LoRAs ask for."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..experts.kind import HIGH
 from ..experts.pair import Experts
-from .host import Sampler, ksampler
 from .plan import Phase, Plan
 from .planner import make_plan
 
@@ -17,20 +16,16 @@ class Preset(NamedTuple):
     cfg_low: float
     shift: float
     sampler: str
-    sampler_options: dict[str, Any]
+    spacing: str
     about: str
     boundary: float = 0.0
     opening: tuple[Phase, ...] = ()
 
 
-SPACING = "simple"
-
-# dpmpp_2m_sde without noise is the official code's `dpm++`, step for step.
-_OFFICIAL = ("dpmpp_2m_sde", {"eta": 0.0, "solver_type": "midpoint"})
-_EULER = ("euler", {})
+_OFFICIAL, _EULER = ("flow_unipc", "wan_unipc"), ("euler", "simple")
 
 PRESETS = {
-    "Quality 40": Preset(40, 4.0, 3.0, 0.0, *_OFFICIAL, about="the official steps, cfg and dpm++ solver"),
+    "Quality 40": Preset(40, 4.0, 3.0, 0.0, *_OFFICIAL, about="the official steps, cfg and solver"),
     "Balanced 20": Preset(20, 3.5, 3.5, 0.0, *_OFFICIAL, about="half the steps, the same solver"),
     "Turbo 8": Preset(8, 1.0, 1.0, 5.0, *_EULER, about="needs a distilled LoRA (Lightning) on both experts"),
     "Turbo 4": Preset(4, 1.0, 1.0, 5.0, *_EULER, about="needs a distilled LoRA (Lightning) on both experts"),
@@ -57,12 +52,7 @@ def preset_plan(preset: Preset, experts: Experts) -> Plan:
         cfg_low=preset.cfg_low,
         shift=preset.shift,
         sampler=preset.sampler,
-        spacing=SPACING,
+        spacing=preset.spacing,
         boundary=preset.boundary,
         opening=preset.opening,
     )
-
-
-def solver(preset: Preset) -> Sampler:
-    """The host's SAMPLER for a preset."""
-    return ksampler(preset.sampler, preset.sampler_options)

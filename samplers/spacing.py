@@ -1,4 +1,4 @@
-"""How the sigmas of a run are spaced: the host's schedulers, and two that are made for flow."""
+"""How the sigmas of a run are spaced: the host's schedulers, two that are made for flow, and the official grids."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,22 @@ from .shift import flow_sampling
 VE_SIGMA_MIN, VE_SIGMA_MAX = 0.0100, 157.4
 
 
-def _in_flow(spacing: Callable[..., torch.Tensor]) -> Callable[[int], torch.Tensor]:
+def _in_flow(spacing: Callable[..., torch.Tensor]) -> Callable[[int, float], torch.Tensor]:
     """A variance-exploding spacing mapped onto flow by `sigma / (1 + sigma)`; the map takes the shift's place."""
 
-    def sigmas(steps: int) -> torch.Tensor:
+    def sigmas(steps: int, shift: float) -> torch.Tensor:
         ve = spacing(steps, VE_SIGMA_MIN, VE_SIGMA_MAX)
         return ve / (1 + ve)
+
+    return sigmas
+
+
+def _official(first: float) -> Callable[[int, float], torch.Tensor]:
+    """The grid of an official Wan solver: evenly from `first` down, then shifted."""
+
+    def sigmas(steps: int, shift: float) -> torch.Tensor:
+        even = torch.linspace(first, 0, steps + 1, dtype=torch.float64)
+        return (shift * even / (1 + (shift - 1) * even)).float()
 
     return sigmas
 
@@ -24,6 +34,8 @@ def _in_flow(spacing: Callable[..., torch.Tensor]) -> Callable[[int], torch.Tens
 FLOW_SPACINGS = {
     "flow_karras": _in_flow(get_sigmas_karras),
     "flow_exponential": _in_flow(get_sigmas_exponential),
+    "wan_unipc": _official(0.999),
+    "wan_dpmpp": _official(1.0),
 }
 SPACINGS = [*SCHEDULER_NAMES, *FLOW_SPACINGS]
 
@@ -36,7 +48,7 @@ def spaced_sigmas(spacing: str, sampler: str, steps: int, shift: float) -> tuple
     trim = sampler in KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
     count = steps + trim
     if spacing in FLOW_SPACINGS:
-        sigmas = FLOW_SPACINGS[spacing](count)
+        sigmas = FLOW_SPACINGS[spacing](count, shift)
     else:
         sigmas = calculate_sigmas(flow_sampling(shift), spacing, count)
     if trim:

@@ -1,0 +1,40 @@
+"""The solvers by name: the host's and our own, and those that are wrong on a flow model."""
+
+from typing import Any
+
+from .flow_dpmpp import sample_flow_dpmpp
+from .flow_unipc import sample_flow_unipc
+from .host import KSAMPLER, SAMPLER_NAMES, Sampler, ksampler, sampler_object
+
+FLOW_SOLVERS = {"flow_unipc": sample_flow_unipc, "flow_dpmpp": sample_flow_dpmpp}
+SOLVERS = [*FLOW_SOLVERS, *SAMPLER_NAMES]
+
+# They take the noise they add, or the end of the run, from the formulas of diffusion: the video comes out too noisy,
+# too flat or unfinished. tests/samplers/test_gaussian_toy.py shows it of each.
+WRONG_ON_FLOW = {
+    "ddpm": "euler_ancestral",
+    "res_multistep_ancestral": "res_multistep",
+    "res_multistep_ancestral_cfg_pp": "res_multistep_cfg_pp",
+    "dpmpp_2s_ancestral_cfg_pp": "dpmpp_2s_ancestral",
+    "ipndm_v": "ipndm",
+}
+
+
+def solver(name: str, options: dict[str, Any] | None = None) -> Sampler:
+    """The SAMPLER of a name in SOLVERS, with options of its own such as `order` or `eta`."""
+    if name in FLOW_SOLVERS:
+        return KSAMPLER(FLOW_SOLVERS[name], extra_options=options or {})
+    return ksampler(name, options) if options else sampler_object(name)
+
+
+def name_of(sampler: Sampler) -> str:
+    """The name a SAMPLER goes by, as far as its function tells; `another` for one of a different kind."""
+    function = getattr(sampler, "sampler_function", None)
+    return getattr(function, "__name__", "another").removeprefix("sample_")
+
+
+def wrong_line(name: str) -> str | None:
+    """What to say of a solver that does not sample a flow model; None if it does."""
+    if name not in WRONG_ON_FLOW:
+        return None
+    return f"Sampler '{name}' is not made for flow models and spoils the video: use '{WRONG_ON_FLOW[name]}'."
