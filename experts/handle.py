@@ -5,7 +5,6 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
-import comfy.model_management
 import comfy.sd
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -20,9 +19,6 @@ WEIGHT_DTYPES: dict[str, dict[str, object]] = {
     "fp8_e4m3fn_fast": {"dtype": torch.float8_e4m3fn, "fp8_optimizations": True},
     "fp8_e5m2": {"dtype": torch.float8_e5m2},
 }
-
-
-_NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "not enough memory")
 
 
 class Handle(Protocol):
@@ -96,20 +92,6 @@ class FileHandle:
             raise FileNotFoundError(
                 f"{self.path} is gone since it was chosen. Put it back, or choose another."
             ) from error
-        except Exception as error:
-            if not _lacks_memory(error):
-                raise
-            raise MemoryError(
-                f"not enough memory to read {self.name} ({self.checkpoint}). Set residency to 'one at a time' "
-                "in Load Experts, or choose smaller files (fp8)."
-            ) from error
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Whether a file could not be read for lack of memory: PyTorch has no exception of its own for it on the CPU."""
-    if isinstance(error, MemoryError | comfy.model_management.OOM_EXCEPTION):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 class MissingHandle:

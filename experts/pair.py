@@ -8,6 +8,7 @@ from comfy.model_patcher import ModelPatcher
 
 from .handle import Handle
 from .kind import HIGH, LOW, Kind, kind_from_name
+from .shortage import memory_for
 
 AUTO, KEEP_BOTH, ONE_AT_A_TIME = "auto", "keep both", "one at a time"
 RESIDENCIES = (AUTO, KEEP_BOTH, ONE_AT_A_TIME)
@@ -29,12 +30,13 @@ class Expert:
         Without `keep`, weights that nobody else holds go when the clone does: LoRAs are merged for good, no backup.
         """
         thrown_away = not keep and not self.handle.in_memory
-        patcher = self.handle.open(keep).clone()
-        for change in self.changes:
-            change(patcher)
-        patcher = choose(patcher)
-        if thrown_away and not is_dynamic(patcher):
-            _merge(patcher)
+        with memory_for(f"{self.handle.name} ({self.handle.checkpoint})"):
+            patcher = self.handle.open(keep).clone()
+            for change in self.changes:
+                change(patcher)
+            patcher = choose(patcher)
+            if thrown_away and not is_dynamic(patcher):
+                _merge(patcher)
         return patcher
 
     @property

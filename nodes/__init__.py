@@ -4,7 +4,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .lora import ApplyLoras, Lora
-from .sampling import Guider, Preset, Sampler, StagePlan
+from .sampling import Guider, Preset, ProviderScheduler, Sampler, StagePlan
 
 
 class WanDuetExtension(ComfyExtension):
@@ -19,6 +19,7 @@ class WanDuetExtension(ComfyExtension):
             ApplyLoras,
             StagePlan,
             Preset,
+            ProviderScheduler,
             Guider,
             Sampler,
         ]

@@ -52,8 +52,8 @@ class Lora(io.ComfyNode):
                     default="",
                     tooltip="Multiplies the weight. '0.9;1': .9 on the high expert and 1 on the low one. "
                     "';1': the high one is left out. '0.9,0.5;1': values are spread over the steps of a stage; without "
-                    "';' over the whole run. Three stages are the phases of a three-phase plan. Empty: 1. "
-                    "A strength that changes within a stage costs time at every step, and no memory.",
+                    "';' over the whole run. Three parts are the phases of a three-phase plan. Empty: 1. "
+                    "A strength that changes within a stage costs some time at every step, but no copy of the expert.",
                 ),
                 advanced(
                     io.Combo.Input(

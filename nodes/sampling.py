@@ -177,7 +177,7 @@ class ProviderScheduler(io.ComfyNode):
             ],
             outputs=[
                 io.Sampler.Output(display_name="sampler", tooltip="The solver, for Duet Sampler."),
-                io.Combo.Output(display_name="spacing", options=SPACINGS, tooltip="For the spacing of Stage Plan."),
+                io.Custom("COMBO").Output(display_name="spacing", tooltip="For the spacing of Stage Plan."),
                 io.String.Output(display_name="report", tooltip="What the name comes to, and what differs."),
             ],
         )

@@ -1,9 +1,9 @@
 """Distilled LoRAs and plans that don't go together, known by name before the run."""
 
 import math
-import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..experts.handle import ModelHandle
 from ..experts.lora.merge import MergeLora
@@ -11,9 +11,8 @@ from ..experts.lora.scheduled import ScheduledLora
 from ..experts.lora.vary import VaryLoras
 from ..experts.pair import Expert, Experts
 from .plan import Plan
-from .strength import on_plan
 
-MANY_STEPS = 16  # four times what most are made for
+MANY_STEPS = 16  # twice what the longest recipe takes
 _DISTILLED = re.compile(
     r"lightning|lightx2v|distill|causvid|fastwan|accvid|fusionx"
     r"|(?<![a-z\d])(?:lcm|dmd)|(?<!\d)[48][-_ ]?steps?(?![a-z\d])",
@@ -27,8 +26,8 @@ def is_distilled(name: str) -> bool:
 
 
 def distilled_lines(experts: Experts, plan: Plan) -> list[str]:
-    """What is wrong with the plan for experts with, or without, distilled LoRAs on them."""
-    experts, steps = on_plan(experts, plan), plan.steps()
+    """What is wrong with the plan for experts, brought to it by `on_plan`, with or without distilled LoRAs on them."""
+    steps = plan.steps()
     found = [list(_in_force(experts[plan.role(sigma)], plan, sigma)) for sigma in steps]
     names = dict.fromkeys(name for step in found for name in step)
     guided = sum(bool(step) and plan.cfg(sigma) > 1 for sigma, step in zip(steps, found, strict=True))
@@ -57,7 +56,7 @@ def any_distilled(experts: Experts) -> bool:
     """Whether an expert is distilled by name, or may be: what a connected MODEL carries is not known."""
     names = [expert.handle.name for expert in experts]
     changes = [change for expert in experts for change in expert.changes]
-    names += [os.path.basename(change.path) for change in changes if isinstance(change, MergeLora | ScheduledLora)]
+    names += [_name(change.path) for change in changes if isinstance(change, MergeLora | ScheduledLora)]
     return any(map(is_distilled, names)) or any(map(_unknown, experts))
 
 
@@ -66,13 +65,18 @@ def _in_force(expert: Expert, plan: Plan, sigma: float) -> Iterator[str]:
     names = [expert.handle.name]
     for change in expert.changes:
         if isinstance(change, MergeLora):
-            names.append(os.path.basename(change.path))
+            names.append(_name(change.path))
         elif isinstance(change, VaryLoras):
             strengths = change.strengths(plan.sigmas, sigma)
-            names += [os.path.basename(lora.path) for lora, now in zip(change.loras, strengths, strict=True) if now]
+            names += [_name(lora.path) for lora, now in zip(change.loras, strengths, strict=True) if now]
     return filter(is_distilled, names)
 
 
 def _unknown(expert: Expert) -> bool:
-    """Whether a node before us may have put a LoRA on that nobody can name."""
-    return isinstance(expert.handle, ModelHandle) and bool(expert.handle.patcher.patches)
+    """Whether nobody can say which file an expert comes from, and what a node before us has put on it."""
+    return isinstance(expert.handle, ModelHandle)
+
+
+def _name(path: str) -> str:
+    """File and folder: in official layouts only the folder tells."""
+    return "/".join(Path(path).parts[-2:])

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import trange
+
+from .host import trange
 
 
 @torch.no_grad()

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import trange
+
+from .host import trange
 
 BELOW_ONE = 1 - 1e-6  # the first sigma at most: at 1 the signal is nil, and its logarithm nowhere
 

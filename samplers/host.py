@@ -6,7 +6,7 @@ from typing import Any
 
 import comfy.sampler_helpers
 from comfy.hooks import EnumHookMode, HookGroup
-from comfy.k_diffusion.sampling import get_sigmas_exponential, get_sigmas_karras
+from comfy.k_diffusion.sampling import get_sigmas_exponential, get_sigmas_karras, trange
 from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.model_sampling import CONST, ModelSamplingDiscreteFlow
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
@@ -69,6 +69,7 @@ __all__ = [
     "process_conds",
     "sampler_object",
     "split_over_gpus",
+    "trange",
 ]
 
 

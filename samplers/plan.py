@@ -46,6 +46,11 @@ class Plan:
         high = [phase.floor for phase in self.phases if phase.role == HIGH]
         return high[-1] if len(high) < len(self.phases) else None
 
+    @property
+    def opening(self) -> tuple[Phase, ...]:
+        """The phases before the last one of the high expert."""
+        return self.phases[: [phase.role for phase in self.phases].count(HIGH) - 1]
+
     def roles(self, sigmas: Iterable[float] | None = None) -> list[str]:
         """The expert of every step: of the plan's own sigmas, or of those a run was really given."""
         return [self.role(sigma) for sigma in self.steps(sigmas)]

@@ -7,6 +7,7 @@ from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_step
 from .shift import connected_shifts
 from .solvers import wrong_line
 from .spacing import NOT_MADE_FOR_FLOW, spaced_sigmas
+from .strength import on_plan
 
 AUTO = 0.0  # a boundary or shift of 0 follows the model
 
@@ -37,7 +38,11 @@ def make_plan(
 
 
 def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: int) -> str:
-    """The split in one line, what a half split would have got wrong, what looks odd, then the table of steps."""
+    """The split in one line, what a half split would have got wrong, what looks odd, then the table of steps.
+
+    Raises ValueError for a LoRA schedule that the plan has no phases for.
+    """
+    experts = on_plan(experts, plan)
     if not plan.sigmas:
         return "No step to do: at this strength the latent comes back as it is."
     settings = [f"shift {plan.shift:g}", f"{sampler} / {spacing}"]
@@ -48,6 +53,7 @@ def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: i
         lines.append(f"Starts at sigma {plan.sigmas[0]:.4f}: the last {len(plan.sigmas) - 1} of {steps} steps.")
     elif plan.boundary is not None:
         lines.append(half_split_line(plan))
+    lines += [f"Opens at cfg {phase.cfg:g}, down to timestep {phase.floor * 1000:g}." for phase in plan.opening]
     return "\n".join([*lines, *_warnings(plan, experts, sampler, spacing), "", table(plan)])
 
 

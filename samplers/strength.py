@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from ..experts.handle import ModelHandle
 from ..experts.kind import HIGH
 from ..experts.lora.merge import MergeLora
-from ..experts.lora.schedule import Schedule
+from ..experts.lora.schedule import Schedule, constant
 from ..experts.lora.scheduled import ScheduledLora
 from ..experts.lora.vary import VaryLoras
 from ..experts.pair import Change, Expert, Experts
@@ -16,36 +17,43 @@ from .plan import Plan
 def on_plan(experts: Experts, plan: Plan) -> Experts:
     """The experts with every scheduled LoRA brought to the plan's steps; merged where its strength holds all along.
 
-    Raises ValueError for a schedule with another number of stages than the plan has.
+    Raises ValueError for a schedule with another number of parts than the plan has phases, and for one that changes
+    while a GGUF model runs.
     """
     return replace(experts, high=_on_plan(experts.high, plan), low=experts.low and _on_plan(experts.low, plan))
 
 
 def strength_at(schedule: Schedule, plan: Plan, sigmas: Sequence[float], sigma: float) -> float:
     """The strength in force at `sigma`, in a run over `sigmas`: that of the step it falls into."""
-    stages = _stages(schedule, plan)
     starts = plan.steps(sigmas)
-    steps = schedule.steps([stages[plan.phase(start)] for start in starts])
-    reached = [step for step, start in enumerate(starts) if start >= sigma * (1 - 1e-5)]
-    return steps[reached[-1] if reached else 0]
+    parts = _parts(schedule, plan)
+    strengths = schedule.steps([parts[plan.phase(start)] for start in starts])
+    above = [step for step, start in enumerate(starts) if start >= sigma * (1 - 1e-5)]
+    return strengths[min(above, key=lambda step: starts[step], default=0)]
 
 
 def _on_plan(expert: Expert, plan: Plan) -> Expert:
+    """If any LoRA varies, all on this expert do: a DoRA acts on what the rows above it made."""
     changes: list[Change] = []
-    varied: list[ScheduledLora] = []
+    loras: list[ScheduledLora] = []
     for change in expert.changes:
-        if not isinstance(change, ScheduledLora):
+        held = _held(change, plan) if isinstance(change, ScheduledLora) else None
+        if isinstance(change, ScheduledLora) and held is not None:
+            change = MergeLora(change.path, change.role, held)
+        if isinstance(change, MergeLora):
+            loras.append(ScheduledLora(change.path, change.role, constant(change.strength)))
+            changes += [change] if change.strength else []
+        elif isinstance(change, ScheduledLora):
+            loras.append(change)
+        else:
             changes.append(change)
-            continue
-        held = _held(change, plan)
-        if held is None:
-            varied.append(change)
-        elif held:
-            changes.append(MergeLora(change.path, change.role, held))
-    if varied:
-        schedules = [lora.strength for lora in varied]
-        changes.append(VaryLoras(tuple(varied), partial(_strengths_at, schedules, plan)))
-    return replace(expert, changes=tuple(changes))
+    if all(lora.strength.constant is not None for lora in loras):
+        return replace(expert, changes=tuple(changes))
+    _check_not_gguf(expert)
+    others = [change for change in changes if not isinstance(change, MergeLora)]
+    schedules = [lora.strength for lora in loras]
+    vary = VaryLoras(tuple(loras), partial(_strengths_at, schedules, plan))
+    return replace(expert, changes=(*others, vary))
 
 
 def _strengths_at(schedules: Sequence[Schedule], plan: Plan, sigmas: Sequence[float], sigma: float) -> list[float]:
@@ -54,22 +62,30 @@ def _strengths_at(schedules: Sequence[Schedule], plan: Plan, sigmas: Sequence[fl
 
 def _held(lora: ScheduledLora, plan: Plan) -> float | None:
     """The strength that holds whenever the LoRA's expert runs; None if it changes."""
-    stages = _stages(lora.strength, plan)
-    own = {stage for stage, phase in zip(stages, plan.phases, strict=True) if phase.role == lora.role}
-    return Schedule(tuple(lora.strength.stages[stage] for stage in sorted(own))).constant
+    parts = _parts(lora.strength, plan)
+    own = {part for part, phase in zip(parts, plan.phases, strict=True) if phase.role == lora.role}
+    return Schedule(tuple(lora.strength.parts[part] for part in sorted(own))).constant
 
 
-def _stages(schedule: Schedule, plan: Plan) -> list[int]:
-    """The stage of the schedule that each phase of the plan is in."""
-    count = len(schedule.stages)
+def _parts(schedule: Schedule, plan: Plan) -> list[int]:
+    """The part of the schedule that each phase of the plan is in."""
+    count, phases = len(schedule.parts), plan.phases
     if count == 1:
-        return [0] * len(plan.phases)
-    if count == len(plan.phases):
+        return [0] * len(phases)
+    if count == len(phases):
         return list(range(count))
-    if count == 2:
-        return [0 if phase.role == HIGH else 1 for phase in plan.phases]
+    if count == 2 and plan.boundary is not None:
+        return [0 if phase.role == HIGH else 1 for phase in phases]
+    plural = "" if len(phases) == 1 else "s"
     raise ValueError(
-        f"LoRA schedule '{schedule}' has {count} stages and the plan has {len(plan.phases)} phases. "
-        "Write 'high;low', or one list for the whole run"
-        + (", or choose the preset 'Anti-slow-motion 3-phase'" if count == 3 else "")
+        f"LoRA schedule '{schedule}' has {count} parts between its ';' and the plan has {len(phases)} phase{plural}. "
+        "Write one list for the whole run, 'high;low' for two experts, or as many parts as the plan has phases"
     )
+
+
+def _check_not_gguf(expert: Expert) -> None:
+    if isinstance(expert.handle, ModelHandle) and "GGUF" in type(expert.handle.patcher).__name__:
+        raise ValueError(
+            f"a LoRA schedule changes the strength while the {expert.handle.name} runs, and that is a GGUF model: its "
+            "weights are unpacked where no strength can reach them. Give one value a stage, as in '0.9;1'"
+        )

@@ -17,6 +17,7 @@ NOTES = ("Note", "MarkdownNote")  # the frontend's own, unknown to the server
 NOT_SHOWN = {
     "WanDuet_ExpertsFromModels": "for MODELs of other loaders and for nodes in between: there is no one graph to show",
     "WanDuet_ModelsFromExperts": "for nodes in between: there is no one graph to show",
+    "WanDuet_ProviderScheduler": "one of two ways to a sampler and a spacing: a plan has them already",
     "WanDuet_Sampler": "takes the place of the Duet Guider, RandomNoise and SamplerCustomAdvanced",
 }
 

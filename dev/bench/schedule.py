@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from host import enter, load_pack
 from memory import watched
@@ -129,7 +130,8 @@ def plan() -> Plan:
 
 def hooks(lora: str) -> comfy.hooks.HookGroup:
     """The host's way: a keyframe for each strength, half-way between the sigmas it changes at."""
-    group = comfy.hooks.create_hook_lora(load_torch_file(lora), 1.0, 0.0)
+    weights: Any = load_torch_file(lora)
+    group = comfy.hooks.create_hook_lora(weights, 1.0, 0.0)
     keyframes = comfy.hooks.HookKeyframeGroup()
     sigmas = plan().sigmas
     for number, strength in enumerate(STRENGTHS):

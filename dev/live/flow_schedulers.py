@@ -67,6 +67,7 @@ def results(packages: Path) -> list[dict[str, Any]]:
             for steps in STEPS:
                 scheduler = made(official, source, solver, options, shift, steps)
                 x = torch.linspace(-2, 2, 16, dtype=torch.float64).unsqueeze(0)
+                asked = x
                 for t in scheduler.timesteps:
                     asked = x
                     x = scheduler.step(velocity(x, float(t)), t, x, return_dict=False)[0]

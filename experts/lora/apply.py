@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from filecmp import cmp
 
-from ..handle import Handle, ModelHandle
 from ..kind import HIGH, LOW
 from ..pair import Change, Experts
 from ..partner import partner_of, role_of
@@ -40,32 +39,22 @@ def _with_row(experts: Experts, row: LoraRow, available: Sequence[str]) -> tuple
     for place in places:
         path = lora_path(place.file)
         lines += _checked(place, path, experts, available)
-        experts = experts.with_change(_change(place, path, experts[place.role].handle), place.role)
+        experts = experts.with_change(_change(place, path), place.role)
     if len({place.file for place in places}) == 2 and cmp(*(lora_path(place.file) for place in places), shallow=False):
         lines.append("hint: the two files are one and the same, byte for byte, under two names")
     return experts, lines or ["not loaded: its strength is 0"]
 
 
-def _change(place: Placed, path: str, handle: Handle) -> Change:
+def _change(place: Placed, path: str) -> Change:
     held = place.strength.constant
-    if held is not None:
-        return MergeLora(path, place.role, held)
-    if isinstance(handle, ModelHandle) and "GGUF" in type(handle.patcher).__name__:
-        raise ValueError(
-            f"schedule '{place.strength}' changes the strength within a stage, and the {place.role} expert is a GGUF "
-            "model: its weights are unpacked where no strength can reach them. Give one value a stage, as in '0.9;1'"
-        )
-    return ScheduledLora(path, place.role, place.strength)
+    return ScheduledLora(path, place.role, place.strength) if held is None else MergeLora(path, place.role, held)
 
 
 def _places(row: LoraRow, experts: Experts, available: Sequence[str]) -> list[Placed]:
     """Where a row goes; nowhere at strength 0."""
-    if experts.low is None:
-        if row.transformer == LOW:
-            raise ValueError(f"transformer is '{LOW}', but there is a single expert. Choose '{BOTH}'")
-        if len(row.multipliers.stages) > 1:
-            raise ValueError(f"schedule '{row.schedule}' has ';' in it, but there is a single expert. Give one list")
-    strengths = {role: row.strength(role) for role in (row.roles if experts.low else (HIGH,))}
+    if experts.low is None and row.transformer == LOW:
+        raise ValueError(f"transformer is '{LOW}', but there is a single expert. Choose '{BOTH}'")
+    strengths = {role: row.strength(role) for role in row.roles} if experts.low else {HIGH: row.strengths}
     used = [role for role, strength in strengths.items() if strength.constant != 0]
     if not used:
         return []

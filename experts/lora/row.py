@@ -36,20 +36,18 @@ class LoraRow:
             raise ValueError(f"LoRA {self.file}: {error}") from None
 
     @property
-    def multipliers(self) -> Schedule:
-        """The schedule text, read."""
-        return parse_schedule(self.schedule)
-
-    @property
     def roles(self) -> tuple[str, ...]:
         """The experts this row is for."""
         return (HIGH, LOW) if self.transformer == BOTH else (self.transformer,)
 
+    @property
+    def strengths(self) -> Schedule:
+        """Weight times schedule."""
+        return parse_schedule(self.schedule).times(self.weight)
+
     def strength(self, role: str) -> Schedule:
-        """The strength on one expert: weight times schedule, 0 on an expert this row is not for."""
-        if role not in self.roles:
-            return constant(0.0)
-        return self.multipliers.times(self.weight).on(role)
+        """The strength on one expert of two: 0 on the one this row is not for."""
+        return self.strengths.on(role) if role in self.roles else constant(0.0)
 
 
 Loras = tuple[LoraRow, ...]

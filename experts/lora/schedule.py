@@ -10,39 +10,39 @@ LIMIT = 4.0  # of a strength, either sign
 
 @dataclass(frozen=True)
 class Schedule:
-    """Strengths over a run. One list spans the whole run; two are the high and the low stage; more are its phases."""
+    """Strengths over a run. One part spans the whole run; two are the high and the low stage; more are its phases."""
 
-    stages: tuple[tuple[float, ...], ...]
+    parts: tuple[tuple[float, ...], ...]
 
     def __str__(self) -> str:
-        return ";".join(",".join(f"{value:g}" for value in stage) for stage in self.stages)
+        return ";".join(",".join(f"{value:g}" for value in part) for part in self.parts)
 
     @property
     def constant(self) -> float | None:
         """The one strength there is; None if it changes."""
-        values = {value for stage in self.stages for value in stage}
+        values = {value for part in self.parts for value in part}
         return values.pop() if len(values) == 1 else None
 
     def times(self, weight: float) -> "Schedule":
         """Every strength multiplied by `weight`."""
-        return Schedule(tuple(tuple(weight * value for value in stage) for stage in self.stages))
+        return Schedule(tuple(tuple(weight * value for value in part) for part in self.parts))
 
     def on(self, role: str) -> "Schedule":
-        """What one expert needs to know of it: its own stage alone, if that has a single strength."""
-        own = Schedule((self.stages[0 if role == HIGH else 1],)) if len(self.stages) == 2 else self
+        """What one expert of two needs to know of it: its own stage alone, if that has a single strength."""
+        own = Schedule((self.parts[0 if role == HIGH else 1],)) if len(self.parts) == 2 else self
         return own if own.constant is not None else self
 
-    def steps(self, stages: Sequence[int]) -> list[float]:
-        """The strength of every step, given the stage of every step.
+    def steps(self, parts: Sequence[int]) -> list[float]:
+        """The strength of every step, given the number of the part that every step is in.
 
-        The values of a stage are spread evenly over its steps: 3 values on 30 steps hold for 10 each.
+        The values of a part are spread evenly over its steps: 3 values on 30 steps hold for 10 each.
         """
-        done = dict.fromkeys(stages, 0)
+        done = dict.fromkeys(parts, 0)
         strengths = []
-        for stage in stages:
-            values = self.stages[stage]
-            strengths.append(values[done[stage] * len(values) // stages.count(stage)])
-            done[stage] += 1
+        for part in parts:
+            values = self.parts[part]
+            strengths.append(values[done[part] * len(values) // parts.count(part)])
+            done[part] += 1
         return strengths
 
 
@@ -52,12 +52,12 @@ def constant(strength: float) -> Schedule:
 
 
 def parse_schedule(text: str) -> Schedule:
-    """`;` separates the stages, `,` values within one; an empty stage is 0, an empty text is 1 throughout.
+    """`;` separates the parts, `,` values within one; an empty part is 0, an empty text is 1 throughout.
 
     Raises ValueError naming the text and the part that can't be read.
     """
-    stages = [stage.strip() or "0" for stage in (text.strip() or "1").split(";")]
-    return Schedule(tuple(tuple(_value(value, text) for value in stage.split(",")) for stage in stages))
+    parts = [part.strip() or "0" for part in (text.strip() or "1").split(";")]
+    return Schedule(tuple(tuple(_value(value, text) for value in part.split(",")) for part in parts))
 
 
 def _value(value: str, text: str) -> float:

@@ -16,6 +16,11 @@ class ScheduledLora:
     role: str
     strength: Schedule
 
+    @property
+    def merges_weights(self) -> bool:
+        """Whether a plan may find that the strength holds all along on this expert: one with phases may."""
+        return len(self.strength.parts) > 2
+
     def __call__(self, patcher: ModelPatcher) -> None:
         """Raises ValueError: nobody has said which step is which."""
         raise ValueError(

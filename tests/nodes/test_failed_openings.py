@@ -62,7 +62,7 @@ def test_too_little_memory_to_open_an_expert_ends_the_prompt_in_words(
     status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8")
     mapped = int(status.split("VmSize:")[1].split()[0]) * 1024
     resource.prlimit(server.process.pid, resource.RLIMIT_AS, (mapped + SPARE, resource.RLIM_INFINITY))
-    with pytest.raises(PromptError, match=r"not enough memory to read .*real_size_high.*28\.6 GB.*one at a time"):
+    with pytest.raises(PromptError, match=r"not enough memory to open .*real_size_high.*28\.6 GB.*one at a time"):
         run(pair(big, "auto")[0])
     again, saved = pair(files["high"], files["low"], again=1)
     assert torch.equal(run(again).latent(saved), before)

@@ -5,9 +5,13 @@ from typing import Any
 import pytest
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.handle import MissingHandle, ModelHandle
+from wan_duet.experts.lora.schedule import parse_schedule
+from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.plan import Plan
 from wan_duet.samplers.planner import make_plan, report
+from wan_duet.samplers.presets import PRESETS, preset_plan
+from wan_duet.samplers.solvers import WRONG_ON_FLOW
 from wan_duet.tests.samplers.runs import pair, shifted
 
 
@@ -89,6 +93,25 @@ def test_a_plan_that_starts_late_tells_where() -> None:
 def test_what_looks_odd_is_told(values: dict[str, Any], warning: str) -> None:
     assert warning in said(T2V, plan_of(T2V, **values))
     assert warning not in said(T2V, plan_of(T2V))
+
+
+@pytest.mark.parametrize("name", WRONG_ON_FLOW)
+def test_a_solver_that_is_wrong_on_flow_is_told(name: str) -> None:
+    text = report(plan_of(T2V), T2V, sampler=name, spacing="simple", steps=20)
+    assert f"Sampler '{name}' is not made for flow models and spoils the video: use '{WRONG_ON_FLOW[name]}'." in text
+
+
+def test_phases_beyond_the_experts_are_told() -> None:
+    plan = preset_plan(PRESETS["Anti-slow-motion 3-phase"], T2V)
+    assert "Opens at cfg 3.5, down to timestep 985." in said(T2V, plan, steps=8)
+    assert not any("Opens" in line for line in said(T2V, plan_of(T2V)))
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.0])
+def test_a_schedule_the_plan_has_no_phases_for_is_an_error(strength: float) -> None:
+    experts = T2V.with_change(ScheduledLora("style.safetensors", "high", parse_schedule("0;1;0")), "high")
+    with pytest.raises(ValueError, match=r"'0;1;0' has 3 parts .* the plan has 2 phases"):
+        said(experts, plan_of(experts, strength=strength))
 
 
 @pytest.mark.parametrize(("spacing", "better"), [("karras", "flow_karras"), ("kl_optimal", "simple")])

@@ -5,7 +5,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from wan_duet.samplers.guider import DuetGuider
-from wan_duet.samplers.presets import PRESETS, Preset, preset_plan, solver
+from wan_duet.samplers.presets import PRESETS, Preset, preset_plan
+from wan_duet.samplers.solvers import solver
 from wan_duet.tests.samplers.runs import Job, pair
 
 
@@ -15,7 +16,7 @@ def run(preset: Preset, high: ModelPatcher, low: ModelPatcher, seed: int) -> tup
     plan = preset_plan(preset, experts)
     guider = DuetGuider(experts, plan)
     guider.set_conds(job.positive, job.negative)
-    given = {"sampler": solver(preset), "sigmas": torch.tensor(plan.sigmas), "seed": seed}
+    given = {"sampler": solver(preset.sampler), "sigmas": torch.tensor(plan.sigmas), "seed": seed}
     return guider.sample(**job.arguments | given), guider.evaluations.total()
 
 

@@ -165,9 +165,9 @@ def test_a_file_that_is_deleted_at_the_switch_ends_the_run_and_leaves_nothing(tm
 @pytest.mark.parametrize(
     ("raised", "expected"),
     [
-        (MemoryError(), r"not enough memory to read high\.safetensors .*one at a time"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), r"not enough memory to read high\.safetensors"),
-        (RuntimeError("DefaultCPUAllocator: not enough memory"), r"not enough memory to read high\.safetensors"),
+        (MemoryError(), r"not enough memory to open high\.safetensors .*one at a time"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), r"not enough memory to open high\.safetensors"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory"), r"not enough memory to open high\.safetensors"),
         (RuntimeError("size mismatch"), "^size mismatch$"),
     ],
 )

@@ -15,7 +15,7 @@ from wan_duet.tests.experts.lora.answers import Answers, answers, changed, same
 from wan_duet.tests.experts.lora.layouts import DIM
 
 FP8 = torch.float8_e4m3fn
-A = "a.safetensors"
+A, BIASED = "a.safetensors", "biased.safetensors"
 WEAK = 0.1  # what goes far beyond the largest weight of the file is cut off there
 Weights = dict[str, torch.Tensor]
 
@@ -46,6 +46,7 @@ def out_of_scaled_fp8(weights: Weights) -> Weights:
 def quantised(saved: Callable, loras: Callable, file_of: Callable) -> Callable[..., Experts]:
     """A pair of scaled fp8 files, with rows on it; as `residency` says. In fp32 if `exact`."""
     loras(A, file_of("native_peft", seed=1))
+    loras(BIASED, file_of("lightx2v_diff", seed=1))
     files = [in_scaled_fp8(transformer(seed, dim=DIM, layers=2)) for seed in (0, 1)]
 
     def made(*rows: LoraRow, residency: str = KEEP_BOTH, exact: bool = False) -> Experts:
@@ -70,9 +71,12 @@ def test_the_file_is_opened_as_scaled_fp8(quantised: Callable) -> None:
     assert distance(answers(quantised()), answers(quantised(exact=True))) < 0.02
 
 
+@pytest.mark.parametrize("file", [A, BIASED])
 @pytest.mark.parametrize("schedule", ["", "0.5,1;1,0.5"])
-def test_a_lora_changes_an_fp8_expert_by_what_it_changes_the_exact_one(quantised: Callable, schedule: str) -> None:
-    row = LoraRow(A, weight=WEAK, schedule=schedule)
+def test_a_lora_changes_an_fp8_expert_by_what_it_changes_the_exact_one(
+    quantised: Callable, schedule: str, file: str
+) -> None:
+    row = LoraRow(file, weight=WEAK, schedule=schedule)
     plain, found, wanted = (
         answers(quantised()),
         answers(quantised(row)),

@@ -4,7 +4,7 @@ import pytest
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.lora.schedule import parse_schedule
 
-STEPS = [0] * 4 + [1] * 6  # the stage of each
+STEPS = [0] * 4 + [1] * 6  # the part of each
 RUN = [0] * 10
 
 

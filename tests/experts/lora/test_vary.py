@@ -1,9 +1,12 @@
 """A strength that changes within a stage: at every step, the answers of a pair merged at just that strength."""
 
+import gc
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
+from wan_duet.experts.lora import vary
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.merge import MergeLora
 from wan_duet.experts.lora.row import LoraRow
@@ -15,7 +18,7 @@ from wan_duet.samplers.strength import on_plan
 from wan_duet.tests.experts.lora.answers import HIGH, LOW, PAIR, SIGMAS, Answers, answers, changed, same
 from wan_duet.tests.experts.lora.layouts import LAYOUTS
 
-A, B = "a.safetensors", "b.safetensors"
+A, B, DORA = "a.safetensors", "b.safetensors", "dora.safetensors"
 NOT_FOR_BOTH = {
     "diffusers_low_only",
     "stand_in",
@@ -134,8 +137,9 @@ def test_a_sampler_that_asks_within_a_step_gets_that_steps_strength(run: Callabl
 def test_a_schedule_follows_the_sigmas_the_run_was_given(pair: Experts, run: Callable) -> None:
     experts = on_plan(apply_loras(pair, (LoraRow(A, schedule="0.5,1;0"),))[0], Plan(SIGMAS, 5.0, PAIR))
     given = (1.0, 0.98, 0.96, 0.94, 0.5, 0.0)
-    vary = next(change for change in experts.high.changes if isinstance(change, VaryLoras))
-    assert [vary.strengths(given, sigma) for sigma in given[:4]] == [[0.5], [0.5], [1.0], [1.0]]
+    (change,) = experts.high.changes
+    assert isinstance(change, VaryLoras)
+    assert [change.strengths(given, sigma) for sigma in given[:4]] == [[0.5], [0.5], [1.0], [1.0]]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ def test_a_schedule_with_stages_the_plan_has_not_is_refused_before_the_run(
     schedule: str, run: Callable, pair: Experts
 ) -> None:
     experts = apply_loras(pair, (LoraRow(A, schedule=schedule),))[0]
-    with pytest.raises(ValueError, match=f"'{schedule}' has . stages and the plan has 2 phases"):
+    with pytest.raises(ValueError, match=f"'{schedule}' has . parts .* the plan has 2 phases"):
         DuetGuider(experts, Plan(SIGMAS, 5.0, PAIR))
 
 
@@ -184,11 +188,68 @@ def test_a_single_expert_takes_one_list(run: Callable, pair: Experts) -> None:
     assert same(found, [*expected[0][HIGH], *expected[1][LOW]])
 
 
+def test_a_single_expert_has_parts_for_its_phases_only(run: Callable, pair: Experts) -> None:
+    single = apply_loras(Experts(pair.high), (LoraRow(A, schedule="0;1"),))[0]
+    two = (Phase("high", 2.0, 0.985), Phase("high", 2.0))
+    expected = answers(apply_loras(Experts(pair.high), (LoraRow(A),))[0], phases=two)
+    plain = answers(Experts(pair.high), phases=two)
+    assert same(answers(single, phases=two), [plain[0], *expected[1:]])
+    with pytest.raises(ValueError, match=r"'0;1' has 2 parts .* the plan has 1 phase"):
+        on_plan(single, Plan(SIGMAS, 5.0, (Phase("high", 2.0),)))
+
+
 def test_a_gguf_expert_is_refused(run: Callable, pair: Experts) -> None:
     patcher = pair.high.handle.open().clone()
     patcher.__class__ = type("GGUFModelPatcher", (type(patcher),), {})
     handle = type(pair.high.handle)(patcher, "high")
-    experts = Experts(Expert(handle), pair.low)
-    apply_loras(experts, (LoraRow(A, schedule="1;0.5,1"),))
-    with pytest.raises(ValueError, match=r"row 1 .*the high expert is a GGUF model.*one value a stage"):
-        apply_loras(experts, (LoraRow(A, schedule="0.5,1;1"),))
+    experts, plan = Experts(Expert(handle), pair.low), Plan(SIGMAS, 5.0, PAIR)
+    on_plan(apply_loras(experts, (LoraRow(A, schedule="1;0.5,1"),))[0], plan)
+    with pytest.raises(ValueError, match=r"while the high runs, and that is a GGUF model.*one value a stage"):
+        on_plan(apply_loras(experts, (LoraRow(A, schedule="0.5,1;1"),))[0], plan)
+
+
+def test_rows_act_in_their_order_whatever_varies(run: Callable, loras: Callable, file_of: Callable) -> None:
+    """A DoRA scales what the rows above it made."""
+    loras(DORA, file_of("dora_kohya", seed=5))
+    for order in ((LoraRow(DORA, schedule="0.5,1;1"), LoraRow(B)), (LoraRow(B), LoraRow(DORA, schedule="0.5,1;1"))):
+        found = run(*order)
+        half = [replace(row, schedule="", weight=0.5 if row.schedule else 1) for row in order]
+        whole = [replace(row, schedule="") for row in order]
+        assert same(found[:2], [run(*half)[0], run(*whole)[1]])
+
+
+def test_sigmas_that_rise_again_go_on_in_their_own_part(run: Callable) -> None:
+    sigmas = (0.8, 0.6, 0.95, 0.9, 0.5, 0.0)
+    found = run(LoraRow(A, schedule="0.1,0.2;1,0.5"), sigmas=sigmas)
+    assert same(found, at_each_step(run, *rows_of(A, 1.0, 1.0, 0.1, 0.2, 0.5), sigmas=sigmas))
+
+
+def test_no_lora_outlives_its_guider(run: Callable, pair: Experts) -> None:
+    """The host leaves its weight functions on a model that stays loaded."""
+    run(LoraRow(A, schedule="0.5,1;1"))
+    gc.collect()
+    functions = [
+        function
+        for module in pair.high.handle.open().model.modules()
+        for function in getattr(module, "weight_function", [])
+    ]
+    assert functions
+    assert all(function.varied() is None for function in functions)
+
+
+def test_strengths_that_could_not_be_brought_up_to_date_are_tried_again(pair: Experts, monkeypatch) -> None:
+    weight = torch.zeros(2, 2)
+    varied = vary.Varied(lambda sigmas, sigma: [1.0], {"weight": [vary.Numbered(0, ("diff", (torch.ones(2, 2),)))]})
+    parameter = varied.parameter("weight", weight)
+    call = (lambda *_, **__: None, torch.zeros(1), torch.tensor([0.5]), None, None, None)
+    options = {"sample_sigmas": torch.tensor([1.0, 0.0])}
+    with monkeypatch.context() as broken, pytest.raises(MemoryError):
+        broken.setattr(vary, "_merged", _no_memory)
+        varied.follow(*call, options)
+    assert torch.equal(parameter, weight)
+    varied.follow(*call, options)
+    assert torch.equal(parameter, torch.ones(2, 2))
+
+
+def _no_memory(*_: object) -> None:
+    raise MemoryError
