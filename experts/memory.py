@@ -38,7 +38,7 @@ def peak(experts: Experts, width: int = 832, height: int = 480, frames: int = 81
     A merged LoRA doubles a kept expert, because the host backs up every weight it changes; an expert that is thrown
     away needs no backup. The GPU figure is one whole expert and its activations; the host makes do with less.
     """
-    held = [expert.handle.held_bytes for expert in experts]
+    held = [expert.handle.held_bytes + expert.change_bytes for expert in experts]
     backed_up = [expert.handle.held_bytes if expert.merges_weights else 0 for expert in experts]
     activations = _activation_bytes(experts, width, height, frames)
     return Peak(sum(held) + sum(backed_up), max(held), max(held) + activations)

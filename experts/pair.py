@@ -40,6 +40,11 @@ class Expert:
         return patcher
 
     @property
+    def change_bytes(self) -> int:
+        """Bytes that the changes hold themselves, such as a LoRA's tensors."""
+        return sum(getattr(change, "held_bytes", 0) for change in self.changes)
+
+    @property
     def merges_weights(self) -> bool:
         """Whether any change patches weights, of which the host keeps backups."""
         return any(getattr(change, "merges_weights", False) for change in self.changes)

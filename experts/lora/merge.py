@@ -22,6 +22,11 @@ class MergeLora:
     role: str
     strength: float
 
+    @property
+    def held_bytes(self) -> int:
+        """The file's size: the host keeps the tensors as long as the patcher lives."""
+        return os.path.getsize(self.path)
+
     def __call__(self, patcher: ModelPatcher) -> None:
         """Patch `patcher`, a clone: the host merges what it can, and what it would forget becomes an object patch."""
         before = patcher.patches_uuid

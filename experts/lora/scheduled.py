@@ -21,6 +21,11 @@ class ScheduledLora:
         """Whether a plan may find that the strength holds all along on this expert: one with phases may."""
         return len(self.strength.parts) > 2
 
+    @property
+    def held_bytes(self) -> int:
+        """The file's size: the host keeps the tensors as long as the patcher lives."""
+        return os.path.getsize(self.path)
+
     def __call__(self, patcher: ModelPatcher) -> None:
         """Raises ValueError: nobody has said which step is which."""
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import comfy.model_management
 import pytest
@@ -54,6 +55,13 @@ def test_both_experts_take_twice_the_bytes_of_one(pair: Callable[..., Experts]) 
 
 def test_a_cast_to_fp8_halves_them(pair: Callable[..., Experts]) -> None:
     assert memory.peak(pair(weight_dtype="fp8_e4m3fn")).ram_one == pytest.approx(A14B_BYTES / 2, rel=0.01)
+
+
+def test_a_lora_takes_its_own_bytes_too(pair: Callable[..., Experts]) -> None:
+    change: Any = SimpleNamespace(held_bytes=10**9)
+    before, after = memory.peak(pair()), memory.peak(pair().with_change(change))
+    assert after.ram_both - before.ram_both == 2 * 10**9
+    assert after.ram_one - before.ram_one == 10**9
 
 
 def test_a_lora_doubles_a_kept_expert_and_not_one_that_is_thrown_away(pair: Callable[..., Experts]) -> None:
