@@ -29,11 +29,11 @@ from .host import (
     prepare_sampling,
     split_over_gpus,
 )
+from .lora_schedule import on_plan
 from .options import added, merged
 from .plan import Plan, ignored_negative_line, split_line
 from .shift import Shift
 from .stage import Run, Stage
-from .strength import on_plan
 
 log = logging.getLogger("wan_duet")
 

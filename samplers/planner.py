@@ -3,11 +3,11 @@
 from ..experts.kind import HIGH, LOW
 from ..experts.pair import Experts
 from .distilled import distilled_lines
+from .lora_schedule import on_plan
 from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
 from .shift import connected_shifts
 from .solvers import wrong_line
 from .spacing import NOT_MADE_FOR_FLOW, spaced_sigmas
-from .strength import on_plan
 
 AUTO = 0.0  # a boundary or shift of 0 follows the model
 

@@ -8,9 +8,9 @@ from wan_duet.experts.lora.schedule import parse_schedule
 from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.distilled import distilled_lines, is_distilled
+from wan_duet.samplers.lora_schedule import on_plan
 from wan_duet.samplers.planner import make_plan
 from wan_duet.samplers.presets import PRESETS, preset_plan
-from wan_duet.samplers.strength import on_plan
 from wan_duet.tests.samplers.runs import pair, with_lora
 
 LIGHTNING = "loras/Wan2.2-Lightning_T2V-A14B-4steps-lora_HIGH_fp16.safetensors"

@@ -13,8 +13,8 @@ from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.lora.vary import VaryLoras
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.guider import DuetGuider
+from wan_duet.samplers.lora_schedule import on_plan
 from wan_duet.samplers.plan import Phase, Plan
-from wan_duet.samplers.strength import on_plan
 from wan_duet.tests.experts.lora.answers import HIGH, LOW, PAIR, SIGMAS, Answers, answers, changed, same
 from wan_duet.tests.experts.lora.layouts import LAYOUTS
 
