@@ -3,6 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
+from .frames import Size
 from .lora import ApplyLoras, Lora
 from .sampling import Guider, Preset, ProviderScheduler, Sampler, StagePlan
 
@@ -22,4 +23,5 @@ class WanDuetExtension(ComfyExtension):
             ProviderScheduler,
             Guider,
             Sampler,
+            Size,
         ]

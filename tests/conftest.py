@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,8 @@ from wan_duet.dev.cpu_torchvision import register_torchvision_operators  # noqa:
 from wan_duet.dev.server import Server, serve  # noqa: E402
 from wan_duet.dev.tiny_umt5 import shrink_text_encoder  # noqa: E402
 
+hypothesis.settings.register_profile("suite", deadline=None, database=None, derandomize=True)
+hypothesis.settings.load_profile("suite")
 register_torchvision_operators()
 shrink_text_encoder()
 

@@ -74,6 +74,7 @@ def files(server: Server, put: Callable[[str, Weights], str]) -> dict[str, str]:
         "high": put("pair_high.safetensors", transformer(0)),
         "low": put("pair_low.safetensors", transformer(1)),
         "i2v low": put("i2v_low.safetensors", transformer(1, in_dim=36)),
+        "5b": put("5b.safetensors", transformer(0, in_dim=48, out_dim=48)),
         "deep low": put("deep_low.safetensors", transformer(1, layers=3)),
         "cut high": put("cut_high.safetensors", transformer(0)),
         "torn high": put("torn_high.safetensors", transformer(0)),
