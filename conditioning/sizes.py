@@ -43,7 +43,7 @@ class Size(NamedTuple):
 
 def on_grid(width: int, height: int, patch: int = PATCH) -> Size:
     """The largest size within `width` x `height` whose sides are multiples of `patch`; at least one patch."""
-    down = Size(*(max(side // patch, 1) * patch for side in (width, height)))
+    down = Size(max(width // patch, 1) * patch, max(height // patch, 1) * patch)
     if (down.width, down.height) == (width, height):
         return down
     return down._replace(notes=(f"{width}x{height} became {down.width}x{down.height}: multiples of {patch}.",))

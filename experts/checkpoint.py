@@ -44,6 +44,11 @@ class Checkpoint:
         """Channels of its input."""
         return self.config["in_dim"]
 
+    @property
+    def takes_frames(self) -> bool:
+        """Whether it has channels for images of given frames beside those for noise."""
+        return self.in_dim > self.config["out_dim"]
+
     @cached_property
     def skeleton(self) -> BaseModel:
         """The model on the meta device: names and shapes of its weights, before the file is opened."""

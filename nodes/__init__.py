@@ -3,7 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
-from .frames import Size
+from .frames import FrameConditioning, FrameImage, Size
 from .lora import ApplyLoras, Lora
 from .sampling import Guider, Preset, ProviderScheduler, Sampler, StagePlan
 
@@ -24,4 +24,6 @@ class WanDuetExtension(ComfyExtension):
             Guider,
             Sampler,
             Size,
+            FrameImage,
+            FrameConditioning,
         ]

@@ -5,3 +5,4 @@ from comfy_api.latest import io
 WanExperts = io.Custom("WAN_EXPERTS")
 WanPlan = io.Custom("WAN_PLAN")
 WanLoras = io.Custom("WAN_LORAS")
+WanFrames = io.Custom("WAN_FRAMES")
