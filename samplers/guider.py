@@ -16,6 +16,7 @@ from ..experts.memory import can_prefetch, release_memory, residency
 from ..experts.pair import Experts
 from ..experts.prefetch import Prefetch
 from ..experts.twin import twin_of, twin_of_checkpoint
+from .expert_conds import for_expert, refuse_ignored_frames, refuse_other_size
 from .host import (
     CFGGuider,
     ModelPatcher,
@@ -79,6 +80,7 @@ class DuetGuider(CFGGuider):
         """Keep the conds; 2026 hosts would choose a patcher by them here, before both experts are known."""
         self.original_conds.update({name: convert_cond(cond) for name, cond in conds.items()})
         self._patcher = self._twin = None
+        refuse_ignored_frames(self.original_conds, self.experts)
 
     def sample(
         self,
@@ -92,6 +94,7 @@ class DuetGuider(CFGGuider):
         """One run over `sigmas`. Latents are [B, C, T, H, W]; with no sigmas the latent comes back as it is."""
         if len(sigmas) == 0:
             return latent_image
+        refuse_other_size(self.original_conds, noise.shape)
         given = tuple(sigmas.tolist())
         with ExitStack() as self._after:
             self._begin([self._role(sigma) for sigma in given[:-1] or given])
@@ -106,6 +109,7 @@ class DuetGuider(CFGGuider):
         Only a connected MODEL can carry such wrappers, and it is in memory; a file stays closed until the switch.
         """
         run = super().outer_sample
+        self.conds = for_expert(self.conds, self._lead)
         other = LOW if self._lead == HIGH else HIGH
         if self.experts.low is not None and self._keep and self.experts[other].handle.in_memory:
             stage = self._stage(other)
@@ -175,7 +179,7 @@ class DuetGuider(CFGGuider):
 
     def _stage(self, role: str) -> Stage:
         if role not in self._stages:
-            self._stages[role] = Stage(self._open(role), self.original_conds)
+            self._stages[role] = Stage(self._open(role), for_expert(self.original_conds, role))
             self._stages[role].prepare()
         return self._stages[role]
 

@@ -1,6 +1,12 @@
 """Sizes and frame images through the nodes."""
 
-from wan_duet.tests.nodes.graph import Graph, Runner
+import pytest
+import torch
+from comfy_extras.nodes_wan import Wan22ImageToVideoLatent
+from wan_duet.conditioning.frame_images import FrameImage as Frame
+from wan_duet.dev.client import PromptError
+from wan_duet.nodes.frames import FrameConditioning
+from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
 Files = dict[str, str]
 
@@ -26,3 +32,116 @@ def test_the_size_for_a_5b_model_is_on_its_own_grid(run: Runner, graph: Graph, f
         "1280x704, 121 frames at 24 fps  ",
         "1280x720 became 1280x704: multiples of 32.",
     ]
+
+
+def _frames(graph: Graph, *frames: tuple[Node, str], **strengths: float) -> Node:
+    """A chain of frame images."""
+    chained: dict[str, Node] = {}
+    for image, frame in frames:
+        chained = {"frames": graph.add("WanDuet_FrameImage", image=image, frame=frame, **strengths, **chained)}
+    return chained["frames"]
+
+
+SIZE = {"width": 64, "height": 48, "length": 9}
+
+
+def _i2v(graph: Graph) -> Node:
+    return graph.load("wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors")
+
+
+def _picture(graph: Graph, color: int) -> Node:
+    return graph.add("EmptyImage", width=80, height=80, batch_size=1, color=color)
+
+
+@pytest.mark.parametrize("hosts", ["WanImageToVideo", "WanFirstLastFrameToVideo"])
+def test_a_run_equals_one_behind_the_hosts_node(run: Runner, graph: Graph, hosts: str) -> None:
+    experts = _i2v(graph)
+    vae = graph.add("VAELoader", vae_name="wan_2.1_vae.safetensors")
+    texts = graph.inputs()
+    prompts = {name: texts[name] for name in ("positive", "negative")}
+    start, end = _picture(graph, 0x804020), _picture(graph, 0x208040)
+    both = hosts == "WanFirstLastFrameToVideo"
+    images = {"start_image": start, "end_image": end} if both else {"start_image": start}
+    theirs = graph.add(hosts, vae=vae, batch_size=1, **prompts, **images, **SIZE)
+    frames = _frames(graph, *[(start, "auto"), (end, "auto")][: 1 + both])
+    ours = graph.add("WanDuet_FrameConditioning", vae=vae, frames=frames, experts=experts, **prompts, **SIZE)
+    plan = graph.plan(experts, cfg_low=2.0)
+    saved = []
+    for node in (theirs, ours):
+        given = {"positive": node[0], "negative": node[1], "latent": node[2]}
+        sampler = graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=plan[1], seed=3, **given)
+        saved.append(graph.save(sampler))
+    report = graph.show(ours[3])
+    result = run(graph)
+    assert torch.equal(*map(result.latent, saved))
+    lines = [line.strip() for line in result.text(report).splitlines()]
+    assert lines[:2] == ["64x48, 9 frames", "image 1: frame 0, in latent frame 0; 80x80 scaled and cropped to 64x48"]
+
+
+def test_what_was_rounded_is_told_and_the_last_frame_follows(run: Runner, graph: Graph) -> None:
+    experts = _i2v(graph)
+    texts = graph.inputs()
+    vae = graph.add("VAELoader", vae_name="wan_2.1_vae.safetensors")
+    node = graph.add(
+        "WanDuet_FrameConditioning",
+        vae=vae,
+        frames=_frames(graph, (_picture(graph, 1), "last")),
+        experts=experts,
+        positive=texts["positive"],
+        negative=texts["negative"],
+        width=71,
+        height=48,
+        length=11,
+    )
+    saved, report = graph.save(node[2]), graph.show(node[3])
+    result = run(graph)
+    assert result.latent(saved).shape == (1, 16, 3, 6, 8)
+    assert [line.strip() for line in result.text(report).splitlines()] == [
+        "64x48, 9 frames",
+        "71x48 became 64x48: multiples of 16.",
+        "11 frames became 9: lengths are 4n+1.",
+        "image 1: frame 8, in latent frame 2 (the 4th of its 4); 80x80 scaled and cropped to 64x48",
+    ]
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_t2v_pair_is_refused_before_the_images_are_encoded_or_at_the_guider(
+    run: Runner, graph: Graph, files: Files, connected: bool
+) -> None:
+    experts = graph.load(files["high"])
+    texts = graph.inputs()
+    prompts = {name: texts[name] for name in ("positive", "negative")}
+    more = {"experts": experts} if connected else {}
+    vae = graph.add("VAELoader", vae_name="wan_2.1_vae.safetensors")
+    frames = _frames(graph, (_picture(graph, 1), "first"))
+    node = graph.add("WanDuet_FrameConditioning", vae=vae, frames=frames, **prompts, **SIZE, **more)
+    plan = graph.plan(experts)
+    given = {"positive": node[0], "negative": node[1], "latent": node[2]}
+    sampler = graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=plan[1], seed=3, **given)
+    graph.save(sampler)
+    where, what = (f"FrameConditioning {node.id}", "frames") if connected else (f"Sampler {sampler.id}", "positive")
+    with pytest.raises(PromptError, match=f"^WanDuet_{where}: {what} carries frame images, but .* is T2V A14B"):
+        run(graph)
+
+
+class FakeVae:
+    """The Wan 2.2 VAE in shape alone: the real one has 700 million weights, whatever its file holds."""
+
+    latent_channels = 48
+
+    def encode(self, clip: torch.Tensor) -> torch.Tensor:
+        """[T, H, W, 3] to [1, 48, t, H/16, W/16], from the pixels."""
+        small = clip[::4, ::16, ::16, :1].movedim(-1, 0)[None]
+        return small.repeat(1, 48, 1, 1, 1) * torch.arange(1, 49).view(1, -1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_5b_model_gets_what_the_hosts_node_gives_it(count: int) -> None:
+    image = torch.rand((count, 50, 90, 3), generator=torch.Generator().manual_seed(0))
+    vae, text = FakeVae(), [[torch.zeros(1, 1, 4096), {}]]
+    expected = Wan22ImageToVideoLatent.execute(vae, 96, 64, 17, 1, image).args[0]
+    positive, negative, found, report = FrameConditioning.execute(text, text, vae, (Frame(image),), 100, 64, 17).args
+    assert found.keys() == expected.keys() == {"samples", "noise_mask"}
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert positive is negative is text
+    assert "100x64 became 96x64: multiples of 32." in report
