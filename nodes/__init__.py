@@ -6,6 +6,7 @@ from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames import FrameConditioning, FrameImage, Size
 from .lora import ApplyLoras, Lora
 from .sampling import Guider, Preset, ProviderScheduler, Sampler, StagePlan
+from .video import SaveVideo
 
 
 class WanDuetExtension(ComfyExtension):
@@ -26,4 +27,5 @@ class WanDuetExtension(ComfyExtension):
             Size,
             FrameImage,
             FrameConditioning,
+            SaveVideo,
         ]

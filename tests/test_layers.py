@@ -22,7 +22,15 @@ OURS = {
 }
 ALL = {"torch", "numpy", "einops", "safetensors", "PIL", "av", "comfy", "folder_paths"}
 ONLY = {
-    "nodes": {"comfy_api", "comfy_extras", "comfy_execution", "server", "execution", "latent_preview"},
+    "nodes": {
+        "comfy_api",
+        "comfy_extras",
+        "comfy_execution",
+        "comfyui_version",
+        "server",
+        "execution",
+        "latent_preview",
+    },
     "remote": {"aiohttp"},
 }
 # Names that the host does not document, behind one door each

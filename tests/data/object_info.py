@@ -82,5 +82,5 @@ def _wrong_link(link: list[Any], declared: Declared, prompt: Prompt, info: Info)
     outputs = info.get(prompt.get(source, {}).get("class_type"), {}).get("output", [])
     if output >= len(outputs):
         yield f"a link to output {output} of {source}, which is not there"
-    elif declared[0] not in (outputs[output], "*"):
+    elif not {outputs[output], "*"} & set(declared[0].split(",")):
         yield f"a {outputs[output]} where {declared[0]} is wanted"

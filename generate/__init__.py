@@ -1,0 +1,1 @@
+"""A generation as a whole: what was asked for, and what it was made with."""

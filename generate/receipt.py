@@ -1,0 +1,104 @@
+"""The receipt of a run: what a video was made with, to be read years later or compared with another run's."""
+
+import hashlib
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import torch
+
+from ..experts.handle import FileHandle
+from ..experts.kind import HIGH, LOW
+from ..experts.lora.merge import MergeLora
+from ..experts.pair import Expert, Experts
+from ..samplers.plan import Plan
+
+Prompt = Mapping[str, Mapping[str, Any]]
+"""A graph in API form."""
+
+SAMPLES, SAMPLE_BYTES = 64, 1 << 16
+SEEDS = ("seed", "noise_seed")
+
+
+def receipt(
+    comfyui: str,
+    *,
+    prompt: Prompt | None = None,
+    node_id: str | None = None,
+    experts: Experts | None = None,
+    plan: Plan | None = None,
+    ran: str | None = None,
+) -> dict[str, Any]:
+    """Everything that is known of how the input of node `node_id` was made, ready for JSON; no path of this machine."""
+    known = {
+        "versions": versions(comfyui),
+        "experts": _experts(experts) if experts else None,
+        "plan": asdict(plan) if plan else None,
+        "seeds": seeds(prompt, node_id) if prompt and node_id else None,
+        "ran": ran,
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def versions(comfyui: str) -> dict[str, str]:
+    """Of the pack and of what its results depend on."""
+    described = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    pack = re.search(r'^version = "(.+)"', described, re.MULTILINE)
+    own = pack[1] if pack else "unknown"
+    python = platform.python_version()
+    return {"wan_duet": own, "comfyui": comfyui, "torch": torch.__version__, "av": av.__version__, "python": python}
+
+
+def seeds(prompt: Prompt, node_id: str) -> dict[str, int]:
+    """Every seed among the nodes that `node_id` depends on, by node: `{"11 RandomNoise": 42}`."""
+    found: dict[str, int] = {}
+    waiting, seen = [node_id], set()
+    while waiting:
+        current = waiting.pop()
+        if current in seen or current not in prompt:
+            continue
+        seen.add(current)
+        node = prompt[current]
+        for name, value in node["inputs"].items():
+            if isinstance(value, list) and value:
+                waiting.append(str(value[0]))
+            elif name in SEEDS and isinstance(value, int):
+                found[f"{current} {node['class_type']}"] = value
+    return found
+
+
+def fingerprint(path: str) -> str:
+    """SHA-256 over a file's size and 64 samples of 64 KiB at even distances: files of 14 GB in an instant."""
+    size = os.path.getsize(path)
+    digest = hashlib.sha256(str(size).encode())
+    with open(path, "rb") as file:
+        for sample in range(SAMPLES):
+            file.seek(max(size - SAMPLE_BYTES, 0) * sample // (SAMPLES - 1))
+            digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def _experts(experts: Experts) -> dict[str, Any]:
+    return {role: _expert(expert) for role, expert in zip((HIGH, LOW), experts, strict=False)}
+
+
+def _expert(expert: Expert) -> dict[str, Any]:
+    handle = expert.handle
+    known: dict[str, Any] = {"name": handle.name}
+    if handle.checkpoint:
+        known["kind"] = handle.checkpoint.kind.label
+    if isinstance(handle, FileHandle):
+        known |= {"weight_dtype": handle.weight_dtype, "sampled_sha256": fingerprint(handle.path)}
+    loras = [change for change in expert.changes if isinstance(change, MergeLora)]
+    others = [change for change in expert.changes if change not in loras and is_dataclass(change)]
+    known["loras"] = [
+        {"name": os.path.basename(lora.path), "strength": lora.strength, "sampled_sha256": fingerprint(lora.path)}
+        for lora in loras
+    ]
+    known["changes"] = [str(change) for change in others]
+    return known

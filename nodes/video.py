@@ -1,0 +1,219 @@
+"""Nodes of the shelf "Video": the file at the end."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.utils
+import comfyui_version
+import folder_paths
+import torch
+from comfy.cli_args import args
+from comfy_api.input_impl import VideoFromFile
+from comfy_api.latest import io, ui
+
+from ..experts.pair import Experts
+from ..generate.receipt import receipt
+from ..samplers.plan import Plan
+from ..video.clip import Audio, Clip, clip_of_file, clip_of_images, exact_fps, reversed_clip
+from ..video.encode import write_still, write_video
+from ..video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES, Settings
+from ..video.metadata import RECEIPT, texts
+from .interpolation import INTERPOLATIONS, NONE, interpolated
+from .schema import advanced, schema
+from .sockets import WanExperts, WanPlan
+from .text import shown
+
+SHELF = "Wan Duet/Video"
+FPS_OF_IMAGES = 16.0  # what Wan 2.2 A14B is made for
+SAME_SECONDS = 1e-3
+
+
+class SaveVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_SaveVideo",
+            display_name="Save Wan Video",
+            category=SHELF,
+            description="Saves a video, or one image, frame by frame as it is encoded. Dropping the file on the canvas "
+            "brings the graph back, and a receipt in it says what it was made with.",
+            search_aliases=["save video", "video combine", "export mp4", "webm", "mov", "save image"],
+            inputs=[
+                io.MultiType.Input("video", types=[io.Video, io.Image], tooltip="A video, or images."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="video/wan_duet",
+                    tooltip="Folder and start of the name, below the output folder. %date:yyyy-MM-dd% is filled in.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=list(FORMATS),
+                    default="mp4",
+                    tooltip="mp4 and mov hold H.264, webm VP9. png and jpeg are for a single frame.",
+                ),
+                io.Combo.Input(
+                    "quality", options=list(QUALITIES), default="high", tooltip="How close to what was generated."
+                ),
+                io.Combo.Input(
+                    "write_mode",
+                    options=list(WRITE_MODES),
+                    default="balanced",
+                    tooltip="fast writes quickly, small takes several times as long for a smaller file.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=240.0,
+                    step=0.01,
+                    tooltip="Frames a second. 0: those of the video; 16 for images. Another value plays it faster or "
+                    "slower.",
+                ),
+                io.Boolean.Input("reverse", default=False, tooltip="From the end to the start, without sound."),
+                io.Audio.Input("audio", optional=True, tooltip="Sound in place of the video's own."),
+                WanExperts.Input("experts", optional=True, tooltip="For the receipt: their files and LoRAs."),
+                WanPlan.Input("plan", optional=True, tooltip="For the receipt: the plan of the run."),
+                io.String.Input(
+                    "ran", optional=True, force_input=True, tooltip="For the receipt: the report of Duet Sampler."
+                ),
+                advanced(
+                    io.Int.Input(
+                        "exact_quality",
+                        default=0,
+                        min=0,
+                        max=MOST,
+                        optional=True,
+                        tooltip=f"From {LEAST} to {MOST}, in place of quality. 0: not used.",
+                    )
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "interpolation",
+                        options=list(INTERPOLATIONS),
+                        default=NONE,
+                        optional=True,
+                        tooltip="New frames between the generated ones. Needs a ComfyUI of 2026 and a model file in "
+                        "models/frame_interpolation.",
+                    )
+                ),
+                advanced(
+                    io.Int.Input(
+                        "interpolated_frames",
+                        default=1,
+                        min=0,
+                        max=4,
+                        optional=True,
+                        tooltip="New frames in each gap.",
+                    )
+                ),
+                advanced(
+                    io.Boolean.Input(
+                        "adjust_fps",
+                        default=True,
+                        optional=True,
+                        tooltip="Raise fps with the interpolated frames, so that the duration stays. Off: slow motion.",
+                    )
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="file", tooltip="The file's name below the output folder."),
+                io.String.Output(display_name="report", tooltip="What was written."),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        video: Any,
+        filename_prefix: str,
+        format: str,
+        quality: str,
+        write_mode: str,
+        fps: float,
+        reverse: bool,
+        audio: Audio | None = None,
+        experts: Experts | None = None,
+        plan: Plan | None = None,
+        ran: str | None = None,
+        exact_quality: int = 0,
+        interpolation: str = NONE,
+        interpolated_frames: int = 1,
+        adjust_fps: bool = True,
+    ) -> io.NodeOutput:
+        settings = Settings(format, max(exact_quality, LEAST) if exact_quality else QUALITIES[quality], write_mode)
+        between = interpolated_frames if interpolation != NONE else 0
+        clip = _clip(video, fps, audio, interpolation, between, adjust_fps)
+        if reverse:
+            clip = reversed_clip(clip)
+        path, subfolder = _new_file(filename_prefix, clip, settings.extension)
+        made_with = {"experts": experts, "plan": plan, "ran": ran}
+        count = _write(path, clip, settings, _metadata(cls.hidden, made_with))
+        what = "an image" if format in STILLS else f"{count} frames at {float(clip.fps):g} fps"
+        size = f"{path.stat().st_size / 1e6:.2f} MB"
+        report = shown(f"{path.name}: {clip.width}x{clip.height}, {what}, {size} ({settings})")
+        saved = ui.SavedResult(path.name, subfolder, io.FolderType.output)
+        preview = ui.SavedImages([saved], is_animated=format not in STILLS)
+        return io.NodeOutput(str(Path(subfolder, path.name)), report, ui=preview)
+
+
+def _clip(video: Any, fps: float, audio: Audio | None, model: str, between: int, adjust_fps: bool) -> Clip:
+    """The clip that the inputs mean; a video file is streamed unless its frames are needed at once."""
+    if isinstance(video, torch.Tensor):
+        images, rate, own = video, fps or FPS_OF_IMAGES, None
+    elif not between and (source := _whole_file(video)) is not None:
+        clip = clip_of_file(source)
+        return replace(clip, fps=exact_fps(fps) if fps else clip.fps, audio=audio or clip.audio)
+    else:
+        parts = video.get_components()
+        images, rate, own = parts.images, fps or parts.frame_rate, parts.audio
+    if between:
+        images = interpolated(images, model, between)
+        rate = rate * (between + 1) if adjust_fps else rate
+    return clip_of_images(images, rate, own if audio is None else audio)
+
+
+def _whole_file(video: Any) -> Any:
+    """What a video is streamed from; None if it is no file or, on newer hosts, only a part of one."""
+    if not isinstance(video, VideoFromFile):
+        return None
+    source = video.get_stream_source()
+    return source if abs(video.get_duration() - VideoFromFile(source).get_duration()) < SAME_SECONDS else None
+
+
+def _new_file(prefix: str, clip: Clip, extension: str) -> tuple[Path, str]:
+    """A path that is not taken, and its folder below the output folder."""
+    output = folder_paths.get_output_directory()
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, clip.width, clip.height)
+    return Path(folder, f"{name}_{counter:05}_.{extension}"), subfolder
+
+
+def _metadata(hidden: Any, made_with: dict[str, Any]) -> dict[str, str]:
+    """What is embedded: nothing under --disable-metadata."""
+    if args.disable_metadata:
+        return {}
+    found = receipt(comfyui_version.__version__, prompt=hidden.prompt, node_id=hidden.unique_id, **made_with)
+    values = {**(hidden.extra_pnginfo or {}), RECEIPT: found}
+    return texts({**values, "prompt": hidden.prompt} if hidden.prompt else values)
+
+
+def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str]) -> int:
+    """Write the file and return the number of frames."""
+    if settings.format in STILLS:
+        frames = clip.frames()
+        first = next(frames, None)
+        if first is None or next(frames, None) is not None:
+            many = "no" if first is None else clip.count or "several"
+            raise ValueError(f"{settings.format} holds one frame, the video has {many}. Choose mp4, webm or mov.")
+        write_still(path, first, settings, metadata)
+        return 1
+    progress = comfy.utils.ProgressBar(clip.count)
+
+    def step() -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        progress.update(1)
+
+    return write_video(path, clip, settings, metadata, step)

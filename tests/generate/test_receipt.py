@@ -1,0 +1,61 @@
+"""A receipt tells runs apart and tells nothing about the machine."""
+
+from pathlib import Path
+
+import pytest
+from wan_duet.experts.handle import MissingHandle
+from wan_duet.experts.pair import Expert, Experts
+from wan_duet.generate.receipt import fingerprint, receipt, seeds, versions
+from wan_duet.samplers.plan import Plan
+
+PROMPT = {
+    "1": {"class_type": "RandomNoise", "inputs": {"noise_seed": 42}},
+    "2": {"class_type": "WanDuet_Sampler", "inputs": {"noise": ["1", 0], "seed": 7, "latent": ["2", 0]}},
+    "3": {"class_type": "RandomNoise", "inputs": {"noise_seed": 5}},
+    "4": {"class_type": "Save", "inputs": {"video": ["2", 0], "format": "mp4", "gone": ["99", 0]}},
+    "5": {"class_type": "Linked", "inputs": {"seed": ["6", 0], "video": ["2", 0]}},
+    "6": {"class_type": "PrimitiveInt", "inputs": {"value": 9}},
+}
+
+
+def test_the_seeds_are_those_that_the_file_depends_on() -> None:
+    assert seeds(PROMPT, "4") == {"1 RandomNoise": 42, "2 WanDuet_Sampler": 7}
+    assert seeds(PROMPT, "3") == {"3 RandomNoise": 5}
+    assert "6 PrimitiveInt" not in seeds(PROMPT, "5")
+
+
+@pytest.mark.parametrize("place", [0, 100_000, 5_000_000, 9_999_999])
+def test_a_fingerprint_sees_a_change_in_what_it_samples(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "file"
+    content = bytearray(10_000_000)
+    path.write_bytes(content)
+    before = fingerprint(str(path))
+    assert fingerprint(str(path)) == before
+    start = round((len(content) - 65536) * round(place / len(content) * 63) / 63)
+    content[start] ^= 1
+    path.write_bytes(content)
+    assert fingerprint(str(path)) != before
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 65_537])
+def test_a_fingerprint_of_a_small_file_covers_all_of_it(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    before = fingerprint(str(path))
+    path.write_bytes(b"x" * (size + 1))
+    assert fingerprint(str(path)) != before
+
+
+def test_a_receipt_holds_what_is_known_and_no_more() -> None:
+    assert receipt("1.2.3").keys() == {"versions"}
+    experts = Experts(Expert(MissingHandle("gone.safetensors", "not there")))
+    full = receipt("1.2.3", experts=experts, plan=Plan((1.0, 0.0), None, 5.0, 1.0, 1.0), ran="Ran 1 step")
+    assert full["experts"] == {"high": {"name": "gone.safetensors", "loras": [], "changes": []}}
+    assert full["plan"]["sigmas"] == (1.0, 0.0)
+    assert full["ran"] == "Ran 1 step"
+
+
+def test_the_versions_name_the_pack_and_the_host() -> None:
+    found = versions("1.2.3")
+    assert found["comfyui"] == "1.2.3"
+    assert found["wan_duet"][0].isdigit()

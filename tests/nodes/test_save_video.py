@@ -1,0 +1,232 @@
+"""The saved file, through the node and over HTTP: what it holds, says and shows."""
+
+import json
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import folder_paths
+import pytest
+import torch
+from PIL import Image
+from wan_duet.dev.client import Client, PromptError, outputs
+from wan_duet.dev.server import Server
+from wan_duet.nodes.interpolation import interpolated
+from wan_duet.tests.nodes.graph import Graph, Node, Result, Runner
+from wan_duet.tests.video.conftest import click, ramp
+from wan_duet.video.clip import clip_of_file, clip_of_images
+from wan_duet.video.encode import write_video
+from wan_duet.video.formats import Settings
+from wan_duet.video.metadata import RECEIPT
+
+Files = dict[str, str]
+USUAL = {
+    "filename_prefix": "clip",
+    "format": "mp4",
+    "quality": "high",
+    "write_mode": "fast",
+    "fps": 0.0,
+    "reverse": False,
+}
+
+
+def save(graph: Graph, video: Node | list[Any], **settings: Any) -> Node:
+    return graph.add("WanDuet_SaveVideo", video=video, **{**USUAL, **settings})
+
+
+def images(graph: Graph, count: int = 5) -> Node:
+    return graph.add("EmptyImage", width=64, height=48, batch_size=count, color=0x406080)
+
+
+def file_of(result: Result, node: Node) -> Path:
+    (file,) = outputs({"outputs": {node.id: result.entry["outputs"][node.id]}})
+    return result.base / file
+
+
+def texts_of(path: Path) -> dict[str, str]:
+    with av.open(str(path)) as found:
+        return {name.lower(): value for name, value in found.metadata.items()}
+
+
+@pytest.fixture
+def source(server: Server) -> Iterator[str]:
+    """The name of a video with sound in the server's input folder."""
+    path = server.base / "input" / "test-source.mp4"
+    write_video(path, clip_of_images(ramp(12, 64, 48), 24.0, click(0.5, 0.25)), Settings(), {}, lambda: None)
+    yield path.name
+    path.unlink()
+
+
+@pytest.mark.parametrize("format", ["mp4", "webm", "mov"])
+def test_images_become_a_video_that_the_node_shows(run: Runner, graph: Graph, format: str) -> None:
+    node = save(graph, images(graph), format=format)
+    name, report = graph.show(node[0]), graph.show(node[1])
+    result = run(graph)
+    path = file_of(result, node)
+    assert result.entry["outputs"][node.id].keys() == {"images", "animated"}
+    assert result.entry["outputs"][node.id]["animated"] == [True]
+    clip = clip_of_file(str(path))
+    assert (clip.width, clip.height, clip.fps, len(list(clip.frames()))) == (64, 48, 16, 5)
+    assert result.base / "output" / result.text(name) == path
+    assert result.text(report).startswith(f"{path.name}: 64x48, 5 frames at 16 fps, 0.0")
+
+
+def test_files_do_not_overwrite_each_other(run: Runner, graph: Graph) -> None:
+    pictures = images(graph)
+    nodes = [save(graph, pictures), save(graph, pictures, reverse=True)]
+    result = run(graph)
+    first, second = (file_of(result, node) for node in nodes)
+    assert first != second and first.exists() and second.exists()
+
+
+def test_a_video_keeps_its_frame_rate_and_its_sound(run: Runner, graph: Graph, source: str) -> None:
+    video = graph.add("LoadVideo", file=source)
+    kept, slow, silent = (
+        save(graph, video, format="webm"),
+        save(graph, video, fps=12.0),
+        save(graph, video, reverse=True),
+    )
+    made = save(graph, graph.add("CreateVideo", images=images(graph), fps=30.0))
+    result = run(graph)
+    clips = [clip_of_file(str(file_of(result, node))) for node in (kept, slow, silent, made)]
+    assert [float(clip.fps) for clip in clips] == [24, 12, 24, 30]
+    assert [clip.audio is not None for clip in clips] == [True, True, False, False]
+    assert [len(list(clip.frames())) for clip in clips] == [12, 12, 12, 5]
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("png", ".png"), ("jpeg", ".jpg")])
+def test_a_still_is_an_image(run: Runner, graph: Graph, format: str, suffix: str) -> None:
+    node = save(graph, images(graph, 1), format=format)
+    result = run(graph)
+    path = file_of(result, node)
+    assert path.suffix == suffix
+    assert "animated" not in result.entry["outputs"][node.id]
+    with Image.open(path) as found:
+        assert found.size == (64, 48)
+        assert found.getpixel((5, 5)) == pytest.approx((0x40, 0x60, 0x80), abs=3)
+
+
+def test_a_still_of_several_frames_is_refused(run: Runner, graph: Graph) -> None:
+    node = save(graph, images(graph, 3), format="png")
+    with pytest.raises(PromptError, match=f"SaveVideo {node.id}: png holds one frame, the video has 3. Choose mp4"):
+        run(graph)
+
+
+def test_exact_quality_takes_the_place_of_the_name(run: Runner, graph: Graph) -> None:
+    reports = [graph.show(save(graph, images(graph), exact_quality=quality)[1]) for quality in (0, 3, 95)]
+    result = run(graph)
+    assert [result.text(report).split("crf ")[1] for report in reports] == ["18)", "44)", "6)"]
+
+
+def queue_with_workflow(client: Client, graph: Graph) -> dict[str, Any]:
+    """Run a graph as the frontend sends it."""
+    extra = {"extra_pnginfo": {"workflow": {"nodes": [], "note": "a } brace"}}}
+    answer = client.request("/prompt", {"prompt": graph.prompt, "extra_data": extra})
+    return client.wait(answer["prompt_id"])
+
+
+def _sampled(graph: Graph, files: Files) -> tuple[Node, dict[str, Node | list[Any]]]:
+    experts = graph.load(files["high"])
+    lora = "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"
+    row = graph.add("WanDuet_Lora", file=lora, weight=0.5, transformer="both", schedule="")
+    experts = graph.add("WanDuet_ApplyLoras", experts=experts, loras=row)
+    plan = graph.plan(experts, steps=2)
+    sampler = graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=plan[1], seed=11, **graph.inputs())
+    vae = graph.add("VAELoader", vae_name="wan_2.1_vae.safetensors")
+    decoded = graph.add("VAEDecode", samples=sampler, vae=vae)
+    return decoded, {"experts": experts, "plan": plan, "ran": sampler[1]}
+
+
+@pytest.mark.parametrize("format", ["mp4", "webm", "mov"])
+def test_a_file_holds_its_graph_and_a_receipt_of_its_run(
+    server: Server, client: Client, graph: Graph, files: Files, output_folder: str, format: str
+) -> None:
+    decoded, made_with = _sampled(graph, files)
+    node = save(graph, decoded, format=format, filename_prefix=f"{output_folder}/receipt", **made_with)
+    path = file_of(Result(queue_with_workflow(client, graph), server.base), node)
+    found = texts_of(path)
+    assert json.loads(found["prompt"])[node.id]["class_type"] == "WanDuet_SaveVideo"
+    assert json.loads(found["workflow"])["note"] == "a } brace"
+    receipt = json.loads(found[RECEIPT])
+    assert receipt["versions"].keys() == {"wan_duet", "comfyui", "torch", "av", "python"}
+    assert list(receipt["seeds"].values()) == [11]
+    assert len(receipt["plan"]["sigmas"]) == 3
+    assert receipt["ran"].startswith("Ran ")
+    high, low = receipt["experts"]["high"], receipt["experts"]["low"]
+    assert (high["name"], low["name"], high["kind"]) == (files["high"], files["low"], "T2V A14B")
+    assert high["sampled_sha256"] != low["sampled_sha256"]
+    assert [len(expert["loras"]) for expert in (high, low)] == [1, 1]
+    assert high["loras"][0]["strength"] == 0.5
+    assert high["loras"][0]["sampled_sha256"] != low["loras"][0]["sampled_sha256"]
+    assert str(server.base) not in found[RECEIPT]
+
+
+def test_nothing_is_embedded_where_the_host_forbids_it(
+    start_server: Callable[..., Server], graph: Graph, output_folder: str
+) -> None:
+    server = start_server("--disable-metadata")
+    pictures = images(graph, 1)
+    nodes = [save(graph, pictures, format=f, filename_prefix=f"{output_folder}/bare") for f in ("mp4", "webm", "png")]
+    result = Result(queue_with_workflow(Client(server.url), graph), server.base)
+    mp4, webm, png = (file_of(result, node) for node in nodes)
+    assert {"prompt", "workflow", RECEIPT} & (texts_of(mp4).keys() | texts_of(webm).keys()) == set()
+    with Image.open(png) as found:
+        assert found.info == {}
+
+
+def test_interpolation_on_a_host_without_it_is_refused(run: Runner, graph: Graph) -> None:
+    node = save(graph, images(graph), interpolation="film")
+    with pytest.raises(PromptError, match=f"{node.id}: interpolation is 'film', but this ComfyUI has no frame inter"):
+        run(graph)
+
+
+def test_interpolation_of_no_frames_needs_no_node(run: Runner, graph: Graph) -> None:
+    node = save(graph, images(graph), interpolation="film", interpolated_frames=0)
+    assert len(list(clip_of_file(str(file_of(run(graph), node))).frames())) == 5
+
+
+@contextmanager
+def newer_host(models: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The interpolation nodes of 2026 hosts in shape alone: every new frame is the mean of its neighbours."""
+    calls: list[Any] = []
+
+    class Loader:
+        @staticmethod
+        def execute(model_name: str) -> Any:
+            calls.append(model_name)
+            return types.SimpleNamespace(args=("the model",))
+
+    class Interpolate:
+        @staticmethod
+        def execute(model: str, images: torch.Tensor, multiplier: int) -> Any:
+            calls.append((model, multiplier))
+            between = [(images[:-1] + images[1:]) / 2] * (multiplier - 1)
+            woven = torch.stack([images[:-1], *between], dim=1).flatten(0, 1)
+            return types.SimpleNamespace(args=(torch.cat([woven, images[-1:]]),))
+
+    module: Any = types.ModuleType("comfy_extras.nodes_frame_interpolation")
+    module.FrameInterpolationModelLoader, module.FrameInterpolate = Loader, Interpolate
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(folder_paths, "get_filename_list", lambda folder: models)
+    yield calls
+
+
+@pytest.mark.parametrize(("between", "count"), [(1, 9), (3, 17)])
+def test_interpolation_takes_the_hosts_nodes_and_the_named_model(
+    monkeypatch: pytest.MonkeyPatch, between: int, count: int
+) -> None:
+    with newer_host(["rife49.pth", "film_net_fp32.pt"], monkeypatch) as calls:
+        assert len(interpolated(ramp(5, 8, 8), "film", between)) == count
+    assert calls == ["film_net_fp32.pt", ("the model", between + 1)]
+
+
+def test_interpolation_without_its_model_file_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        newer_host(["rife49.pth"], monkeypatch),
+        pytest.raises(FileNotFoundError, match="models/frame_interpolation holds no file with film in its name"),
+    ):
+        interpolated(ramp(5, 8, 8), "film", 1)

@@ -1,0 +1,1 @@
+"""Videos and stills on disk: read and written a frame at a time."""

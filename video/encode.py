@@ -1,0 +1,86 @@
+"""A clip to a file: one frame after the other through the encoder, under its final name only when it is whole."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from .clip import Clip, Frame
+from .formats import CONTAINERS, Settings
+from .sound import Sound
+
+BT601 = 6  # the matrix by which FFmpeg and ComfyUI convert unless told otherwise, so a player should be told
+BT709_PRIMARIES = 1
+LIMITED_RANGE = 1
+EXIF_IMAGE_DESCRIPTION = 0x010E
+
+
+def write_video(
+    path: Path, clip: Clip, settings: Settings, metadata: Mapping[str, str], on_frame: Callable[[], None]
+) -> int:
+    """Write the clip and return the number of its frames; `on_frame` is called after each and may raise.
+
+    Raises ValueError for a clip without a frame. An odd row or column at the edge is left out: 4:2:0 has none.
+    """
+    count = 0
+    container = CONTAINERS[settings.format]
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with av.open(str(partial), "w", format=container.muxer, options=container.options) as output:
+            output.metadata.update(metadata)
+            stream = _video_stream(output, clip, settings)
+            sound = Sound(output, container.audio, clip.audio, clip.fps) if clip.audio else None
+            for pixels in clip.frames():
+                output.mux(stream.encode(_picture(pixels, count, clip)))
+                if sound:
+                    output.mux(list(sound.until(count)))
+                count += 1
+                on_frame()
+            if not count:
+                raise ValueError("the video has no frames. Connect one that has.")
+            output.mux(stream.encode(None))
+            if sound:
+                output.mux(list(sound.rest()))
+        os.replace(partial, path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+    return count
+
+
+def write_still(path: Path, frame: Frame, settings: Settings, metadata: Mapping[str, str]) -> None:
+    """Write one frame as PNG, with the metadata as text chunks, or as JPEG, with it in the EXIF description."""
+    image = Image.fromarray(frame)
+    if settings.format == "png":
+        texts = PngInfo()
+        for name, value in metadata.items():
+            texts.add_text(name, value)
+        image.save(path, pnginfo=texts, compress_level={"fast": 1, "balanced": 4, "small": 9}[settings.write_mode])
+        return
+    exif = image.getexif()
+    if metadata:
+        exif[EXIF_IMAGE_DESCRIPTION] = "\n".join(f"{name}:{value}" for name, value in metadata.items())
+    image.save(path, quality=settings.quality, exif=exif, optimize=settings.write_mode == "small")
+
+
+def _video_stream(output: Any, clip: Clip, settings: Settings) -> Any:
+    stream = output.add_stream(CONTAINERS[settings.format].video, rate=clip.fps, options=settings.encoder_options)
+    stream.width, stream.height, stream.pix_fmt = clip.width // 2 * 2, clip.height // 2 * 2, "yuv420p"
+    codec = stream.codec_context
+    codec.time_base = Fraction(1) / clip.fps
+    codec.colorspace, codec.color_primaries, codec.color_trc = BT601, BT709_PRIMARIES, BT709_PRIMARIES
+    codec.color_range = LIMITED_RANGE
+    return stream
+
+
+def _picture(pixels: Frame, index: int, clip: Clip) -> av.VideoFrame:
+    even = pixels[: clip.height // 2 * 2, : clip.width // 2 * 2]
+    picture = av.VideoFrame.from_ndarray(even, format="rgb24").reformat(format="yuv420p", dst_colorspace=BT601)
+    picture.pts, picture.time_base = index, Fraction(1) / clip.fps
+    return picture
