@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -68,6 +69,13 @@ def server(start_server: Callable[..., Server]) -> Server:
 @pytest.fixture(scope="session")
 def client(server: Server) -> Client:
     return Client(server.url)
+
+
+@pytest.fixture(scope="session")
+def output_folder(server: Server) -> Iterator[str]:
+    """The name of a folder below the server's output folder that the test run takes away again."""
+    with tempfile.TemporaryDirectory(prefix="test-", dir=server.base / "output") as folder:
+        yield Path(folder).name
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from math import comb
 
-from host import enter, load_pack
+from host import enter, interval_of_median, load_pack
 
 enter()
 load_pack()
@@ -94,15 +93,6 @@ def timed(work: Work, way: Callable[[], Tensor]) -> tuple[float, Tensor, dict[st
     begin = time.process_time()
     result = way()
     return time.process_time() - begin, result, dict(work.evaluated)
-
-
-def interval_of_median(values: list[float], confidence: float = 0.9) -> tuple[float, float]:
-    """The values between which the median lies with this confidence, whatever their distribution (sign test)."""
-    ranked, count = sorted(values), len(values)
-    rank = 0
-    while sum(comb(count, k) for k in range(rank + 1)) / 2**count <= (1 - confidence) / 2:
-        rank += 1
-    return ranked[max(rank - 1, 0)], ranked[min(count - rank, count - 1)]
 
 
 def main() -> int:

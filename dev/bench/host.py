@@ -1,4 +1,4 @@
-"""What the benchmarks share: a process of the development environment, in which the host can be imported."""
+"""What the benchmarks share: a process in which the host can be imported, and the interval of a median."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from math import comb
 from pathlib import Path
 from types import ModuleType
 
@@ -42,6 +43,15 @@ def load_pack() -> ModuleType:
     sys.modules["wan_duet"] = pack = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(pack)
     return pack
+
+
+def interval_of_median(values: list[float], confidence: float = 0.9) -> tuple[float, float]:
+    """The values between which the median lies with this confidence, whatever their distribution (sign test)."""
+    ranked, count = sorted(values), len(values)
+    rank = 0
+    while sum(comb(count, k) for k in range(rank + 1)) / 2**count <= (1 - confidence) / 2:
+        rank += 1
+    return ranked[max(rank - 1, 0)], ranked[min(count - rank, count - 1)]
 
 
 def _make_importable(comfyui: str) -> None:

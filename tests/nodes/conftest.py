@@ -15,13 +15,6 @@ from wan_duet.tests.nodes.graph import Graph, Runner
 Weights = dict[str, torch.Tensor]
 
 
-@pytest.fixture(scope="session")
-def output_folder(server: Server) -> Iterator[str]:
-    """The name of a folder below the server's output folder that the test run takes away again."""
-    with tempfile.TemporaryDirectory(prefix="test-", dir=server.base / "output") as folder:
-        yield Path(folder).name
-
-
 @pytest.fixture
 def run(server: Server, output_folder: str) -> Runner:
     """Runs a graph on the shared server."""
