@@ -15,6 +15,7 @@ import torch
 from ..experts.handle import FileHandle
 from ..experts.kind import HIGH, LOW
 from ..experts.lora.merge import MergeLora
+from ..experts.lora.scheduled import ScheduledLora
 from ..experts.pair import Expert, Experts
 from ..samplers.plan import Plan
 
@@ -94,11 +95,12 @@ def _expert(expert: Expert) -> dict[str, Any]:
         known["kind"] = handle.checkpoint.kind.label
     if isinstance(handle, FileHandle):
         known |= {"weight_dtype": handle.weight_dtype, "sampled_sha256": fingerprint(handle.path)}
-    loras = [change for change in expert.changes if isinstance(change, MergeLora)]
-    others = [change for change in expert.changes if change not in loras and is_dataclass(change)]
-    known["loras"] = [
-        {"name": os.path.basename(lora.path), "strength": lora.strength, "sampled_sha256": fingerprint(lora.path)}
-        for lora in loras
-    ]
-    known["changes"] = [str(change) for change in others]
+    loras = [change for change in expert.changes if isinstance(change, MergeLora | ScheduledLora)]
+    known["loras"] = [_lora(lora) for lora in loras]
+    known["changes"] = [str(change) for change in expert.changes if change not in loras and is_dataclass(change)]
     return known
+
+
+def _lora(lora: MergeLora | ScheduledLora) -> dict[str, Any]:
+    strength = lora.strength if isinstance(lora, MergeLora) else str(lora.strength)
+    return {"name": os.path.basename(lora.path), "strength": strength, "sampled_sha256": fingerprint(lora.path)}

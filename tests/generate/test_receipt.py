@@ -6,7 +6,7 @@ import pytest
 from wan_duet.experts.handle import MissingHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.generate.receipt import fingerprint, receipt, seeds, versions
-from wan_duet.samplers.plan import Plan
+from wan_duet.samplers.plan import Phase, Plan
 
 PROMPT = {
     "1": {"class_type": "RandomNoise", "inputs": {"noise_seed": 42}},
@@ -49,7 +49,7 @@ def test_a_fingerprint_of_a_small_file_covers_all_of_it(tmp_path: Path, size: in
 def test_a_receipt_holds_what_is_known_and_no_more() -> None:
     assert receipt("1.2.3").keys() == {"versions"}
     experts = Experts(Expert(MissingHandle("gone.safetensors", "not there")))
-    full = receipt("1.2.3", experts=experts, plan=Plan((1.0, 0.0), None, 5.0, 1.0, 1.0), ran="Ran 1 step")
+    full = receipt("1.2.3", experts=experts, plan=Plan((1.0, 0.0), 5.0, (Phase("high", 1.0),)), ran="Ran 1 step")
     assert full["experts"] == {"high": {"name": "gone.safetensors", "loras": [], "changes": []}}
     assert full["plan"]["sigmas"] == (1.0, 0.0)
     assert full["ran"] == "Ran 1 step"
