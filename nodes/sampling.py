@@ -14,7 +14,7 @@ from ..experts.pair import Experts
 from ..samplers.distilled import any_distilled
 from ..samplers.guider import DuetGuider
 from ..samplers.plan import Plan
-from ..samplers.planner import make_plan, report
+from ..samplers.planner import LAST_STEPS, STRENGTH_MODES, make_plan, report
 from ..samplers.presets import PRESETS, preset_plan
 from ..samplers.provider_schedulers import DISTILLED_ONLY, provider_schedulers
 from ..samplers.solvers import SOLVERS, name_of, solver, wrong_line
@@ -81,7 +81,8 @@ class StagePlan(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Below 1 only the last int(steps x strength) steps run, on top of the given latent.",
+                    tooltip="How much of a given video or image is made anew. Below 1 only the last steps x strength "
+                    "steps run. 0 gives it back, 1 ignores it.",
                 ),
                 advanced(
                     io.Float.Input(
@@ -92,6 +93,16 @@ class StagePlan(io.ComfyNode):
                         max=1.0,
                         step=0.001,
                         tooltip="The sigma at which the experts change. 0 follows the model: .875 for T2V, .9 for I2V.",
+                    )
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "strength_mode",
+                        options=list(STRENGTH_MODES),
+                        default=LAST_STEPS,
+                        optional=True,
+                        tooltip="last steps: strength 0.5 of 20 runs the last 10 (diffusers, fal). all steps: 20 run "
+                        "from about the same start (ComfyUI's denoise); with few steps a high strength is then full.",
                     )
                 ),
             ],
@@ -110,6 +121,7 @@ class StagePlan(io.ComfyNode):
         spacing: str,
         strength: float,
         boundary: float = 0.0,
+        strength_mode: str = LAST_STEPS,
     ) -> io.NodeOutput:
         plan = make_plan(
             experts,
@@ -121,8 +133,9 @@ class StagePlan(io.ComfyNode):
             spacing=spacing,
             strength=strength,
             boundary=boundary,
+            strength_mode=strength_mode,
         )
-        text = report(plan, experts, sampler=sampler, spacing=spacing, steps=steps)
+        text = report(plan, experts, sampler=sampler, spacing=spacing, steps=steps, strength=strength)
         return io.NodeOutput(plan, solver(sampler), _sigmas(plan), shown(text))
 
 
@@ -243,34 +256,63 @@ class Sampler(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="The same seed gives the same video.",
                 ),
+                advanced(
+                    io.Int.Input(
+                        "count",
+                        default=1,
+                        min=1,
+                        max=64,
+                        optional=True,
+                        tooltip="Results with this seed and those after it, made one after the other.",
+                    )
+                ),
             ],
             outputs=[
-                io.Latent.Output(display_name="latent", tooltip="The finished video, still as a latent."),
+                io.Latent.Output(
+                    display_name="latent",
+                    is_output_list=True,
+                    tooltip="The finished video, still as a latent; one for each of the count.",
+                ),
                 io.String.Output(display_name="report", tooltip="What really ran: the evaluations of each expert."),
             ],
         )
 
     @classmethod
     def execute(
-        cls, experts: Experts, plan: Plan, sampler, positive: list, negative: list, latent: dict, seed: int
+        cls,
+        experts: Experts,
+        plan: Plan,
+        sampler: Any,
+        positive: list,
+        negative: list,
+        latent: dict,
+        seed: int,
+        count: int = 1,
     ) -> io.NodeOutput:
         if problem := wrong_line(name_of(sampler)):
             raise ValueError(problem)
         said: list[str] = []
         guider = DuetGuider(experts, plan, say=said.append)
         guider.set_conds(positive, negative)
-        samples = comfy.sample.fix_empty_latent_channels(guider.model_patcher, latent["samples"])
-        noise: Any = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
-        samples = guider.sample(
-            noise,
-            samples,
-            sampler,
-            _sigmas(plan),
-            denoise_mask=latent.get("noise_mask"),
-            callback=latent_preview.prepare_callback(guider.model_patcher, len(plan.sigmas) - 1),
-            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=seed,
-        )
+        results = [_sampled(guider, plan, sampler, latent, seed + number) for number in range(count)]
         text = "\n".join(said) or "No step to do: the latent came back as it was."
-        samples = samples.to(comfy.model_management.intermediate_device())
-        return io.NodeOutput({**latent, "samples": samples}, shown(text))
+        return io.NodeOutput(results, shown(text))
+
+
+def _sampled(guider: DuetGuider, plan: Plan, sampler: Any, latent: dict, seed: int) -> dict:
+    """One run from `latent`, as the host's SamplerCustomAdvanced does it; without steps nothing is opened."""
+    if not plan.sigmas:
+        return latent
+    samples = comfy.sample.fix_empty_latent_channels(guider.model_patcher, latent["samples"])
+    noise: Any = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
+    samples = guider.sample(
+        noise,
+        samples,
+        sampler,
+        _sigmas(plan),
+        denoise_mask=latent.get("noise_mask"),
+        callback=latent_preview.prepare_callback(guider.model_patcher, len(plan.sigmas) - 1),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    return {**latent, "samples": samples.to(comfy.model_management.intermediate_device())}

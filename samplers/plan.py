@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..experts.kind import HIGH, LOW
 
 TIMESTEPS = 1000
+ALMOST = 1e-9  # of a step: 90 steps at strength .7 are 63, whatever the product's last bit says
 TIE = 1e-3  # of a timestep: a sigma computed to lie on the boundary counts as high, whatever its last bit says
 
 
@@ -65,10 +66,15 @@ def two_phases(boundary: float, cfg_high: float, cfg_low: float) -> tuple[Phase,
     return Phase(HIGH, cfg_high, boundary), Phase(LOW, cfg_low)
 
 
+def steps_at(steps: int, strength: float) -> int:
+    """How many of `steps` run at a strength: `int(steps * strength)` as in diffusers, but one at least above 0."""
+    return max(min(math.floor(steps * strength + ALMOST), steps), int(strength > 0))
+
+
 def last_steps(sigmas: tuple[float, ...], strength: float) -> tuple[float, ...]:
-    """The last `int(steps * strength)` steps, as diffusers cuts a schedule; none at strength 0."""
+    """The last steps of a schedule, as many as its strength leaves; none at strength 0."""
     steps = len(sigmas) - 1
-    kept = min(int(steps * strength), steps)
+    kept = steps_at(steps, strength)
     return sigmas[steps - kept :] if kept else ()
 
 

@@ -10,6 +10,9 @@ from .solvers import wrong_line
 from .spacing import NOT_MADE_FOR_FLOW, spaced_sigmas
 
 AUTO = 0.0  # a boundary or shift of 0 follows the model
+LAST_STEPS, ALL_STEPS = "last steps", "all steps"
+FULL_NOISE = 0.9999
+STRENGTH_MODES = (LAST_STEPS, ALL_STEPS)
 
 
 def make_plan(
@@ -24,20 +27,26 @@ def make_plan(
     strength: float = 1.0,
     boundary: float = AUTO,
     opening: tuple[Phase, ...] = (),
+    strength_mode: str = LAST_STEPS,
 ) -> Plan:
     """The plan for `experts`; opens nothing. Boundary and shift follow the model unless given.
 
     A shift that a node has put on connected MODELs counts as the model's own. The `opening` phases come first.
+    Below strength 1 the last part of `steps` runs, or, with ALL_STEPS, as many steps from a later start (ComfyUI's
+    `denoise`).
     """
     connected = connected_shifts(experts)
     chosen_shift = shift or (connected[0] if connected else experts.kind.shift)
-    sigmas = spaced_sigmas(spacing, sampler, steps, chosen_shift)
+    if strength_mode == ALL_STEPS and strength > 0:
+        sigmas = spaced_sigmas(spacing, sampler, int(steps / strength), chosen_shift)[-steps - 1 :]
+    else:
+        sigmas = last_steps(spaced_sigmas(spacing, sampler, steps, chosen_shift), strength)
     pair = two_phases(boundary or experts.kind.boundary, cfg_high, cfg_low)
     phases = pair if experts.low else (Phase(HIGH, cfg_high),)
-    return Plan(last_steps(sigmas, strength), chosen_shift, (*opening, *phases))
+    return Plan(sigmas, chosen_shift, (*opening, *phases))
 
 
-def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: int) -> str:
+def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: int, strength: float = 1.0) -> str:
     """The split in one line, what a half split would have got wrong, what looks odd, then the table of steps.
 
     Raises ValueError for a LoRA schedule that the plan has no phases for.
@@ -49,12 +58,26 @@ def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: i
     if plan.boundary is not None:
         settings.insert(0, f"boundary {plan.boundary:g}")
     lines = [f"{split_line(plan)} ({', '.join(settings)})"]
-    if len(plan.sigmas) - 1 < steps:
-        lines.append(f"Starts at sigma {plan.sigmas[0]:.4f}: the last {len(plan.sigmas) - 1} of {steps} steps.")
+    if strength < 1:
+        lines += _start_lines(plan, steps, strength)
     elif plan.boundary is not None:
         lines.append(half_split_line(plan))
     lines += [f"Opens at cfg {phase.cfg:g}, down to timestep {phase.floor * 1000:g}." for phase in plan.opening]
     return "\n".join([*lines, *_warnings(plan, experts, sampler, spacing), "", table(plan)])
+
+
+def _start_lines(plan: Plan, steps: int, strength: float) -> list[str]:
+    """Where a run below strength 1 starts, and what that leaves of the source."""
+    ran = len(plan.steps())
+    which = f"the last {ran} of {steps} steps" if ran < steps else f"all {steps} steps"
+    lines = [f"Starts at sigma {plan.sigmas[0]:.4f}: {which}."]
+    if steps * strength < 1 and ran == 1:
+        lines.append(f"Strength {strength:g} of {steps} steps is less than one step: one runs.")
+    if plan.sigmas[0] >= FULL_NOISE:
+        lines.append(f"That is pure noise: at strength {strength:g} nothing is left of the source.")
+    if plan.boundary is not None and HIGH not in plan.roles():
+        lines.append("The high expert has no step: its file is not opened.")
+    return lines
 
 
 def _warnings(plan: Plan, experts: Experts, sampler: str, spacing: str) -> list[str]:

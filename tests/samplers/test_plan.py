@@ -80,7 +80,7 @@ def test_each_expert_has_its_cfg() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strength", "kept"), [(1.0, 20), (0.9, 18), (0.52, 10), (0.5, 10), (0.05, 1), (0.04, 0), (0.0, 0)]
+    ("strength", "kept"), [(1.0, 20), (0.9, 18), (0.52, 10), (0.5, 10), (0.05, 1), (0.04, 1), (0.0, 0)]
 )
 def test_strength_keeps_the_last_steps(strength: float, kept: int) -> None:
     sigmas = planned(20, T2V, 8).sigmas

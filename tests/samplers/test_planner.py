@@ -28,9 +28,10 @@ def plan_of(experts: Experts, *, steps: int = 20, cfg_low: float = 3.5, **values
     return make_plan(experts, steps=steps, cfg_high=3.5, cfg_low=cfg_low, **values)
 
 
-def said(experts: Experts, plan: Plan, *, spacing: str = "simple", steps: int = 20) -> list[str]:
+def said(experts: Experts, plan: Plan, *, spacing: str = "simple", steps: int = 20, strength: float = 1.0) -> list[str]:
     """The report, but for its table of steps."""
-    return report(plan, experts, sampler="euler", spacing=spacing, steps=steps).split("\n\n")[0].splitlines()
+    text = report(plan, experts, sampler="euler", spacing=spacing, steps=steps, strength=strength)
+    return text.split("\n\n")[0].splitlines()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,10 @@ def test_a_strength_that_keeps_no_step_is_told() -> None:
 
 
 def test_a_plan_that_starts_late_tells_where() -> None:
-    assert said(T2V, plan_of(T2V, shift=8.0, strength=0.5))[1] == "Starts at sigma 0.8889: the last 10 of 20 steps."
+    assert (
+        said(T2V, plan_of(T2V, shift=8.0, strength=0.5), strength=0.5)[1]
+        == "Starts at sigma 0.8889: the last 10 of 20 steps."
+    )
 
 
 @pytest.mark.parametrize(
