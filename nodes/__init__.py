@@ -3,7 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
-from .frames import FrameConditioning, FrameImage, Size
+from .frames import FrameConditioning, FrameImage, Size, VideoToLatent
 from .lora import ApplyLoras, Lora
 from .sampling import Guider, Preset, ProviderScheduler, Sampler, StagePlan
 from .video import SaveVideo
@@ -27,5 +27,6 @@ class WanDuetExtension(ComfyExtension):
             Size,
             FrameImage,
             FrameConditioning,
+            VideoToLatent,
             SaveVideo,
         ]

@@ -8,18 +8,17 @@ import comfy.model_management
 import comfy.utils
 import comfyui_version
 import folder_paths
-import torch
 from comfy.cli_args import args
-from comfy_api.input_impl import VideoFromFile
 from comfy_api.latest import io, ui
 
 from ..experts.pair import Experts
 from ..generate.receipt import receipt
 from ..samplers.plan import Plan
-from ..video.clip import Audio, Clip, clip_of_file, clip_of_images, exact_fps, reversed_clip
+from ..video.clip import Audio, Clip, clip_of_images, exact_fps, reversed_clip
 from ..video.encode import write_still, write_video
 from ..video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES, Settings
 from ..video.metadata import RECEIPT, texts
+from .clips import clip_of, images_of
 from .interpolation import INTERPOLATIONS, NONE, interpolated
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
@@ -27,7 +26,6 @@ from .text import shown
 
 SHELF = "Wan Duet/Video"
 FPS_OF_IMAGES = 16.0  # what Wan 2.2 A14B is made for
-SAME_SECONDS = 1e-3
 
 
 class SaveVideo(io.ComfyNode):
@@ -162,26 +160,13 @@ class SaveVideo(io.ComfyNode):
 
 def _clip(video: Any, fps: float, audio: Audio | None, model: str, between: int, adjust_fps: bool) -> Clip:
     """The clip that the inputs mean; a video file is streamed unless its frames are needed at once."""
-    if isinstance(video, torch.Tensor):
-        images, rate, own = video, fps or FPS_OF_IMAGES, None
-    elif not between and (source := _whole_file(video)) is not None:
-        clip = clip_of_file(source)
+    if not between:
+        clip = clip_of(video, FPS_OF_IMAGES)
         return replace(clip, fps=exact_fps(fps) if fps else clip.fps, audio=audio or clip.audio)
-    else:
-        parts = video.get_components()
-        images, rate, own = parts.images, fps or parts.frame_rate, parts.audio
-    if between:
-        images = interpolated(images, model, between)
-        rate = rate * (between + 1) if adjust_fps else rate
-    return clip_of_images(images, rate, own if audio is None else audio)
-
-
-def _whole_file(video: Any) -> Any:
-    """What a video is streamed from; None if it is no file or, on newer hosts, only a part of one."""
-    if not isinstance(video, VideoFromFile):
-        return None
-    source = video.get_stream_source()
-    return source if abs(video.get_duration() - VideoFromFile(source).get_duration()) < SAME_SECONDS else None
+    images, rate, own = images_of(video, FPS_OF_IMAGES)
+    rate = fps or rate
+    images = interpolated(images, model, between)
+    return clip_of_images(images, rate * (between + 1) if adjust_fps else rate, audio or own)
 
 
 def _new_file(prefix: str, clip: Clip, extension: str) -> tuple[Path, str]:

@@ -1,0 +1,34 @@
+"""What comes over a socket for VIDEO or IMAGE, as a clip."""
+
+from fractions import Fraction
+from typing import Any
+
+import torch
+from comfy_api.input_impl import VideoFromFile
+
+from ..video.clip import Audio, Clip, clip_of_file, clip_of_images
+
+SAME_SECONDS = 1e-3
+
+
+def clip_of(video: Any, fps_of_images: float) -> Clip:
+    """The clip of a VIDEO, streamed if it is a file, or of images, which have no frame rate of their own."""
+    if (source := _whole_file(video)) is not None:
+        return clip_of_file(source)
+    return clip_of_images(*images_of(video, fps_of_images))
+
+
+def images_of(video: Any, fps_of_images: float) -> tuple[torch.Tensor, float | Fraction, Audio | None]:
+    """The images [B, H, W, C], frame rate and sound of a VIDEO, or of images."""
+    if isinstance(video, torch.Tensor):
+        return video, fps_of_images, None
+    parts = video.get_components()
+    return parts.images, parts.frame_rate, parts.audio
+
+
+def _whole_file(video: Any) -> Any:
+    """What a video is streamed from; None if it is no file or, on newer hosts, only a part of one."""
+    if not isinstance(video, VideoFromFile):
+        return None
+    source = video.get_stream_source()
+    return source if abs(video.get_duration() - VideoFromFile(source).get_duration()) < SAME_SECONDS else None
