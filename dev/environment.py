@@ -55,6 +55,8 @@ def prepare(*, browser: bool = False) -> Environment:
         tiny = (DEV / "tiny.py", DEV / "umt5_config_xxl.json", comfyui / "comfyui_version.py")
         models = BASE / "models" / "vae"
         steps.once("tiny models", models, tiny, lambda: steps.run(python, DEV / "tiny.py", comfyui, BASE))
+        script, folder = DEV / "example_inputs.py", BASE / "input"
+        steps.once("example inputs", folder / "example.mp4", [script], lambda: steps.run(python, script, folder))
         return Environment(python, comfyui, BASE, _chromium(steps) if browser else None)
 
 

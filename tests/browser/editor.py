@@ -31,12 +31,18 @@ NODES = """() => app.graph.nodes.map(node => ({
 ADVANCED = """type => LiteGraph.createNode(type).widgets.filter(
     widget => widget.options.advanced).map(widget => widget.name)"""
 ALERTS = "() => [...document.querySelectorAll('[role=dialog], [role=alert]')].map(box => box.innerText)"
-SET = """values => {
-    for (const widget of app.graph.nodes.flatMap(node => node.widgets ?? []))
-        if (widget.name in values) widget.value = values[widget.name];
+LIMIT = """values => {
+    for (const node of app.graph.nodes) {
+        (node.inputs ?? []).forEach((input, slot) => { if (input.widget?.name in values) node.disconnectInput(slot); });
+        for (const widget of (node.widgets ?? []).filter(widget => widget.name in values))
+            widget.value = Math.min(widget.value, values[widget.name]);
+    }
 }"""
 QUEUE_PREVIEWS = """() => {
-    app.canvas.selectItems(app.graph.nodes.filter(node => node.type === "PreviewAny"));
+    const needs = (node, type) => node.type === type || node.inputs.some(
+        (_, slot) => node.getInputNode(slot) && needs(node.getInputNode(slot), type));
+    app.canvas.selectItems(app.graph.nodes.filter(
+        node => node.type === "PreviewAny" && !needs(node, "VAELoader")));
     return app.extensionManager.command.execute("Comfy.QueueSelectedOutputNodes");
 }"""
 PREVIEWS = """() => app.graph.nodes.filter(node => node.type === "PreviewAny").map(
@@ -45,10 +51,10 @@ PREVIEWS = """() => app.graph.nodes.filter(node => node.type === "PreviewAny").m
 SHOW_WHOLE = """([left, top, right, bottom, menu]) => {
     const view = app.canvas.ds;
     app.canvas.deselectAll();
-    view.scale = innerWidth / (right - left);
+    view.scale = Math.min(innerWidth / (right - left), (innerHeight - menu) / (bottom - top));
     view.offset = [-left, menu / view.scale - top];
     app.canvas.setDirty(true, true);
-    return {x: 0, y: menu, width: innerWidth, height: Math.min((bottom - top) * view.scale, innerHeight - menu)};
+    return {x: 0, y: menu, width: (right - left) * view.scale, height: (bottom - top) * view.scale};
 }"""
 
 
@@ -91,21 +97,21 @@ class Editor:
         """The text of every dialog and notice that is open."""
         return self.page.evaluate(ALERTS)
 
-    def set(self, **values: int) -> None:
-        """Set every widget that has one of these names."""
-        self.page.evaluate(SET, values)
+    def limit(self, **values: int) -> None:
+        """Hold every widget of these names to at most these values; a link in its place would decide, and goes."""
+        self.page.evaluate(LIMIT, values)
 
     def queue(self) -> None:
         """Press Run, and wait until the previews show what came of it."""
-        self._queue("() => app.queuePrompt(0, 1)")
+        self._queue("() => app.queuePrompt(0, 1)", "every")
 
     def queue_previews(self) -> None:
-        """Select the PreviewAny nodes, and run only what they need."""
-        self._queue(QUEUE_PREVIEWS)
+        """Select the PreviewAny nodes, but for those that wait for a VAE, and run only what they need."""
+        self._queue(QUEUE_PREVIEWS, "some")
 
     def previews(self) -> list[tuple[str, str]]:
-        """For each PreviewAny the text it was given and what a reader sees of it."""
-        return [(text, seen) for text, seen in self.page.evaluate(PREVIEWS)]
+        """For each PreviewAny that was given a text: the text, and what a reader sees of it."""
+        return [(text, seen) for text, seen in self.page.evaluate(PREVIEWS) if text]
 
     def picture(self, file: Path) -> None:
         """Save the whole graph as a JPEG."""
@@ -116,11 +122,11 @@ class Editor:
         self.page.wait_for_timeout(500)  # the canvas, and the text boxes that lie over it, follow some frames later
         self.page.screenshot(path=file, type="jpeg", quality=85, clip=clip)
 
-    def _queue(self, script: str) -> None:
+    def _queue(self, script: str, told: str) -> None:
         with self.page.expect_response("**/api/prompt") as sent:
             self.page.evaluate(script)
         self.client.wait(sent.value.json()["prompt_id"])
-        self.page.wait_for_function(f"() => ({PREVIEWS})().every(([text]) => text)")
+        self.page.wait_for_function(f"() => ({PREVIEWS})().{told}(([text]) => text)")
 
     def _hear(self, message: ConsoleMessage) -> None:
         # The frontend asks its registry about every pack; a server with --disable-api-nodes forbids that.

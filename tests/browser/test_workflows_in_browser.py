@@ -17,6 +17,7 @@ from wan_duet.tests.data.object_info import inputs
 SHIPPED = Path(__file__).resolve().parents[2] / "workflows"
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.json"))
 SMALL = {"width": 64, "height": 64, "length": 5, "steps": 4}
+LENGTHS = {"key_frames": 25}  # one of its images is for frame 20
 Box = list[float]
 
 
@@ -33,10 +34,10 @@ def opened(name: str, editor: Editor) -> Editor:
 
 
 @pytest.fixture
-def ran(opened: Editor, client: Client) -> Editor:
+def ran(name: str, opened: Editor, client: Client) -> Editor:
     """The editor with one shipped workflow that has made a small video and shows all it has to say."""
     client.free()  # a node whose result is remembered does not say it again
-    opened.set(**SMALL)
+    opened.limit(**{**SMALL, "length": LENGTHS.get(name, SMALL["length"])})
     opened.queue()
     return opened
 
@@ -106,6 +107,7 @@ def test_the_reports_can_be_queued_alone_and_keep_their_lines(
     client.free()
     opened.queue_previews()
     opened.picture(Path(os.environ.get("WAN_DUET_SCREENSHOTS", tmp_path)).resolve() / f"{name}.jpg")
+    assert opened.previews()
     for text, seen in opened.previews():
         assert words_by_line(seen) == words_by_line(text)
 

@@ -45,8 +45,12 @@ def choices(declared: Declared) -> list[Any] | None:
 
 def widgets(node: Info) -> list[str]:
     """The names of a node's widgets in the order in which a workflow saves their values."""
-    found = inputs(node).items()
-    return [name for name, declared in found if choices(declared) is not None or declared[0] in WIDGETS]
+    return [name for name, declared in inputs(node).items() if _is_widget(declared)]
+
+
+def _is_widget(declared: Declared) -> bool:
+    socket_only = options(declared).get("forceInput")
+    return choices(declared) is not None or (declared[0] in WIDGETS and not socket_only)
 
 
 def problems(prompt: Prompt, info: Info) -> Iterator[str]:
