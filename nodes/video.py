@@ -15,7 +15,7 @@ from ..experts.pair import Experts
 from ..generate.receipt import receipt
 from ..samplers.plan import Plan
 from ..video.clip import Audio, Clip, clip_of_images, exact_fps, reversed_clip
-from ..video.encode import write_still, write_video
+from ..video.encode import write_still, write_video, written_size
 from ..video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES, Settings
 from ..video.metadata import RECEIPT, texts
 from .clips import clip_of, images_of
@@ -152,7 +152,8 @@ class SaveVideo(io.ComfyNode):
         count = _write(path, clip, settings, _metadata(cls.hidden, made_with))
         what = "an image" if format in STILLS else f"{count} frames at {float(clip.fps):g} fps"
         size = f"{path.stat().st_size / 1e6:.2f} MB"
-        report = shown(f"{path.name}: {clip.width}x{clip.height}, {what}, {size} ({settings})")
+        width, height = written_size(clip, settings)
+        report = shown(f"{path.name}: {width}x{height}, {what}, {size} ({settings})")
         saved = ui.SavedResult(path.name, subfolder, io.FolderType.output)
         preview = ui.SavedImages([saved], is_animated=format not in STILLS)
         return io.NodeOutput(str(Path(subfolder, path.name)), report, ui=preview)

@@ -19,6 +19,7 @@ BT601 = 6  # the matrix by which FFmpeg and ComfyUI convert unless told otherwis
 BT709_PRIMARIES = 1
 LIMITED_RANGE = 1
 EXIF_IMAGE_DESCRIPTION = 0x010E
+EXIF_BYTES = 60_000  # of the 64 KiB that a segment of a JPEG can hold
 
 
 def write_video(
@@ -26,7 +27,7 @@ def write_video(
 ) -> int:
     """Write the clip and return the number of its frames; `on_frame` is called after each and may raise.
 
-    Raises ValueError for a clip without a frame. An odd row or column at the edge is left out: 4:2:0 has none.
+    Raises ValueError for a clip without a frame.
     """
     count = 0
     container = CONTAINERS[settings.format]
@@ -37,7 +38,9 @@ def write_video(
             stream = _video_stream(output, clip, settings)
             sound = Sound(output, container.audio, clip.audio, clip.fps) if clip.audio else None
             for pixels in clip.frames():
-                output.mux(stream.encode(_picture(pixels, count, clip)))
+                picture = _picture(pixels[: stream.height, : stream.width])
+                picture.pts, picture.time_base = count, Fraction(1) / clip.fps
+                output.mux(stream.encode(picture))
                 if sound:
                     output.mux(list(sound.until(count)))
                 count += 1
@@ -54,8 +57,14 @@ def write_video(
     return count
 
 
+def written_size(clip: Clip, settings: Settings) -> tuple[int, int]:
+    """Width and height in the file: 4:2:0 video has even sides, so the last row or column of odd ones is left out."""
+    odd = 2 if settings.format in CONTAINERS else 1
+    return clip.width // odd * odd, clip.height // odd * odd
+
+
 def write_still(path: Path, frame: Frame, settings: Settings, metadata: Mapping[str, str]) -> None:
-    """Write one frame as PNG, with the metadata as text chunks, or as JPEG, with it in the EXIF description."""
+    """Write one frame as PNG, with the metadata as text chunks, or as JPEG, with what fits in its EXIF description."""
     image = Image.fromarray(frame)
     if settings.format == "png":
         texts = PngInfo()
@@ -64,14 +73,25 @@ def write_still(path: Path, frame: Frame, settings: Settings, metadata: Mapping[
         image.save(path, pnginfo=texts, compress_level={"fast": 1, "balanced": 4, "small": 9}[settings.write_mode])
         return
     exif = image.getexif()
-    if metadata:
-        exif[EXIF_IMAGE_DESCRIPTION] = "\n".join(f"{name}:{value}" for name, value in metadata.items())
+    if fitting := _fitting(metadata):
+        exif[EXIF_IMAGE_DESCRIPTION] = fitting
     image.save(path, quality=settings.quality, exif=exif, optimize=settings.write_mode == "small")
+
+
+def _fitting(metadata: Mapping[str, str]) -> str:
+    """`name:value` lines, the short ones first, as many as one EXIF segment holds."""
+    text = ""
+    for line in sorted((f"{name}:{value}\n" for name, value in metadata.items()), key=len):
+        if len(text) + len(line) > EXIF_BYTES:
+            break
+        text += line
+    return text
 
 
 def _video_stream(output: Any, clip: Clip, settings: Settings) -> Any:
     stream = output.add_stream(CONTAINERS[settings.format].video, rate=clip.fps, options=settings.encoder_options)
-    stream.width, stream.height, stream.pix_fmt = clip.width // 2 * 2, clip.height // 2 * 2, "yuv420p"
+    stream.width, stream.height = written_size(clip, settings)
+    stream.pix_fmt = "yuv420p"
     codec = stream.codec_context
     codec.time_base = Fraction(1) / clip.fps
     codec.colorspace, codec.color_primaries, codec.color_trc = BT601, BT709_PRIMARIES, BT709_PRIMARIES
@@ -79,8 +99,5 @@ def _video_stream(output: Any, clip: Clip, settings: Settings) -> Any:
     return stream
 
 
-def _picture(pixels: Frame, index: int, clip: Clip) -> av.VideoFrame:
-    even = pixels[: clip.height // 2 * 2, : clip.width // 2 * 2]
-    picture = av.VideoFrame.from_ndarray(even, format="rgb24").reformat(format="yuv420p", dst_colorspace=BT601)
-    picture.pts, picture.time_base = index, Fraction(1) / clip.fps
-    return picture
+def _picture(pixels: Frame) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p", dst_colorspace=BT601)

@@ -75,6 +75,13 @@ def test_images_become_a_video_that_the_node_shows(run: Runner, graph: Graph, fo
     assert result.text(report).startswith(f"{path.name}: 64x48, 5 frames at 16 fps, 0.0")
 
 
+def test_the_report_gives_the_size_in_the_file(run: Runner, graph: Graph) -> None:
+    odd = graph.add("EmptyImage", width=65, height=47, batch_size=1, color=0)
+    video, still = (graph.show(save(graph, odd, format=format)[1]) for format in ("mp4", "png"))
+    result = run(graph)
+    assert ": 64x46, 1 frames" in result.text(video) and ": 65x47, an image" in result.text(still)
+
+
 def test_files_do_not_overwrite_each_other(run: Runner, graph: Graph) -> None:
     pictures = images(graph)
     nodes = [save(graph, pictures), save(graph, pictures, reverse=True)]

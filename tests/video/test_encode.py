@@ -193,7 +193,14 @@ def test_a_jpeg_holds_the_texts_in_its_description(tmp_path: Path) -> None:
     write_still(tmp_path / "x.jpg", pixels(image), Settings("jpeg", 90), {"workflow": "{}"})
     with Image.open(tmp_path / "x.jpg") as found:
         assert np.asarray(found).mean() == pytest.approx(0.1 * 255, abs=2)
-        assert found.getexif()[0x010E] == "workflow:{}"
+        assert found.getexif()[0x010E] == "workflow:{}\n"
+
+
+def test_a_jpeg_leaves_out_what_its_exif_cannot_hold(tmp_path: Path) -> None:
+    texts = {"workflow": "x" * 100_000, "prompt": "{}"}
+    write_still(tmp_path / "x.jpg", pixels(ramp(1, 32, 32)[0]), Settings("jpeg"), texts)
+    with Image.open(tmp_path / "x.jpg") as found:
+        assert found.getexif()[0x010E] == "prompt:{}\n"
 
 
 def test_a_pixel_is_the_nearest_byte_and_survives_a_round_trip() -> None:
