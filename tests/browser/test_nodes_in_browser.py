@@ -35,7 +35,11 @@ def test_every_text_of_every_node_is_translated(client: Client, nodes: Info) -> 
 
 @pytest.mark.parametrize(
     ("node", "folded"),
-    [("WanDuet_LoadExperts", ["allow_same_file"]), ("WanDuet_StagePlan", ["boundary"]), ("WanDuet_Preset", [])],
+    [
+        ("WanDuet_LoadExperts", ["allow_same_file"]),
+        ("WanDuet_StagePlan", ["boundary", "strength_mode"]),
+        ("WanDuet_Preset", []),
+    ],
 )
 def test_rarely_used_widgets_arrive_as_advanced(editor: Editor, node: str, folded: list[str]) -> None:
     assert editor.advanced(node) == folded

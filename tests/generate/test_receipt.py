@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from wan_duet.experts.handle import MissingHandle
+from wan_duet.experts.lora.schedule import parse_schedule
+from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.generate.receipt import fingerprint, receipt, seeds, versions
 from wan_duet.samplers.plan import Phase, Plan
@@ -53,6 +55,17 @@ def test_a_receipt_holds_what_is_known_and_no_more() -> None:
     assert full["experts"] == {"high": {"name": "gone.safetensors", "loras": [], "changes": []}}
     assert full["plan"]["sigmas"] == (1.0, 0.0)
     assert full["ran"] == "Ran 1 step"
+
+
+def test_a_scheduled_lora_is_named_with_its_schedule(tmp_path: Path) -> None:
+    path = tmp_path / "private" / "motion.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    lora = ScheduledLora(str(path), "high", parse_schedule("0.9,0.5"))
+    found = receipt("1.2.3", experts=Experts(Expert(MissingHandle("gone", "not there"), (lora,))))
+    (named,) = found["experts"]["high"]["loras"]
+    assert named == {"name": "motion.safetensors", "strength": "0.9,0.5", "sampled_sha256": fingerprint(str(path))}
+    assert found["experts"]["high"]["changes"] == []
 
 
 def test_the_versions_name_the_pack_and_the_host() -> None:
