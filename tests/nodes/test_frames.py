@@ -5,10 +5,14 @@ import torch
 from comfy_extras.nodes_wan import Wan22ImageToVideoLatent
 from wan_duet.conditioning.frame_images import FrameImage as Frame
 from wan_duet.dev.client import PromptError
+from wan_duet.experts.checkpoint import Checkpoint
+from wan_duet.experts.handle import MissingHandle
+from wan_duet.experts.pair import Expert, Experts
 from wan_duet.nodes.frames import FrameConditioning
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
 Files = dict[str, str]
+CONFIG_5B = {"image_model": "wan2.1", "model_type": "t2v", "in_dim": 48, "out_dim": 48, "dim": 128, "num_layers": 2}
 
 
 def test_the_size_goes_to_the_nodes_that_need_it(run: Runner, graph: Graph) -> None:
@@ -145,3 +149,21 @@ def test_a_5b_model_gets_what_the_hosts_node_gives_it(count: int) -> None:
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert positive is negative is text
     assert "100x64 became 96x64: multiples of 32." in report
+
+
+@pytest.mark.parametrize(
+    ("channels", "experts", "problem"),
+    [
+        (48, "wan_i2v_high.safetensors", r"vae is not the one of I2V A14B\. Connect the Wan 2\.1 VAE"),
+        (16, "5b", r"vae is not the one of TI2V-5B\. Connect the Wan 2\.2 VAE"),
+    ],
+)
+def test_a_vae_of_another_model_is_refused(channels: int, experts: str, problem: str) -> None:
+    class Handle(MissingHandle):
+        checkpoint = Checkpoint(CONFIG_5B, 0) if experts == "5b" else None
+
+    vae, text = FakeVae(), [[torch.zeros(1, 1, 4096), {}]]
+    vae.latent_channels = channels
+    connected = Experts(Expert(Handle(experts, "not there")))
+    with pytest.raises(ValueError, match=problem):
+        FrameConditioning.execute(text, text, vae, (Frame(torch.rand(1, 8, 8, 3)),), 64, 64, 5, connected)
