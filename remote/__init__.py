@@ -1,0 +1,1 @@
+"""Paid generations at Runware, fal and Rivya: contracts, one submit for each job, a journal, safe downloads."""

@@ -1,0 +1,39 @@
+"""Ours and the fakes' validation, written apart from the same documents, agree on ten thousand requests."""
+
+import random
+
+import pytest
+from wan_duet.remote.contract import contract, contracts
+from wan_duet.remote.validate import violations
+from wan_duet.tests.fake_providers.documents import documents
+from wan_duet.tests.fake_providers.validation import problems
+from wan_duet.tests.remote.requests import mutations, valid
+
+DOCUMENTS = documents()
+VALID_OF_EACH = 60
+CASES = 10_000
+
+
+def test_both_know_the_same_endpoints() -> None:
+    assert contracts().keys() == DOCUMENTS.keys()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_random_valid_requests_are_accepted_by_both(name: str) -> None:
+    rng = random.Random(name)
+    for _ in range(VALID_OF_EACH):
+        request = valid(DOCUMENTS[name], rng)
+        assert violations(contract(name), request) == []
+        assert problems(DOCUMENTS[name], request) == []
+
+
+def test_single_changes_are_refused_by_both_with_the_same_path() -> None:
+    rng = random.Random(8)
+    cases = 0
+    while cases < CASES:
+        for name, document in DOCUMENTS.items():
+            for path, request in mutations(document, valid(document, rng), rng):
+                ours = {violation.path for violation in violations(contract(name), request)}
+                theirs = {place for place, _ in problems(document, request)}
+                assert path in ours and ours == theirs, (name, path, request)
+                cases += 1
