@@ -1,0 +1,76 @@
+"""Which addresses a result may be fetched from: public ones only, checked when the connection is made."""
+
+import ipaddress
+import socket
+from collections.abc import Collection
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from .errors import RemoteError
+
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to nobody's private network, this machine's, or a cloud's metadata."""
+    ip = ipaddress.ip_address(address.split("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+class PublicResolver(ThreadedResolver):
+    """Looks names up and gives public addresses only: what is checked is what is connected to, so rebinding is moot.
+
+    A proxy of the system may be anywhere; it is the proxy then that looks up the name of the result's host.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._proxies = {urlsplit(url).hostname for url in getproxies().values()}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        if host in self._proxies:
+            return found
+        for result in found:
+            if not is_public(result["host"]):
+                raise RemoteError("unsafe", f"{host} is at {result['host']}, which is not a public address")
+        return found
+
+
+def check_url(url: str, hosts: Collection[str] | None, *, allow_loopback: bool = False) -> None:
+    """Raise RemoteError unless the address is https at a host that may be fetched from.
+
+    `hosts` are names, `*.example.com` for a domain with all below it; None is any. Names are looked up later.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if allow_loopback and parts.scheme == "http" and host == "127.0.0.1":
+        return
+    if parts.scheme != "https":
+        raise RemoteError("unsafe", f"The result is at {parts.scheme}://{host}; only https is fetched")
+    if parts.username or parts.password:
+        raise RemoteError("unsafe", f"The address of the result at {host} has a user name in it")
+    try:
+        literal = is_public(host)
+    except ValueError:
+        literal = True
+    if not literal:
+        raise RemoteError("unsafe", f"The result is at {host}, which is not a public address")
+    if hosts is not None and not any(_matches(host, pattern) for pattern in hosts):
+        raise RemoteError("unsafe", f"The result is at {host}; expected {', '.join(hosts)}")
+
+
+def _matches(host: str, pattern: str) -> bool:
+    domain = pattern.removeprefix("*.")
+    return host == domain or (pattern != domain and host.endswith(f".{domain}"))

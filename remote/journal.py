@@ -1,0 +1,196 @@
+"""Every job in a sqlite file, written before money is spent; several processes may share it."""
+
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from .errors import RemoteError
+
+FILE = "jobs.sqlite"
+
+
+class State(str, Enum):
+    """Where a job is. LOST: sent, but the provider has no trace of it."""
+
+    PLANNED = "planned"
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    SUBMITTED = "submitted"
+    QUEUED = "queued"
+    RUNNING = "running"
+    REMOTE_DONE = "remote done"
+    DOWNLOADED = "downloaded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+OVER = (State.REJECTED, State.FAILED, State.CANCELLED)  # the next request of this kind makes a new job
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row. `lease` is until when the process that is submitting may be believed to be alive."""
+
+    id: str
+    fingerprint: str
+    provider: str
+    endpoint: str
+    profile: str
+    request: dict[str, Any]
+    state: State
+    prompt_id: str = ""
+    node_id: str = ""
+    remote_id: str = ""
+    urls: Mapping[str, str] | None = None
+    body_sha256: str = ""
+    lease: float = 0.0
+    estimate: float | None = None
+    cost: float | None = None
+    currency: str = "USD"
+    files: tuple[Mapping[str, Any], ...] = ()
+    error: str = ""
+    created: float = 0.0
+    updated: float = 0.0
+
+
+JSON = ("request", "urls", "files")
+COLUMNS = tuple(field.name for field in fields(Job))
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS jobs ({", ".join(COLUMNS)}, PRIMARY KEY (id));
+CREATE INDEX IF NOT EXISTS by_fingerprint ON jobs (fingerprint, created);
+CREATE TABLE IF NOT EXISTS uploads (
+    provider, profile, sha256, reference, expires, PRIMARY KEY (provider, profile, sha256)
+);
+"""
+
+
+class Journal:
+    """The jobs in `folder`. A write is on the disk when the method returns."""
+
+    def __init__(self, folder: Path, now: Callable[[], float]) -> None:
+        self.path = folder / FILE
+        self._now = now
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    def claim(self, wanted: Job) -> Job:
+        """The open job with this fingerprint, or `wanted` as a new one.
+
+        A job that another node of the same prompt holds is passed over, so that twins get one each.
+        """
+        with self._transaction() as db:
+            marks = ", ".join("?" * len(OVER))
+            query = f"SELECT * FROM jobs WHERE fingerprint = ? AND state NOT IN ({marks}) ORDER BY created, rowid"
+            for row in db.execute(query, (wanted.fingerprint, *OVER)):
+                if wanted.prompt_id and row["prompt_id"] == wanted.prompt_id and row["node_id"] != wanted.node_id:
+                    continue
+                holder = (wanted.prompt_id, wanted.node_id, row["id"])
+                db.execute("UPDATE jobs SET prompt_id = ?, node_id = ? WHERE id = ?", holder)
+                return self._get(db, row["id"])
+            id, now = str(uuid.uuid4()), self._now()
+            values = {name: _encode(name, getattr(wanted, name)) for name in COLUMNS}
+            values |= {"id": id, "created": now, "updated": now}
+            db.execute(f"INSERT INTO jobs VALUES ({', '.join('?' * len(COLUMNS))})", tuple(values.values()))
+            return self._get(db, id)
+
+    def begin_submit(self, id: str, lease: float, body_sha256: str) -> bool:
+        """Take the right to submit a planned job; False if somebody else has it."""
+        with self._transaction() as db:
+            values = (State.SUBMITTING, lease, body_sha256, self._now(), id, State.PLANNED)
+            changed = db.execute(
+                "UPDATE jobs SET state = ?, lease = ?, body_sha256 = ?, updated = ? WHERE id = ? AND state = ?", values
+            )
+            return changed.rowcount == 1
+
+    def update(self, id: str, **values: Any) -> Job:
+        """Change columns of a job."""
+        with self._transaction() as db:
+            values["updated"] = self._now()
+            names = ", ".join(f"{name} = ?" for name in values)
+            db.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*(_encode(n, v) for n, v in values.items()), id))
+            return self._get(db, id)
+
+    def get(self, id: str) -> Job:
+        with self._lock:
+            return self._get(self._db, id)
+
+    def jobs(self, limit: int = 100) -> list[Job]:
+        """The latest jobs, newest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT * FROM jobs ORDER BY created DESC, rowid DESC LIMIT ?", (limit,))
+            return [_job(row) for row in rows]
+
+    def spent(self) -> dict[tuple[str, str, str], tuple[float, int]]:
+        """By day, provider and currency: what is known to be charged, and how many jobs have no known price."""
+        query = """SELECT date(created, 'unixepoch', 'localtime') AS day, provider, currency,
+            SUM(COALESCE(cost, estimate, 0)) AS total, SUM(cost IS NULL AND estimate IS NULL) AS unpriced
+            FROM jobs WHERE state NOT IN (?, ?, ?, ?) GROUP BY day, provider, currency"""
+        free = (State.PLANNED, State.REJECTED, State.CANCELLED, State.LOST)
+        with self._lock:
+            rows = self._db.execute(query, free)
+            return {(row["day"], row["provider"], row["currency"]): (row["total"], row["unpriced"]) for row in rows}
+
+    def uploaded(self, provider: str, profile: str, sha256: str) -> str | None:
+        """The reference under which a provider still has these bytes."""
+        query = "SELECT reference FROM uploads WHERE provider = ? AND profile = ? AND sha256 = ? AND expires > ?"
+        with self._lock:
+            row = self._db.execute(query, (provider, profile, sha256, self._now())).fetchone()
+            return row["reference"] if row else None
+
+    def keep_upload(self, provider: str, profile: str, sha256: str, reference: str, expires: float) -> None:
+        with self._transaction() as db:
+            values = (provider, profile, sha256, reference, expires)
+            db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?)", values)
+
+    def _get(self, db: sqlite3.Connection, id: str) -> Job:
+        row = db.execute("SELECT * FROM jobs WHERE id = ?", (id,)).fetchone()
+        if row is None:
+            raise ValueError(f"job is {id!r}, which is not in {self.path}")
+        return _job(row)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> RemoteError:
+        return RemoteError("storage", f"The journal {self.path} can't be written ({error})")
+
+
+def _encode(name: str, value: Any) -> Any:
+    return json.dumps(value) if name in JSON else value.value if isinstance(value, State) else value
+
+
+def _job(row: sqlite3.Row) -> Job:
+    values = {name: json.loads(row[name]) if name in JSON else row[name] for name in COLUMNS}
+    return Job(**{**values, "state": State(values["state"]), "files": tuple(values["files"])})

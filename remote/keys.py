@@ -1,0 +1,76 @@
+"""Where a provider's key comes from: the environment, else keys.json; a graph only ever names a profile."""
+
+import json
+import logging
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import RemoteError
+
+log = logging.getLogger("wan_duet")
+
+DEFAULT = "default"
+FILE = "keys.json"
+VARIABLES = {
+    "runware": (("RUNWARE_API_KEY",),),
+    "fal": (("FAL_KEY",), ("FAL_KEY_ID", "FAL_KEY_SECRET")),
+    "rivya": (("RIVYA_API_KEY",),),
+}
+
+
+def read_key(provider: str, profile: str, private: Path, environ: Mapping[str, str]) -> str:
+    """The key of a provider under a profile; RemoteError says where one can be put.
+
+    The environment is asked for the profile `default` only. keys.json is `{"default": {"fal": "…"}}`.
+    """
+    if profile == DEFAULT:
+        for names in VARIABLES[provider]:
+            if all(environ.get(name, "").strip() for name in names):
+                return _checked(":".join(environ[name].strip() for name in names), " and ".join(names))
+    path = private / FILE
+    value = _profiles(path).get(profile, {}).get(provider, "")
+    if isinstance(value, str) and value.strip():
+        return _checked(value.strip(), f"{FILE}, profile {profile}")
+    names = " or ".join(" and ".join(group) for group in VARIABLES[provider])
+    where = f"Set {names}, or write" if profile == DEFAULT else "Write"
+    advice = f'{where} {{"{profile}": {{"{provider}": "…"}}}} into {path}.'
+    raise RemoteError("auth", f"{provider} needs a key, and profile {profile!r} has none", advice=advice)
+
+
+def profiles(private: Path) -> list[str]:
+    """The names of the profiles, `default` first."""
+    return [DEFAULT, *sorted(_profiles(private / FILE).keys() - {DEFAULT})]
+
+
+def _profiles(path: Path) -> Mapping[str, Mapping[str, str]]:
+    if not path.is_file():
+        return {}
+    _make_private(path)
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise RemoteError(
+            "auth", f"{path} is not JSON", advice="Correct the file."
+        ) from None  # no excerpt: it has keys
+    if not isinstance(read, dict) or not all(isinstance(value, dict) for value in read.values()):
+        raise RemoteError("auth", f"{path} must map profiles to keys by provider", advice="Correct the file.")
+    return read
+
+
+def _make_private(path: Path) -> None:
+    """Take the file away from other users of the machine, where the system knows such a thing."""
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        try:
+            path.chmod(0o600)
+            log.warning("%s was open to other users of this machine; it is not any more", path)
+        except OSError:
+            log.warning("%s is open to other users of this machine", path)
+
+
+def _checked(key: str, source: str) -> str:
+    if any(character.isspace() or not character.isprintable() for character in key) or not key.isascii():
+        advice = "Copy the key again, as one line."
+        raise RemoteError("auth", f"the key in {source} has a character that no key has", advice=advice)
+    return key

@@ -1,0 +1,170 @@
+"""All jobs of this process: started, attached to, cancelled and collected, in the pack's own thread."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from .course import Course, Outcome, Tools, Update
+from .download import Downloader
+from .errors import RemoteError
+from .journal import OVER, Job, Journal, State
+from .keys import read_key
+from .order import Order
+from .providers import provider
+from .providers.base import Provider
+from .redact import redact_all
+from .settings import Settings
+from .thread import LoopThread
+from .transport import Transport
+from .uploads import Uploads
+
+Report = Callable[[Update], None]
+SENDING_TICK = 0.1
+
+
+class Handle:
+    """A job that somebody waits for: `future` gives its outcome, `claimed` its id as soon as there is one."""
+
+    def __init__(self, manager: "JobManager") -> None:
+        self.manager = manager
+        self.claimed: Future[str] = Future()
+        self.future: Future[Outcome] = Future()
+
+
+class JobManager:
+    """Does nothing until the first job: no file is opened, no thread is started, no network is used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._thread = LoopThread()
+        self._journal: Journal | None = None
+        self._tools: Tools | None = None
+        self._courses: dict[str, Course] = {}
+        self._running: dict[str, asyncio.Task[Outcome]] = {}
+        self._reports: dict[str, list[Report]] = defaultdict(list)
+
+    @property
+    def journal(self) -> Journal:
+        if self._journal is None:
+            self._journal = Journal(self.settings.private, self.settings.clock.now)
+        return self._journal
+
+    def start(self, order: Order, report: Report | None = None) -> Handle:
+        """Make a job, or attach to the one that this request has already."""
+        handle = Handle(self)
+        handle.future = self._thread.run(self._start(order, handle, report))
+        return handle
+
+    def collect(self, job_id: str, report: Report | None = None) -> Handle:
+        """Bring in a job that was submitted before; nothing is submitted."""
+        handle = Handle(self)
+        handle.future = self._thread.run(self._collect(job_id, handle, report))
+        return handle
+
+    def cancel(self, job_id: str, *, only_queued: bool) -> "Future[str]":
+        """Stop a job as far as its provider can; the text says what becomes of it."""
+        return self._thread.run(self._cancel(job_id, only_queued))
+
+    def close(self) -> None:
+        """Let go of everything; jobs that are under way stay in the journal."""
+        if self._tools is not None:
+            self._thread.run(self._close_sessions(self._tools)).result(10)
+            self._tools = None
+        self._thread.close()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    async def _close_sessions(self, tools: Tools) -> None:
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await tools.transport.close()
+        await tools.downloader.close()
+
+    async def _start(self, order: Order, handle: Handle, report: Report | None) -> Outcome:
+        expected, name = order.estimate, order.contract.provider
+        wanted = Job(
+            id="",
+            fingerprint=order.fingerprint,
+            provider=name,
+            endpoint=order.contract.endpoint,
+            profile=order.profile,
+            request=redact_all(order.request),
+            state=State.PLANNED,
+            prompt_id=order.prompt_id,
+            node_id=order.node_id,
+            estimate=expected.amount,
+            currency=expected.currency,
+        )
+        job = self.journal.claim(wanted)
+        return await self._join(job, order, handle, report)
+
+    async def _collect(self, job_id: str, handle: Handle, report: Report | None) -> Outcome:
+        job = self.journal.get(job_id)
+        if job.state in OVER:
+            raise RemoteError("not_found", f"Job {job_id} is {job.state.value}: {job.error or 'nothing to collect'}")
+        return await self._join(job, None, handle, report)
+
+    async def _join(self, job: Job, order: Order | None, handle: Handle, report: Report | None) -> Outcome:
+        """Wait for the job's one task, whoever started it; it goes on when nobody waits any more."""
+        handle.claimed.set_result(job.id)
+        if report is not None:
+            self._reports[job.id].append(report)
+        if job.id not in self._running:
+            task = self._running[job.id] = asyncio.create_task(self._drive(job, order))
+            task.add_done_callback(lambda _: self._forget(job.id))
+        return await asyncio.shield(self._running[job.id])
+
+    def _forget(self, job_id: str) -> None:
+        task = self._running.pop(job_id)
+        self._courses.pop(job_id, None)
+        self._reports.pop(job_id, None)
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting; the journal has it
+
+    async def _drive(self, job: Job, order: Order | None) -> Outcome:
+        secrets: list[str] = []
+        try:
+            course = Course(job, order, self._provider(job, secrets), self._get_tools(), self._report)
+            self._courses[job.id] = course
+            return await course.run()
+        except RemoteError as error:
+            raise error.redacted(secrets) from None  # a provider may quote what it was sent
+
+    def _provider(self, job: Job, secrets: list[str]) -> Provider:
+        key = read_key(job.provider, job.profile, self.settings.private, self.settings.environ)
+        secrets.append(key)
+        return provider(job.provider, self.settings, self._get_tools().transport, key)
+
+    def _get_tools(self) -> Tools:
+        if self._tools is None:
+            transport, downloader = Transport(self.settings), Downloader(self.settings)
+            self._tools = Tools(self.journal, transport, downloader, Uploads(self.journal))
+        return self._tools
+
+    def _report(self, update: Update) -> None:
+        for report in self._reports.get(update.job.id, ()):
+            report(update)
+
+    async def _cancel(self, job_id: str, only_queued: bool) -> str:
+        job = self.journal.get(job_id)
+        course, task = self._courses.get(job_id), self._running.get(job_id)
+        if job.state is State.PLANNED and task is not None:
+            task.cancel()
+            self.journal.update(job_id, state=State.CANCELLED)
+            return f"Job {job_id} was not sent."
+        while job.state is State.SUBMITTING and task is not None and not task.done():
+            await asyncio.sleep(SENDING_TICK)
+            job = self.journal.get(job_id)
+        if job.state in (*OVER, State.DOWNLOADED, State.REMOTE_DONE):
+            return f"Job {job_id} is {job.state.value}."
+        kept = f"Job {job_id} goes on at {job.provider} and is billed: run the same graph again to collect it."
+        if only_queued and job.state is State.RUNNING:
+            return kept
+        if not await self._provider(job, []).cancel(job):
+            return kept
+        if course is not None:
+            course.cancelling = True
+        return f"{job.provider} was asked to cancel job {job_id}."

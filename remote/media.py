@@ -1,0 +1,91 @@
+"""A user's image, audio or video file as bytes that can be uploaded, known by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import av
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+    from av.audio import AudioStream
+
+Kind = Literal["image", "audio", "video"]
+
+
+@dataclass(frozen=True, repr=False)
+class Media:
+    """A file to be uploaded: stands in a request as `placeholder` until the provider has it."""
+
+    kind: Kind
+    mime: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def placeholder(self) -> str:
+        return f"media:{self.sha256}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.sha256[:16]}.{EXTENSIONS[self.mime]}"
+
+    def __repr__(self) -> str:
+        return f"Media({self.kind}, {self.mime}, {len(self.data)} bytes, {self.sha256[:12]})"
+
+
+EXTENSIONS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "audio/flac": "flac",
+    "audio/wav": "wav",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "video/quicktime": "mov",
+}
+
+
+def image_media(image: torch.Tensor) -> Media:
+    """A picture `[H, W, C]` with values 0…1 as PNG."""
+    if image.ndim != 3 or image.shape[-1] not in (1, 3, 4):
+        raise ValueError(f"image has shape {tuple(image.shape)}; it must be [height, width, 1, 3 or 4]: pick one image")
+    pixels = image.detach().cpu().clamp(0, 1).mul(255).round().byte().numpy()
+    target = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(target, "PNG")
+    return Media("image", "image/png", target.getvalue())
+
+
+def audio_media(waveform: torch.Tensor, rate: int) -> Media:
+    """Sound `[channels, samples]` with values -1…1 as FLAC of 16 bits."""
+    if waveform.ndim != 2 or waveform.shape[0] not in (1, 2):
+        raise ValueError(f"audio has shape {tuple(waveform.shape)}; it must be [1 or 2 channels, samples]")
+    samples = waveform.detach().cpu().clamp(-1, 1).T.reshape(1, -1).mul(32767).round().short().numpy()
+    layout = "mono" if waveform.shape[0] == 1 else "stereo"
+    target = io.BytesIO()
+    with av.open(target, "w", format="flac") as container:
+        stream = cast("AudioStream", container.add_stream("flac", rate=rate, layout=layout))
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="s16", layout=layout)
+        frame.sample_rate = rate
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return Media("audio", "audio/flac", target.getvalue())
+
+
+def video_media(path: Path) -> Media:
+    """A video file as it is: MP4, MOV or WebM."""
+    data = path.read_bytes()
+    if data[4:8] == b"ftyp":
+        return Media("video", "video/quicktime" if data[8:12] == b"qt  " else "video/mp4", data)
+    if data[:4] == b"\x1a\x45\xdf\xa3":
+        return Media("video", "video/webm", data)
+    raise ValueError(f"video is {path.name}, which is neither MP4, MOV nor WebM: save it as MP4 first")

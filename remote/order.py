@@ -1,0 +1,58 @@
+"""What is asked for: a checked request, the user's files for it, and what they agreed to pay and upload."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .build import build
+from .contract import Contract
+from .media import Media
+from .money import Estimate, estimate
+
+TASK_ID = "00000000-0000-4000-8000-000000000000"  # stands for ours, which the journal gives
+
+
+@dataclass(frozen=True)
+class Order:
+    """One generation. `request` holds placeholders where `media`, by placeholder, will be uploaded.
+
+    `max_cost` is in the currency of the contract; None is no limit. `seconds`: how long a driving video lasts.
+    """
+
+    contract: Contract
+    request: dict[str, Any]
+    media: Mapping[str, Media] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    profile: str = "default"
+    prompt_id: str = ""
+    node_id: str = ""
+    allow_paid: bool = False
+    allow_upload: bool = False
+    max_cost: float | None = None
+    force_new: int = 0
+    seconds: float | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal requests, whoever makes them and whenever; `force_new` makes another one."""
+        parts = [self.contract.provider, self.contract.endpoint, self.request, self.force_new]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def estimate(self) -> Estimate:
+        return estimate(self.contract, self.request, self.seconds)
+
+
+def order(contract: Contract, values: Mapping[str, Any], media: Iterable[Media] = (), **consent: Any) -> Order:
+    """Check the values, dotted paths as `build` takes them; InvalidRequest if the provider would refuse them.
+
+    `consent` are the other fields of Order.
+    """
+    ours = {"taskUUID": TASK_ID} if contract.parameter("taskUUID") else {}
+    built = build(contract, {**values, **ours})
+    built.request.pop("taskUUID", None)
+    files = {file.placeholder: file for file in media}
+    return Order(contract, built.request, files, built.dropped, built.warnings, **consent)

@@ -1,0 +1,104 @@
+"""What a job needs of a provider, in the words of all three."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ..contract import Contract
+from ..errors import RemoteError
+from ..journal import Job, State
+from ..media import Media
+from ..settings import Settings
+from ..transport import Call, Reply, Transport
+
+Submission = Callable[[], Awaitable[Call]]  # makes the submit's request once more, to the byte
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A submit that arrived: the provider's id and, where it gives them, the addresses to ask at."""
+
+    remote_id: str
+    urls: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished video or image at the provider."""
+
+    index: int
+    url: str = field(repr=False)
+    seed: int | None = None
+    nsfw: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a job is at the provider. None as `state`: it has no trace of the job."""
+
+    state: State | None
+    results: tuple[Result, ...] = ()
+    failures: tuple[RemoteError, ...] = ()
+    queue: int | None = None
+    percent: float | None = None
+    cost: float | None = None
+
+
+class Unreadable(Exception):
+    """An answer to a submit that says neither yes nor no."""
+
+
+class Provider(ABC):
+    """One provider with one key. `hosts` are those that its results come from; None is any public one."""
+
+    name: ClassVar[str]
+    hosts: ClassVar[tuple[str, ...] | None]
+    upload_lives: ClassVar[float]  # seconds for which an uploaded file is taken to be there
+
+    def __init__(self, settings: Settings, transport: Transport, key: str) -> None:
+        self.settings = settings
+        self.transport = transport
+        self.key = key
+
+    @abstractmethod
+    def complete(self, contract: Contract, request: dict[str, Any]) -> dict[str, Any]:
+        """The request with what is always said rather than left to the provider's defaults."""
+
+    @abstractmethod
+    async def prepare(self, contract: Contract, request: dict[str, Any]) -> None:
+        """Find out before money is spent whether the job can run; RemoteError if not."""
+
+    @abstractmethod
+    def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
+        """The one request that makes the job."""
+
+    @abstractmethod
+    def accepted(self, reply: Reply, job_id: str) -> Accepted:
+        """Read the answer to a submission: RemoteError is a refusal, Unreadable an unknown outcome."""
+
+    @abstractmethod
+    async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
+        """Find out about a submission of unknown outcome; None: the provider has no trace of it.
+
+        RemoteError if there is no way to find out.
+        """
+
+    @abstractmethod
+    async def poll(self, job: Job) -> Progress:
+        """Ask where the job is. Asking again also gives fresh addresses of the results."""
+
+    async def cancel(self, job: Job) -> bool:
+        """Ask the provider to stop; False if it can't."""
+        return False
+
+    @abstractmethod
+    async def upload(self, media: Media) -> Any:
+        """Give the provider a file; what to write into the request in its place."""
+
+    async def ask(self, call: Call) -> Reply:
+        """A repeatable request, its refusals raised."""
+        reply = await self.transport.ask(call)
+        if reply.status in (401, 403):
+            raise RemoteError("auth", f"{self.name} refused the key (HTTP {reply.status})", charged="unknown")
+        return reply

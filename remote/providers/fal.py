@@ -1,0 +1,198 @@
+"""fal: a queue that gives the addresses to ask at, and no way to find a job whose answer was lost."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..contract import Contract
+from ..errors import Kind, RemoteError, classify
+from ..journal import Job, State
+from ..media import Media
+from ..transport import Call, Reply
+from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
+
+QUEUE_HOSTS = ("queue.fal.run", "queue.falrun.com")
+LARGE = 100_000_000  # bytes; what is larger goes in parts
+PART = 10 << 20
+URLS = ("status_url", "response_url", "cancel_url")
+STATES = {"IN_QUEUE": State.QUEUED, "IN_PROGRESS": State.RUNNING, "COMPLETED": State.REMOTE_DONE}
+TYPES: tuple[tuple[str, Kind], ...] = (
+    ("content_policy", "safety"),
+    ("safety", "safety"),
+    ("cancel", "cancelled"),
+    ("timeout", "provider"),
+    ("runner", "provider"),
+)
+STATUSES: dict[int, Kind] = {
+    401: "auth",
+    402: "quota",
+    403: "auth",
+    404: "not_found",
+    413: "validation",
+    422: "validation",
+    429: "capacity",
+    499: "cancelled",
+    503: "capacity",
+}
+
+
+class Fal(Provider):
+    """queue.fal.run, and v3.fal.media for files."""
+
+    name = "fal"
+    hosts = ("*.fal.media", "*.fal.run", "*.fal.ai", "storage.googleapis.com")
+    upload_lives = 24 * 3600.0
+
+    def complete(self, contract: Contract, request: dict[str, Any]) -> dict[str, Any]:
+        complete = dict(request)
+        if contract.parameter("enable_safety_checker"):
+            complete.setdefault("enable_safety_checker", True)
+        if "loras" in complete:
+            complete["loras"] = [{"transformer": "both", **lora} for lora in complete["loras"]]
+        return complete
+
+    async def prepare(self, contract: Contract, request: dict[str, Any]) -> None:
+        """fal has nothing to ask beforehand."""
+
+    def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
+        body = json.dumps(request, ensure_ascii=False).encode()
+        return Call("POST", f"{self.settings.bases['fal']}/{contract.endpoint}", self._headers(), body)
+
+    def accepted(self, reply: Reply, job_id: str) -> Accepted:
+        body = reply.json()
+        if reply.status < 300 and isinstance(body, dict) and isinstance(body.get("request_id"), str):
+            urls = {name: body[name] for name in URLS if isinstance(body.get(name), str) and self._ours(body[name])}
+            return Accepted(body["request_id"], urls)
+        refused = 400 <= reply.status < 500 and reply.status not in (408, 429)
+        in_so_many_words = reply.status in (429, 503) and isinstance(body, dict)
+        if refused or in_so_many_words or reply.headers.get("X-Fal-Request-Timeout-Type") == "user":
+            raise _error(reply)
+        raise Unreadable(f"HTTP {reply.status}")
+
+    async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
+        raise RemoteError("unknown_outcome", "fal's answer to the submit was lost", charged="unknown")
+
+    async def poll(self, job: Job) -> Progress:
+        reply = await self.ask(Call("GET", self._url(job, "status_url"), self._headers()))
+        body = reply.json()
+        if reply.status == 404:
+            return Progress(None)
+        if not isinstance(body, dict):
+            return Progress(State.RUNNING)
+        state = STATES.get(str(body.get("status")), State.RUNNING)
+        if state is not State.REMOTE_DONE:
+            return Progress(state, queue=body.get("queue_position"))
+        return await self._result(job)
+
+    async def _result(self, job: Job) -> Progress:
+        """COMPLETED is not success: the result's own status decides."""
+        reply = await self.ask(Call("GET", self._url(job, "response_url"), self._headers()))
+        if reply.status >= 400:
+            return Progress(State.REMOTE_DONE, failures=(_error(reply),))
+        body = reply.json()
+        if not isinstance(body, dict):
+            return Progress(State.REMOTE_DONE, (Result(0, ""),))
+        file = body.get("video") or body.get("image")
+        if not isinstance(file, dict) or not isinstance(file.get("url"), str):
+            return Progress(State.REMOTE_DONE, (Result(0, ""),))
+        nsfw = any(body.get("has_nsfw_concepts") or [])
+        return Progress(State.REMOTE_DONE, (Result(0, file["url"], body.get("seed"), nsfw),))
+
+    async def cancel(self, job: Job) -> bool:
+        reply = await self.ask(Call("PUT", self._url(job, "cancel_url"), self._headers()))
+        return reply.status < 300
+
+    async def upload(self, media: Media) -> str:
+        reply = await self.transport.ask(
+            Call("POST", self._rest("storage/auth/token?storage_type=fal-cdn-v3"), self._headers(), b"{}")
+        )
+        token = reply.json()
+        if reply.status < 300 and isinstance(token, dict) and "token" in token:
+            headers = {"Authorization": f"{token.get('token_type', 'Bearer')} {token['token']}"}
+            base = self.settings.bases["fal cdn"]
+            if url := await (self._parts if len(media.data) > LARGE else self._whole)(media, base, headers):
+                return url
+        return await self._signed(media)
+
+    async def _whole(self, media: Media, base: str, headers: dict[str, str]) -> str | None:
+        named = {**headers, "Content-Type": media.mime, "X-Fal-File-Name": media.name}
+        timeout = self.settings.upload_timeout
+        reply = await self.transport.ask(Call("POST", f"{base}/files/upload", named, media.data, timeout))
+        return _field(reply, "access_url")
+
+    async def _parts(self, media: Media, base: str, headers: dict[str, str]) -> str | None:
+        named = {**headers, "Content-Type": media.mime, "X-Fal-File-Name": media.name}
+        begun = await self.transport.ask(Call("POST", f"{base}/files/upload/multipart", named))
+        url, id = _field(begun, "access_url"), _field(begun, "uploadId")
+        if not url or not id or not self._same_host(url, base):
+            return None
+        parts = []
+        for number, start in enumerate(range(0, len(media.data), PART), start=1):
+            call = Call("PUT", f"{url}/multipart/{id}/{number}", headers, media.data[start : start + PART])
+            reply = await self.transport.ask(call)
+            parts.append({"partNumber": number, "etag": reply.headers.get("ETag", "")})
+        body = json.dumps({"parts": parts}).encode()
+        done = await self.transport.ask(Call("POST", f"{url}/multipart/{id}/complete", headers, body))
+        return url if done.status < 300 else None
+
+    async def _signed(self, media: Media) -> str:
+        """The older way: an address that is signed for one PUT."""
+        body = json.dumps({"file_name": media.name, "content_type": media.mime}).encode()
+        path = self._rest("storage/upload/initiate?storage_type=gcs")
+        begun = await self.ask(Call("POST", path, self._headers(), body))
+        target, url = _field(begun, "upload_url"), _field(begun, "file_url")
+        if target and url:
+            call = Call("PUT", target, {"Content-Type": media.mime}, media.data, self.settings.upload_timeout)
+            if (await self.transport.ask(call)).status < 300:
+                return url
+        raise RemoteError("provider", f"fal did not take the file (HTTP {begun.status})")
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Key {self.key}", "Content-Type": "application/json"}
+
+    def _rest(self, path: str) -> str:
+        return f"{self.settings.bases['fal rest']}/{path}"
+
+    def _url(self, job: Job, name: str) -> str:
+        """What the submit's answer gave, else what the documents say: under the application, not the endpoint."""
+        if job.urls and name in job.urls and self._ours(job.urls[name]):
+            return job.urls[name]
+        application = "/".join(job.endpoint.split("/")[:2])
+        tail = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}[name]
+        return f"{self.settings.bases['fal']}/{application}/requests/{job.remote_id}{tail}"
+
+    def _ours(self, url: str) -> bool:
+        """Whether an address may be given the key."""
+        parts = urlsplit(url)
+        return self._same_host(url, self.settings.bases["fal"]) or (
+            parts.scheme == "https" and parts.netloc in QUEUE_HOSTS
+        )
+
+    @staticmethod
+    def _same_host(url: str, base: str) -> bool:
+        return urlsplit(url)[:2] == urlsplit(base)[:2]
+
+
+def _field(reply: Reply, name: str) -> str | None:
+    body = reply.json()
+    value = body.get(name) if reply.status < 300 and isinstance(body, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _error(reply: Reply) -> RemoteError:
+    """Both shapes: a list of fields with their messages, or a text with an error_type."""
+    body = reply.json()
+    detail = body.get("detail") if isinstance(body, dict) else None
+    types = [str(body.get("error_type", ""))] if isinstance(body, dict) else []
+    if isinstance(detail, list):
+        entries = [item for item in detail if isinstance(item, dict)]
+        types += [str(item.get("type", "")) for item in entries]
+        detail = "; ".join(f"{_place(item.get('loc'))}: {item.get('msg')}" for item in entries)
+    kind = classify(" ".join(types), TYPES, STATUSES.get(reply.status, "provider"))
+    text = str(detail or f"HTTP {reply.status}")
+    return RemoteError(kind, f"fal: {text}", code=next(filter(None, types), str(reply.status)))
+
+
+def _place(location: Any) -> str:
+    names = location[1:] if isinstance(location, list) and location[:1] == ["body"] else location or []
+    return "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names).lstrip(".") or "request"

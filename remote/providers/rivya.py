@@ -1,0 +1,142 @@
+"""Rivya: a repeated submit under the same key is the same job. Experimental: much of its API is not documented."""
+
+import json
+import uuid
+from typing import Any
+
+from ..contract import Contract
+from ..errors import Kind, RemoteError
+from ..journal import Job, State
+from ..media import Media
+from ..transport import Call, Reply
+from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
+
+STATES = {
+    "queued": State.QUEUED,
+    "processing": State.RUNNING,
+    "succeeded": State.REMOTE_DONE,
+    "failed": State.REMOTE_DONE,
+}
+CODES: dict[str, Kind] = {
+    "api_key_missing": "auth",
+    "api_key_invalid": "auth",
+    "api_key_revoked": "auth",
+    "api_key_expired": "auth",
+    "api_scope_denied": "auth",
+    "insufficient_credits": "quota",
+    "rate_limited": "capacity",
+    "public_api_disabled": "capacity",
+    "validation_failed": "validation",
+    "not_found": "not_found",
+    "idempotency_conflict": "unknown_outcome",
+}
+
+
+class Rivya(Provider):
+    """rivya.ai, version 1 of the public API."""
+
+    name = "rivya"
+    hosts = None  # where results are kept is not documented
+    upload_lives = 3600.0
+
+    def complete(self, contract: Contract, request: dict[str, Any]) -> dict[str, Any]:
+        return request
+
+    async def prepare(self, contract: Contract, request: dict[str, Any]) -> None:
+        """Ask for the credits, which are taken when the job is made."""
+        reply = await self.ask(Call("GET", self._url("credits"), self._headers()))
+        body = reply.json()
+        credits = body.get("current_credits") if isinstance(body, dict) else None
+        price = contract.prices["price"] if contract.prices else 0
+        if isinstance(credits, int | float) and credits < price:
+            raise RemoteError(
+                "quota", f"Rivya: {credits:g} credits are left, and this takes {price:g}. Nothing was sent"
+            )
+
+    def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
+        body = json.dumps({**request, "client_request_id": job_id}, ensure_ascii=False, sort_keys=True).encode()
+        return Call("POST", self._url("generations"), {**self._headers(), "Idempotency-Key": job_id}, body)
+
+    def accepted(self, reply: Reply, job_id: str) -> Accepted:
+        body = reply.json()
+        if reply.status < 300 and isinstance(body, dict) and isinstance(body.get("id"), str):
+            return Accepted(body["id"])
+        if reply.status >= 400 and isinstance(body, dict) and "error" in body and reply.status not in (500, 502, 504):
+            raise _error(reply)
+        if 400 <= reply.status < 500 and reply.status not in (408, 429):
+            raise _error(reply)
+        raise Unreadable(f"HTTP {reply.status}")
+
+    async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
+        """The same key with the same bytes makes no second job."""
+        try:
+            return self.accepted(await self.transport.ask(await submission()), job.id)
+        except Unreadable as error:
+            raise RemoteError(
+                "unknown_outcome", f"Rivya does not say whether it has the job ({error})", charged="unknown"
+            ) from None
+
+    async def poll(self, job: Job) -> Progress:
+        reply = await self.ask(Call("GET", self._url(f"generations/{job.remote_id}"), self._headers()))
+        body = reply.json()
+        if reply.status == 404:
+            return Progress(None)
+        if not isinstance(body, dict):
+            return Progress(State.RUNNING)
+        state = STATES.get(str(body.get("status")), State.RUNNING)
+        if state is not State.REMOTE_DONE:
+            return Progress(state)
+        cost = body.get("final_credits")
+        if body["status"] == "failed":
+            error = _error_of(body)
+            text, code = f"Rivya: {error.get('message') or 'failed'}", str(error.get("code", ""))
+            return Progress(state, failures=(RemoteError("provider", text, code=code),), cost=cost)
+        return Progress(state, _results(body.get("result")), cost=cost)
+
+    async def upload(self, media: Media) -> dict[str, str]:
+        """The file's address, and for sound the token that proves its length."""
+        boundary = uuid.uuid4().hex
+        headers = {**self._headers(), "Content-Type": f"multipart/form-data; boundary={boundary}"}
+        call = Call("POST", self._url("files"), headers, _form(media, boundary), self.settings.upload_timeout)
+        reply = await self.ask(call)
+        body = reply.json()
+        if reply.status >= 300 or not isinstance(body, dict) or not isinstance(body.get("url"), str):
+            raise _error(reply)
+        token = {"durationToken": body["duration_token"]} if body.get("duration_token") else {}
+        return {"url": body["url"], **token}
+
+    def _url(self, path: str) -> str:
+        return f"{self.settings.bases['rivya']}/api/v1/{path}"
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+
+
+def _results(result: Any) -> tuple[Result, ...]:
+    if not isinstance(result, dict):
+        return (Result(0, ""),)
+    urls = [result.get("primary_url"), *(result.get("urls") or [])]
+    unique = dict.fromkeys(url for url in urls if isinstance(url, str))
+    return tuple(Result(index, url) for index, url in enumerate(unique)) or (Result(0, ""),)
+
+
+def _form(media: Media, boundary: str) -> bytes:
+    """A form with the file and its kind, written out whole so that it can be sent again."""
+    kind = f'--{boundary}\r\nContent-Disposition: form-data; name="kind"\r\n\r\n{media.kind}\r\n'
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{media.name}"\r\n'
+    file = f"{head}Content-Type: {media.mime}\r\n\r\n"
+    return kind.encode() + file.encode() + media.data + f"\r\n--{boundary}--\r\n".encode()
+
+
+def _error_of(body: Any) -> dict[str, Any]:
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _error(reply: Reply) -> RemoteError:
+    error = _error_of(reply.json())
+    code = str(error.get("code") or "")
+    by_status: dict[int, Kind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 429: "capacity"}
+    kind = CODES.get(code, by_status.get(reply.status, "validation" if reply.status < 500 else "provider"))
+    charged = "unknown" if kind == "unknown_outcome" else "no"
+    return RemoteError(kind, f"Rivya: {error.get('message') or f'HTTP {reply.status}'}", code=code, charged=charged)

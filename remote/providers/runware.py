@@ -1,0 +1,189 @@
+"""Runware: an array of tasks to one address; our own task id finds a job again, whatever was lost."""
+
+import base64
+import json
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from ..contract import Contract
+from ..errors import Kind, RemoteError, classify
+from ..journal import Job, State
+from ..media import Media
+from ..settings import Settings
+from ..transport import Call, Reply, Transport
+from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
+
+LATE_UPLOAD = "1"  # the media id that is answered while a file is still being stored
+RECONCILE_TRIES = 3
+
+# Runware publishes no list of codes: these are prefixes and parts of those that were seen, the first that fits.
+CODES: tuple[tuple[str, Kind], ...] = (
+    ("apikey", "auth"),
+    ("auth", "auth"),
+    ("insufficient", "quota"),
+    ("credit", "quota"),
+    ("quota", "quota"),
+    ("nsfw", "safety"),
+    ("safety", "safety"),
+    ("moderation", "safety"),
+    ("ratelimit", "capacity"),
+    ("notfound", "not_found"),
+    ("invalidmodel", "not_found"),
+    ("invalid", "validation"),
+    ("missing", "validation"),
+    ("unsupported", "validation"),
+    ("cancelled", "cancelled"),
+    ("timeout", "provider"),
+)
+
+
+class Runware(Provider):
+    """api.runware.ai over REST."""
+
+    name = "runware"
+    hosts = ("*.runware.ai",)
+    upload_lives = 24 * 3600.0  # how long files stay is not documented; a day is careful
+
+    def __init__(self, settings: Settings, transport: Transport, key: str) -> None:
+        super().__init__(settings, transport, key)
+        self._known: set[str] = set()
+
+    def complete(self, contract: Contract, request: dict[str, Any]) -> dict[str, Any]:
+        complete = {"deliveryMethod": "async", "outputType": "URL", **request, "includeCost": True}
+        if "lora" in complete:
+            complete["lora"] = [{"transformer": "both", **lora} for lora in complete["lora"]]
+        return complete
+
+    async def prepare(self, contract: Contract, request: dict[str, Any]) -> None:
+        """Find the model: the pages print one id for two models, and the list of models changes."""
+        model = request["model"]
+        if model in self._known:
+            return
+        reply = await self._tasks({"taskType": "modelSearch", "search": model, "limit": 20})
+        results = [model for item in _items(reply, "data") for model in item.get("results") or ()]
+        if not any(isinstance(found, dict) and found.get("air") == model for found in results):
+            schema = await self.transport.ask(Call("GET", f"{self.settings.bases['runware schemas']}/resolve/{model}"))
+            if schema.status != 200:
+                advice = "Nothing was sent. Look the model up at runware.ai and set its id."
+                raise RemoteError("not_found", f"Runware knows no model {model!r}", advice=advice)
+        self._known.add(model)
+
+    def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
+        return self._call({**request, "taskUUID": job_id})
+
+    def accepted(self, reply: Reply, job_id: str) -> Accepted:
+        if errors := _items(reply, "errors"):
+            raise _error(errors[0], reply.status)
+        if any(item.get("taskUUID") == job_id for item in _items(reply, "data")):
+            return Accepted(job_id)
+        if 400 <= reply.status < 500 and reply.status not in (408, 429):
+            raise RemoteError("auth" if reply.status == 401 else "validation", f"Runware refused (HTTP {reply.status})")
+        raise Unreadable(f"HTTP {reply.status}")
+
+    async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
+        for attempt in range(RECONCILE_TRIES):
+            if attempt:
+                await self.settings.clock.sleep(2.0**attempt)
+            if (await self._look(job.id)).state is not None:
+                return Accepted(job.id)
+        return None
+
+    async def poll(self, job: Job) -> Progress:
+        return await self._look(job.id, job.request.get("numberResults", 1))
+
+    async def _look(self, id: str, wanted: int = 1) -> Progress:
+        """getResponse, and getTaskDetails for what it no longer knows."""
+        reply = await self._tasks({"taskType": "getResponse", "taskUUID": id})
+        progress = _progress(_items(reply, "data"), _items(reply, "errors"), wanted)
+        if progress.state is not None and not _lacks_address(progress):
+            return progress
+        reply = await self._tasks({"taskType": "getTaskDetails", "taskUUID": id})
+        found = [
+            item for item in [reply.json(), *_items(reply, "data")] if isinstance(item, dict) and "response" in item
+        ]
+        if not found:
+            return progress
+        response = found[0]["response"] if isinstance(found[0]["response"], dict) else {}
+        archived = _progress(_dicts(response.get("data")), _dicts(response.get("errors")), wanted)
+        return archived if archived.state is not None else Progress(State.RUNNING)
+
+    async def upload(self, media: Media) -> str:
+        data = f"data:{media.mime};base64,{base64.b64encode(media.data).decode()}"
+        task = {"taskType": "mediaStorage", "operation": "upload", "media": data, "taskUUID": str(uuid.uuid4())}
+        reply = await self._tasks(task, timeout=self.settings.upload_timeout)
+        until = self.settings.clock.monotonic() + self.settings.upload_timeout
+        while True:
+            if errors := _items(reply, "errors"):
+                raise _error(errors[0], reply.status)
+            reference = next((item["mediaUUID"] for item in _items(reply, "data") if item.get("mediaUUID")), None)
+            if reference and reference != LATE_UPLOAD:
+                return str(reference)
+            if self.settings.clock.monotonic() > until:
+                raise RemoteError("provider", f"Runware did not store {media!r}")
+            await self.settings.clock.sleep(self.settings.first_poll)
+            reply = await self._tasks({"taskType": "getResponse", "taskUUID": task["taskUUID"]})
+
+    def _call(self, task: dict[str, Any], timeout: float | None = None) -> Call:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        body = json.dumps([task], ensure_ascii=False).encode()
+        return Call("POST", f"{self.settings.bases['runware']}/v1", headers, body, timeout)
+
+    async def _tasks(self, task: dict[str, Any], timeout: float | None = None) -> Reply:
+        return await self.ask(self._call({"taskUUID": str(uuid.uuid4()), **task}, timeout))
+
+
+def _items(reply: Reply, name: str) -> list[dict[str, Any]]:
+    """The objects under `data` or `errors`; an error also comes alone, as an object or a text."""
+    body = reply.json()
+    if not isinstance(body, dict):
+        return []
+    if name == "errors" and "error" in body and "errors" not in body:
+        error = body["error"]
+        return [error if isinstance(error, dict) else {"message": str(error)}]
+    return _dicts(body.get(name))
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _progress(data: list[dict[str, Any]], errors: list[dict[str, Any]], wanted: int) -> Progress:
+    """Every success is kept, whatever else failed; replies repeat what was finished before."""
+    results: dict[Any, Result] = {}
+    failures = [_error(item) for item in errors]
+    percent, cost = None, 0.0
+    for item in data:
+        if item.get("status") == "error":
+            failures.append(_error(item))
+        elif url := item.get("videoURL") or item.get("imageURL"):
+            key = item.get("resultIndex", item.get("videoUUID", url))
+            if key not in results:
+                index = item.get("resultIndex", len(results))
+                results[key] = Result(index, url, item.get("seed"), bool(item.get("NSFWContent")))
+                cost += item.get("cost") or 0.0
+        elif item.get("status") == "success":
+            results.setdefault(item.get("resultIndex", item.get("videoUUID")), Result(len(results), ""))
+        percent = item.get("progress", percent)
+    if not data and all(failure.kind == "not_found" for failure in failures):
+        return Progress(None, failures=tuple(failures))
+    done = len(results) + len(failures) >= wanted
+    finished = tuple(sorted(results.values(), key=lambda result: result.index))
+    return Progress(
+        State.REMOTE_DONE if done else State.RUNNING, finished, tuple(failures), None, percent, cost or None
+    )
+
+
+def _lacks_address(progress: Progress) -> bool:
+    return progress.state is State.REMOTE_DONE and any(not result.url for result in progress.results)
+
+
+def _error(item: dict[str, Any], status: int = 200) -> RemoteError:
+    code = str(item.get("code") or "")
+    plain = code.replace("_", "").replace("-", "").lower()
+    kind = classify(plain, CODES, "auth" if status == 401 else "provider")
+    where = item.get("parameter")
+    names = ", ".join(map(str, where)) if isinstance(where, Iterable) and not isinstance(where, str) else where
+    text = str(item.get("message") or code or "an error without a message")
+    place = f" ({names})" if names and str(names) not in text else ""
+    return RemoteError(kind, f"Runware: {text}{place}", code=code)

@@ -1,0 +1,42 @@
+"""Where things are kept, how long is waited, and what may be fetched."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from .clock import Clock
+
+BASES = MappingProxyType(
+    {
+        "runware": "https://api.runware.ai",
+        "runware schemas": "https://schemas.runware.ai",
+        "fal": "https://queue.fal.run",
+        "fal rest": "https://rest.fal.ai",
+        "fal cdn": "https://v3.fal.media",
+        "rivya": "https://rivya.ai",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`private` holds journal and keys (ComfyUI's system user directory), `output` the results; times in seconds."""
+
+    private: Path
+    output: Path
+    bases: Mapping[str, str] = field(default_factory=lambda: BASES)
+    submit_timeout: float = 60.0
+    call_timeout: float = 60.0
+    upload_timeout: float = 600.0
+    download_timeout: float = 1800.0
+    deadline: float = 45 * 60.0
+    first_poll: float = 2.0
+    longest_poll: float = 10.0
+    missing_grace: float = 120.0
+    max_download: int = 2 << 30
+    extra_hosts: tuple[str, ...] = ()
+    allow_loopback: bool = False  # http on 127.0.0.1, for tests
+    clock: Clock = field(default_factory=Clock)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -1,0 +1,140 @@
+"""HTTP to a provider's API: a submit goes out once, everything else may be repeated."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from .backoff import Backoff
+from .errors import RemoteError
+from .settings import Settings
+
+REPEATABLE = {408, 425, 429, 500, 502, 503, 504}
+SUBMIT_TRIES = 5
+LONGEST_RETRY_AFTER = 60.0
+NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLCertVerificationError)
+
+
+class NotSent(Exception):
+    """The request provably never left this machine."""
+
+
+class Unanswered(Exception):
+    """The request may have arrived; no usable answer came back."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to an API."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def retry_after(self, now: float) -> float | None:
+        """Seconds that the Retry-After header asks for, written as a number or as a date."""
+        value = self.headers.get("Retry-After", "")
+        try:
+            seconds = float(value)
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(value).timestamp() - now
+            except (ValueError, TypeError):
+                return None
+        return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+class Transport:
+    """The sessions of one loop. Redirects are not followed: a key goes to the host it belongs to and no further."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shared = _session(settings, aiohttp.TCPConnector(limit=64))
+        # A submit never takes a kept connection: whether a stale one carried it could not be told.
+        self._fresh = _session(settings, aiohttp.TCPConnector(limit=64, force_close=True))
+
+    async def close(self) -> None:
+        await self._shared.close()
+        await self._fresh.close()
+
+    async def submit(self, call: Call) -> Reply:
+        """Send once; again only if it never left, or if the provider itself says in JSON that it is too busy.
+
+        Raises Unanswered if the outcome is unknown, RemoteError if it was not sent.
+        """
+        clock, backoff = self._settings.clock, Backoff()
+        for tries_left in reversed(range(SUBMIT_TRIES)):
+            try:
+                reply = await self._once(self._fresh, call, self._settings.submit_timeout)
+            except NotSent as error:
+                if not tries_left:
+                    raise RemoteError(
+                        "network", f"{_host(call)} can't be reached ({error}). Nothing was sent"
+                    ) from None
+                await clock.sleep(backoff.next())
+                continue
+            if reply.status not in (429, 503) or not isinstance(reply.json(), dict | list) or not tries_left:
+                return reply
+            await clock.sleep(backoff.next(reply.retry_after(clock.now())))
+        raise AssertionError("unreachable")
+
+    async def ask(self, call: Call, give_up: float | None = None) -> Reply:
+        """Send something that may be repeated, and repeat it until there is an answer or `give_up` (monotonic)."""
+        clock, backoff = self._settings.clock, Backoff()
+        until = clock.monotonic() + self._settings.call_timeout if give_up is None else give_up
+        while True:
+            try:
+                reply = await self._once(self._shared, call, call.timeout or self._settings.call_timeout)
+                if reply.status not in REPEATABLE:
+                    return reply
+                reason, wait = f"HTTP {reply.status}", backoff.next(reply.retry_after(clock.now()))
+            except (NotSent, Unanswered) as error:
+                reply, reason, wait = None, str(error), backoff.next()
+            if clock.monotonic() + wait > until:
+                if reply is not None:
+                    return reply
+                raise RemoteError("network", f"{_host(call)} does not answer ({reason})")
+            await clock.sleep(wait)
+
+    async def _once(self, session: aiohttp.ClientSession, call: Call, timeout: float) -> Reply:
+        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 15.0))
+        try:
+            async with session.request(
+                call.method, call.url, data=call.body, headers=call.headers, timeout=limits, allow_redirects=False
+            ) as response:
+                return Reply(response.status, response.headers, await response.read())
+        except NOT_SENT as error:
+            raise NotSent(type(error).__name__) from None  # the name alone: some messages quote the request
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+            raise Unanswered(type(error).__name__) from None
+
+
+def _session(settings: Settings, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _host(call: Call) -> str:
+    return call.url.split("/")[2]

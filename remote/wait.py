@@ -1,0 +1,40 @@
+"""Wait for a job in the host's loop, which may be closed at any moment, and see an interrupt."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+from .course import Outcome
+from .errors import Interrupted
+from .manager import Handle
+
+OnInterrupt = Literal["cancel if queued", "cancel", "keep"]
+TICK = 0.25
+LONGEST_CANCEL = 10.0
+
+
+async def wait(
+    handle: Handle, interrupted: Callable[[], bool], on_interrupt: OnInterrupt = "cancel if queued"
+) -> Outcome:
+    """The job's outcome; Interrupted once `interrupted()` has been seen to be true.
+
+    A cancelled wait (a sibling failed, the host's loop ends) only lets go: the job goes on and can be collected.
+    """
+    future = asyncio.wrap_future(handle.future)
+    while True:
+        done, _ = await asyncio.wait({future}, timeout=TICK)
+        if done:
+            return future.result()
+        if interrupted():
+            raise Interrupted(await _stop(handle, on_interrupt))
+
+
+async def _stop(handle: Handle, on_interrupt: OnInterrupt) -> str:
+    job_id = await asyncio.wrap_future(handle.claimed)
+    if on_interrupt == "keep":
+        return f"Job {job_id} goes on and is billed: run the same graph again to collect it."
+    cancelled = handle.manager.cancel(job_id, only_queued=on_interrupt == "cancel if queued")
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(cancelled), LONGEST_CANCEL)
+    except (asyncio.TimeoutError, RuntimeError) as error:
+        return f"Job {job_id} may go on and be billed ({error or 'no answer'}): run the same graph again to collect it."

@@ -1,0 +1,189 @@
+"""fal's queue and storage: submit, status, result and cancel under the application's id, uploads to its CDN."""
+
+import json
+import uuid
+from typing import Any
+
+from aiohttp import web
+
+from .provider import KEY, Fake, Generation, location
+from .validation import problems
+
+
+class FakeFal(Fake):
+    """`token_works` is off where the CDN refuses, so that a client takes the second way; `cancels` that work stops."""
+
+    token_works = True
+    cancels = True
+    part_size = 10 << 20
+
+    def routes(self) -> None:
+        add = self.app.router
+        add.add_post("/storage/auth/token", self.token)
+        add.add_post("/storage/upload/initiate", self.initiate)
+        add.add_put("/put/{name}", self.put)
+        add.add_post("/files/upload", self.upload)
+        add.add_post("/files/upload/multipart", self.begin_parts)
+        add.add_put("/files/{name}/multipart/{upload}/{number}", self.part)
+        add.add_post("/files/{name}/multipart/{upload}/complete", self.complete)
+        add.add_get("/{owner}/{alias}/requests/{id}/status", self.status)
+        add.add_get("/{owner}/{alias}/requests/{id}", self.result)
+        add.add_put("/{owner}/{alias}/requests/{id}/cancel", self.cancel)
+        add.add_post("/{endpoint:.+}", self.submit)
+
+    def _denied(self, request: web.Request) -> web.Response | None:
+        if request.headers.get("Authorization") == f"Key {KEY}":
+            return None
+        return _json({"detail": "Cannot access application. Authentication is required to access it."}, 401)
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            document = self.documents.get(request.match_info["endpoint"])
+            if denied := self._denied(request):
+                return denied
+            if document is None:
+                return _json({"detail": "Path /unknown not found"}, 404)
+            body = await request.json()
+            if wrong := problems(document, body):
+                return _json({"detail": [_detail(path, why) for path, why in wrong]}, 422)
+            job = self.start(document.name, body)
+            return _json({**self._handle(job), "status": "IN_QUEUE", "queue_position": 0})
+
+        return await self.guarded("submit", request, handle)
+
+    def _handle(self, job: Generation) -> dict[str, str]:
+        base = f"{self.url}/{'/'.join(job.endpoint.split('/')[:2])}/requests/{job.id}"
+        return {
+            "request_id": job.id,
+            "response_url": base,
+            "status_url": f"{base}/status",
+            "cancel_url": f"{base}/cancel",
+        }
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            job = self.generations.get(request.match_info["id"])
+            if denied := self._denied(request):
+                return denied
+            if job is None:
+                return _json({"detail": "Request not found"}, 404)
+            state = "done" if job.cancelled else job.state(self.clock.seconds)
+            if state == "queued":
+                return _json({**self._handle(job), "status": "IN_QUEUE", "queue_position": 3}, 202)
+            if state == "running":
+                return _json({**self._handle(job), "status": "IN_PROGRESS", "logs": []}, 202)
+            failure = {"error": "failed", "error_type": "request_error"} if job.error else {}
+            metrics = {"inference_time": job.running}
+            return _json({**self._handle(job), "status": "COMPLETED", "logs": [], "metrics": metrics, **failure})
+
+        return await self.guarded("poll", request, handle)
+
+    async def result(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            job = self.generations.get(request.match_info["id"])
+            if denied := self._denied(request):
+                return denied
+            if job is None:
+                return _json({"detail": "Request not found"}, 404)
+            if job.cancelled:
+                return _json({"detail": "Request was cancelled", "error_type": "request_cancelled"}, 499)
+            if job.state(self.clock.seconds) != "done":
+                return _json({"detail": "Request is still in progress"}, 400)
+            if job.error:
+                status, body = job.error
+                return _json(body, status)
+            return _json(self._output(job))
+
+        return await self.guarded("result", request, handle)
+
+    def _output(self, job: Generation) -> dict[str, Any]:
+        kind = self.documents[job.endpoint].output
+        name, mime = (f"{job.id}.png", "image/png") if kind == "image" else (f"{job.id}.mp4", "video/mp4")
+        file = {"url": self.file_url(job, name), "content_type": mime, "file_name": name}
+        return {kind: file, "seed": job.request.get("seed", 7), "prompt": ""}
+
+    async def cancel(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            job = self.generations.get(request.match_info["id"])
+            if job is None:
+                return _json({"status": "NOT_FOUND"}, 404)
+            match job.state(self.clock.seconds):
+                case "done":
+                    return _json({"status": "ALREADY_COMPLETED"}, 400)
+                case "queued":
+                    self.charges.remove(job.id)
+            job.cancelled = self.cancels
+            return _json({"status": "CANCELLATION_REQUESTED"}, 202)
+
+        return await self.guarded("cancel", request, handle)
+
+    async def token(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            if denied := self._denied(request):
+                return denied
+            later = "2099-01-01T00:00:00+00:00"
+            return _json({"token": "cdn", "token_type": "Bearer", "base_url": self.url, "expires_at": later})
+
+        return await self.guarded("token", request, handle)
+
+    async def upload(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            if not self.token_works or request.headers.get("Authorization") != "Bearer cdn":
+                return _json({"detail": "not authorised"}, 401)
+            return _json({"access_url": self._keep(request, await request.read())})
+
+        return await self.guarded("upload", request, handle)
+
+    def _keep(self, request: web.Request, body: bytes) -> str:
+        name = f"{uuid.uuid4().hex}-{request.headers.get('X-Fal-File-Name', 'file')}"
+        self.uploads[name] = body
+        return f"{self.url}/files/{name}"
+
+    async def begin_parts(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            return _json({"access_url": self._keep(request, b""), "uploadId": "u1"})
+
+        return await self.guarded("upload", request, handle)
+
+    async def part(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            body = await request.read()
+            self.uploads[f"part {request.match_info['number']}"] = body
+            return web.Response(headers={"ETag": f'"{len(body)}"'})
+
+        return await self.guarded("part", request, handle)
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            parts = (await request.json())["parts"]
+            whole = b"".join(self.uploads.pop(f"part {part['partNumber']}") for part in parts)
+            self.uploads[request.match_info["name"]] = whole
+            return web.Response()
+
+        return await self.guarded("complete", request, handle)
+
+    async def initiate(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            if denied := self._denied(request):
+                return denied
+            name = f"{uuid.uuid4().hex}-{(await request.json())['file_name']}"
+            signed = f"{self.url}/put/{name}?X-Amz-Signature=planted-signature-77aa"
+            return _json({"upload_url": signed, "file_url": f"{self.url}/files/{name}"})
+
+        return await self.guarded("initiate", request, handle)
+
+    async def put(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            self.uploads[request.match_info["name"]] = await request.read()
+            return web.Response()
+
+        return await self.guarded("put", request, handle)
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/json")
+
+
+def _detail(path: str, why: str) -> dict[str, Any]:
+    kind = "missing" if why == "field required" else "value_error"
+    return {"loc": ["body", *location(path)], "msg": why, "type": kind, "url": "https://docs.fal.ai/errors", "input": 0}
