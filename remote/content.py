@@ -48,7 +48,7 @@ def inspect(path: Path) -> Content:
             rate = stream.average_rate
             announced = stream.frames
         with av.open(str(path)) as container:
-            frames = sum(packet.size > 0 for packet in container.demux(video=0))
+            frames = sum(packet.size > 0 and not packet.is_corrupt for packet in container.demux(video=0))
     except (FFmpegError, IndexError, StopIteration) as error:
         raise RemoteError("protocol", f"The downloaded {kind} can't be decoded ({error})", charged="yes") from error
     if frames < announced:

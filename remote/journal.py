@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 from .errors import RemoteError
 
 FILE = "jobs.sqlite"
+OPEN_TRIES, OPEN_PAUSE = 100, 0.05  # seconds
 
 
 class State(str, Enum):
@@ -84,9 +86,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(SCHEMA)
+            _set_up(self._db)
         except (OSError, sqlite3.Error) as error:
             raise self._failure(error) from error
 
@@ -185,6 +185,20 @@ class Journal:
 
     def _failure(self, error: Exception) -> RemoteError:
         return RemoteError("storage", f"The journal {self.path} can't be written ({error})")
+
+
+def _set_up(db: sqlite3.Connection) -> None:
+    """Turn on the write-ahead log; the first of several processes to do so shuts the others out for a moment."""
+    for tries_left in reversed(range(OPEN_TRIES)):
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.executescript(SCHEMA)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or not tries_left:
+                raise
+            time.sleep(OPEN_PAUSE)
 
 
 def _encode(name: str, value: Any) -> Any:

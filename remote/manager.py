@@ -1,6 +1,7 @@
 """All jobs of this process: started, attached to, cancelled and collected, in the pack's own thread."""
 
 import asyncio
+import threading
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -39,6 +40,7 @@ class JobManager:
         self.settings = settings
         self._thread = LoopThread()
         self._journal: Journal | None = None
+        self._opening = threading.Lock()
         self._tools: Tools | None = None
         self._courses: dict[str, Course] = {}
         self._running: dict[str, asyncio.Task[Outcome]] = {}
@@ -46,9 +48,10 @@ class JobManager:
 
     @property
     def journal(self) -> Journal:
-        if self._journal is None:
-            self._journal = Journal(self.settings.private, self.settings.clock.now)
-        return self._journal
+        with self._opening:
+            if self._journal is None:
+                self._journal = Journal(self.settings.private, self.settings.clock.now)
+            return self._journal
 
     def start(self, order: Order, report: Report | None = None) -> Handle:
         """Make a job, or attach to the one that this request has already."""

@@ -17,6 +17,7 @@ from .settings import Settings
 REPEATABLE = {408, 425, 429, 500, 502, 503, 504}
 SUBMIT_TRIES = 5
 LONGEST_RETRY_AFTER = 60.0
+CONNECT_TIMEOUT = 15.0
 NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLCertVerificationError)
 
 
@@ -72,9 +73,9 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._shared = _session(settings, aiohttp.TCPConnector(limit=64))
+        self._shared = _session(aiohttp.TCPConnector(limit=64))
         # A submit never takes a kept connection: whether a stale one carried it could not be told.
-        self._fresh = _session(settings, aiohttp.TCPConnector(limit=64, force_close=True))
+        self._fresh = _session(aiohttp.TCPConnector(limit=0, force_close=True))
 
     async def close(self) -> None:
         await self._shared.close()
@@ -120,7 +121,7 @@ class Transport:
             await clock.sleep(wait)
 
     async def _once(self, session: aiohttp.ClientSession, call: Call, timeout: float) -> Reply:
-        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 15.0))
+        limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout / 2, CONNECT_TIMEOUT))
         try:
             async with session.request(
                 call.method, call.url, data=call.body, headers=call.headers, timeout=limits, allow_redirects=False
@@ -132,7 +133,7 @@ class Transport:
             raise Unanswered(type(error).__name__) from None
 
 
-def _session(settings: Settings, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
 
 

@@ -56,14 +56,11 @@ def _check(contract: Contract, file: Media) -> None:
     limits = contract.uploads.get(file.kind)
     if limits is None:
         return
-    if file.mime not in limits["mime"]:
-        raise RemoteError(
-            "validation", f"{file.kind} is {file.mime}; {contract.provider} takes {', '.join(limits['mime'])}"
-        )
-    if len(file.data) > limits["max_bytes"]:
-        raise RemoteError(
-            "validation", f"{file.kind} has {len(file.data)} bytes; {contract.provider} takes {limits['max_bytes']}"
-        )
+    size, most, kinds = len(file.data), limits["max_bytes"], limits["mime"]
+    if file.mime not in kinds:
+        raise RemoteError("validation", f"{file.kind} is {file.mime}; {contract.provider} takes {', '.join(kinds)}")
+    if size > most:
+        raise RemoteError("validation", f"{file.kind} has {size} bytes; {contract.provider} takes up to {most}")
 
 
 def _replace(value: Any, references: Mapping[str, Any]) -> Any:

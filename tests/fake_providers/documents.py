@@ -1,6 +1,7 @@
 """The documented request types as trees, read from the contract files without the pack's own reader."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Document:
         node.update(entry)
 
 
+@cache
 def documents() -> dict[str, Document]:
     """Every endpoint by the name its provider gives it: fal's ids, else `provider/name`."""
     found: dict[str, Document] = {}

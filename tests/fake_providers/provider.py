@@ -99,7 +99,8 @@ class Fake:
 
     async def guarded(self, op: str, request: web.Request, handle: Handler) -> web.StreamResponse:
         """Log the request and answer it, through the next fault if there is one."""
-        self.seen.append(Seen(op, request.method, request.path_qs, dict(request.headers), await request.read()))
+        body = b"" if request.content_type.startswith("multipart/") else await request.read()
+        self.seen.append(Seen(op, request.method, request.path_qs, dict(request.headers), body))
         fault = self.faults[op].popleft() if self.faults[op] else None
         return await (fault(request, handle) if fault else handle())
 

@@ -1,0 +1,233 @@
+"""A result is fetched from a safe address, whole and checked; what is paid is fetched again, never bought again."""
+
+import asyncio
+import hashlib
+import resource
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from wan_duet.remote.addresses import check_url, is_public
+from wan_duet.remote.content import inspect
+from wan_duet.remote.download import Downloader
+from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.journal import State
+from wan_duet.remote.settings import Settings
+from wan_duet.tests.fake_providers.faults import Answer, Lose
+from wan_duet.tests.fake_providers.film import film, picture
+from wan_duet.tests.remote.conftest import Bench, MakeBench
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://v3.fal.media/x.mp4",
+        "http://127.0.0.2/x.mp4",
+        "https://127.0.0.1/x.mp4",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/x.mp4",
+        "https://[::ffff:10.0.0.1]/x.mp4",
+        "https://[64:ff9b::a00:1]/x.mp4",
+        "https://[fd00::1]/x.mp4",
+        "https://user:secret@v3.fal.media/x.mp4",
+        "https://fal.media.evil.example/x.mp4",
+        "https://evil-fal.media/x.mp4",
+        "file:///etc/passwd",
+        "ftp://v3.fal.media/x.mp4",
+        "https:///x.mp4",
+    ],
+)
+def test_an_unsafe_address_is_not_fetched(bench: MakeBench, url: str) -> None:
+    fal = bench("fal")
+    fal.fake.result_url = url
+    with pytest.raises(RemoteError) as unsafe:
+        fal.run()
+    assert unsafe.value.kind == "unsafe"
+    fal.check(State.REMOTE_DONE, charges=1, files=0)
+    fal.fake.result_url = None
+    fal.run()  # once the address is good, the paid result is collected
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fe80::1", "100.64.0.1"])
+def test_a_name_that_leads_to_a_private_address_is_not_connected_to(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """What counts is the address at connect time: a name may have led elsewhere when it was checked."""
+    fal = bench("fal")
+    real = socket.getaddrinfo
+
+    def rebound(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        return real(address if host == "v3.fal.media" else host, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+    fal.fake.result_url = "https://v3.fal.media/x.mp4"
+    with pytest.raises(RemoteError, match="not a public address"):
+        fal.run()
+    fal.check(State.REMOTE_DONE, charges=1, files=0)
+
+
+@pytest.mark.parametrize(("address", "public"), [("8.8.8.8", True), ("2606:4700::1111", True), ("224.0.0.1", False)])
+def test_public_addresses(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+def test_hosts_can_be_added() -> None:
+    check_url("https://cdn.example.com/x.mp4", ["*.fal.media", "cdn.example.com"])
+    check_url("https://a.b.fal.media/x.mp4", ["*.fal.media"])
+    with pytest.raises(RemoteError, match=r"expected \*.fal.media"):
+        check_url("https://cdn.example.com/x.mp4", ["*.fal.media"])
+
+
+@pytest.mark.parametrize("target", ["http://10.0.0.1/x.mp4", "https://169.254.169.254/x", "file:///etc/passwd"])
+def test_a_redirect_is_checked_like_the_first_address(any_bench: Bench, target: str) -> None:
+    any_bench.fake.fault("download", Answer(302, "", {"Location": target}))
+    with pytest.raises(RemoteError) as unsafe:
+        any_bench.run()
+    assert unsafe.value.kind == "unsafe"
+    any_bench.check(State.REMOTE_DONE, charges=1, files=0)
+
+
+@pytest.mark.parametrize(("count", "state"), [(3, State.DOWNLOADED), (4, State.REMOTE_DONE)])
+def test_three_redirects_are_followed_and_no_more(bench: MakeBench, count: int, state: State) -> None:
+    rivya = bench("rivya")
+    rivya.fake.fault("download", *[Answer(302, "", {"Location": "/files/again.mp4"})] * count)
+    if state is State.REMOTE_DONE:
+        with pytest.raises(RemoteError, match="redirects more than 3 times"):
+            rivya.run()
+    else:
+        rivya.run()
+    rivya.check(state, charges=1, files=int(state is State.DOWNLOADED))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer(500, "oops"),
+        Answer(404, "gone"),
+        Lose("close"),
+        Lose("truncate"),
+        Answer(200, "<html>not here</html>", {"Content-Type": "text/html"}),
+        Answer(200, "<html>named .mp4</html>", {"Content-Type": "video/mp4"}),
+    ],
+    ids=str,
+)
+def test_a_fetch_that_fails_is_made_again(any_bench: Bench, fault: Any) -> None:
+    any_bench.fake.fault("download", fault)
+    outcome = any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+    assert outcome.files[0].read_bytes() == film()
+
+
+@pytest.mark.parametrize("fault", [Answer(404, "gone"), Answer(200, "<html/>", {"Content-Type": "video/mp4"})], ids=str)
+def test_a_result_that_can_not_be_fetched_stays_paid_and_is_collected_later(any_bench: Bench, fault: Any) -> None:
+    any_bench.fake.fault("download", fault, fault, fault)
+    with pytest.raises(RemoteError, match=r"It was charged\..*run the same graph again to collect"):
+        any_bench.run()
+    any_bench.check(State.REMOTE_DONE, charges=1, files=0)
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_an_address_that_has_run_out_is_asked_for_again(any_bench: Bench) -> None:
+    outcome = any_bench.run()
+    outcome.files[0].unlink()
+    any_bench.fake.fault("download", Answer(403, "<Error>Request has expired</Error>"))
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_stream_without_end_is_cut_off(bench: MakeBench) -> None:
+    rivya = bench("rivya", max_download=2 * MIB)
+    rivya.fake.padding = 64 * MIB
+    with pytest.raises(RemoteError, match=f"the limit is {2 * MIB}"):
+        rivya.run()
+    rivya.check(State.REMOTE_DONE, charges=1, files=0)
+
+
+def test_a_length_that_is_not_given_is_counted(tmp_path: Path, endless: str) -> None:
+    async def fetch() -> None:
+        settings = Settings(tmp_path, tmp_path, allow_loopback=True, max_download=3 * MIB)
+        downloader = Downloader(settings)
+        try:
+            await downloader.fetch(endless, "result", None)
+        finally:
+            await downloader.close()
+
+    with pytest.raises(RemoteError, match=f"the limit is {3 * MIB}"):
+        asyncio.run(fetch())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def endless() -> Iterator[str]:
+    """The address of a film that never ends."""
+    from wan_duet.tests.fake_providers.rivya import FakeRivya
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "video/mp4"})
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(MIB))
+
+    fake = FakeRivya()
+    fake.app.router.add_get("/endless", stream)
+    with fake.serving():
+        yield f"{fake.url}/endless"
+
+
+def test_a_full_disk_leaves_no_half_file_and_the_job_paid(any_bench: Bench) -> None:
+    any_bench.fake.padding = 8 * MIB
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4 * MIB, limits[1]))
+    try:
+        with pytest.raises(RemoteError, match=r"can't be written to .*Free some space") as full:
+            any_bench.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert full.value.kind == "storage"
+    any_bench.check(State.REMOTE_DONE, charges=1, files=0)
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_the_file_is_known_by_its_content_and_named_by_us(bench: MakeBench) -> None:
+    fal = bench("fal")
+    fal.fake.fault("download", Answer(200, "", {}))
+    outcome = fal.run(fal.order(endpoint="fal-ai/wan/v2.2-a14b/text-to-image"))
+    (path,) = outcome.files
+    assert path.name == f"{fal.job.id}_0.png" and path.read_bytes() == picture()
+    assert fal.job.files[0]["sha256"] == hashlib.sha256(picture()).hexdigest()
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.5, 0.9, 0.99])
+def test_a_cut_film_is_refused(tmp_path: Path, keep: float) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film(60)[: int(len(film(60)) * keep)])
+    with pytest.raises(RemoteError, match=r"can't be decoded|of 60 frames"):
+        inspect(path)
+
+
+def test_what_a_film_is(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film(60))
+    content = inspect(path)
+    assert (content.kind, content.width, content.height, content.frames, content.fps) == ("video", 64, 48, 60, 16.0)
+
+
+def test_the_systems_proxy_is_used(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that only the proxy can reach: the fake is the proxy, and gets the whole address."""
+    fal = bench("fal")
+    monkeypatch.setenv("http_proxy", fal.fake.url)
+    fal.options["bases"] = dict.fromkeys(fal.settings.bases, "http://queue.only-by-proxy.invalid")
+    fal.run()
+    assert {seen.headers["Host"] for seen in fal.fake.seen if seen.op == "submit"} == {"queue.only-by-proxy.invalid"}
+    fal.check(State.DOWNLOADED, charges=1, files=1)

@@ -1,0 +1,143 @@
+"""An interrupt ends a wait and, if so wished, the job; a wait that is taken away ends nothing."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+from wan_duet.remote.course import Outcome
+from wan_duet.remote.errors import Interrupted, RemoteError
+from wan_duet.remote.journal import State
+from wan_duet.remote.manager import Handle
+from wan_duet.remote.wait import OnInterrupt, wait
+from wan_duet.tests.fake_providers.faults import Lose
+from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench
+
+NEVER = 1e9
+
+
+def wait_for(handle: Handle, interrupted: Callable[[], bool], policy: OnInterrupt) -> Outcome:
+    return asyncio.run(wait(handle, interrupted, policy))
+
+
+def hold(bench: Bench, state: State) -> Handle:
+    """A job that stays in a state, by a fake that is not done and a clock that nobody moves."""
+    bench.fake.queued = NEVER if state is State.QUEUED else 0.0
+    bench.fake.running = NEVER
+    bench.options["deadline"] = float("inf")
+    handle = bench.manager.start(bench.order())
+    until(lambda: bench.manager.journal.jobs() != [] and bench.job.state is state)
+    return handle
+
+
+def finish(bench: Bench) -> None:
+    """Let the fake be done with what it has."""
+    for job in bench.fake.generations.values():
+        job.queued = job.running = 0.0
+
+
+def until(true: Callable[[], bool]) -> None:
+    begin = time.monotonic()
+    while not true():
+        assert time.monotonic() < begin + REAL_SECONDS
+        time.sleep(0.01)
+
+
+def test_a_queued_job_is_cancelled_and_not_paid(bench: MakeBench) -> None:
+    fal = bench("fal")
+    handle = hold(fal, State.QUEUED)
+    with pytest.raises(Interrupted, match="asked to cancel"):
+        wait_for(handle, lambda: True, "cancel if queued")
+    with pytest.raises(RemoteError, match="cancelled"):
+        handle.future.result(REAL_SECONDS)
+    fal.check(State.CANCELLED, charges=0, files=0)
+
+
+def test_a_running_job_is_kept_unless_asked_otherwise(bench: MakeBench) -> None:
+    fal = bench("fal")
+    handle = hold(fal, State.RUNNING)
+    with pytest.raises(Interrupted, match=r"goes on at fal and is billed: run the same graph again to collect"):
+        wait_for(handle, lambda: True, "cancel if queued")
+    assert fal.fake.count("cancel") == 0
+    with pytest.raises(Interrupted, match="asked to cancel"):
+        wait_for(handle, lambda: True, "cancel")
+    with pytest.raises(RemoteError, match="cancelled"):
+        handle.future.result(REAL_SECONDS)
+    fal.check(State.CANCELLED, charges=1, files=0)
+
+
+@pytest.mark.parametrize("policy", ["cancel", "cancel if queued", "keep"])
+@pytest.mark.parametrize("name", ["runware", "rivya"])
+def test_a_provider_that_can_not_cancel_goes_on_and_is_collected(
+    bench: MakeBench, name: str, policy: OnInterrupt
+) -> None:
+    one = bench(name)
+    handle = hold(one, State.RUNNING)
+    with pytest.raises(Interrupted, match="is billed: run the same graph again to collect"):
+        wait_for(handle, lambda: True, policy)
+    finish(one)
+    handle.future.result(REAL_SECONDS)
+    one.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_an_interrupt_while_a_submit_is_under_way_waits_for_its_answer(bench: MakeBench) -> None:
+    runware = bench("runware", submit_timeout=0.5, deadline=float("inf"))
+    runware.fake.queued = NEVER
+    runware.fake.fault("submit", Lose("hang"))
+    handle = runware.manager.start(runware.order())
+    until(lambda: runware.manager.journal.jobs() != [] and runware.job.state is State.SUBMITTING)
+    with pytest.raises(Interrupted, match="run the same graph again to collect"):
+        wait_for(handle, lambda: True, "cancel")
+    finish(runware)
+    handle.future.result(REAL_SECONDS)
+    runware.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_an_interrupt_before_the_submit_sends_nothing(bench: MakeBench) -> None:
+    rivya = bench("rivya")
+    rivya.fake.fault("credits", Lose("hang"))
+    handle = rivya.manager.start(rivya.order())
+    until(lambda: rivya.manager.journal.jobs() != [] and rivya.fake.count("credits") == 1)
+    with pytest.raises(Interrupted, match="was not sent"):
+        wait_for(handle, lambda: True, "cancel if queued")
+    rivya.check(State.CANCELLED, charges=0, files=0)
+    assert rivya.fake.count("submit") == 0
+
+
+def test_an_interrupt_while_downloading_loses_nothing(any_bench: Bench) -> None:
+    any_bench.fake.fault("download", Lose("hang"))
+    any_bench.options["call_timeout"] = 1.0
+    handle = any_bench.manager.start(any_bench.order())
+    until(lambda: any_bench.fake.count("download") == 1)
+    with pytest.raises(Interrupted):
+        wait_for(handle, lambda: True, "cancel")
+    handle.future.result(REAL_SECONDS)
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_wait_that_is_taken_away_leaves_the_job_alone(any_bench: Bench) -> None:
+    """A sibling node failed, or the interrupt flag was consumed elsewhere: the host's loop is closed under the wait."""
+    handle = hold(any_bench, State.RUNNING)
+
+    async def sibling_fails() -> None:
+        waiting = asyncio.create_task(wait(handle, lambda: False))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(sibling_fails())
+    finish(any_bench)
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+    assert any_bench.fake.count("cancel") == 0
+
+
+def test_a_loop_that_is_kept_busy_holds_no_job_up(any_bench: Bench) -> None:
+    async def sampler_beside_it() -> Outcome:
+        handle = any_bench.manager.start(any_bench.order())
+        until(lambda: any_bench.manager.journal.jobs() != [] and any_bench.job.state is State.DOWNLOADED)
+        return await wait(handle, lambda: False)
+
+    asyncio.run(sampler_beside_it())
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)

@@ -1,0 +1,76 @@
+"""The journal: what can't be written stops a submit, and never stops what is paid."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from wan_duet.remote.course import Update
+from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.journal import Journal, State
+from wan_duet.tests.remote.conftest import PROMPTS, Bench
+
+
+def test_every_write_is_on_the_disk_before_it_returns(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, lambda: 0.0)
+    assert journal._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert journal._db.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+
+
+def test_a_journal_that_can_not_be_opened_lets_nothing_be_sent(any_bench: Bench) -> None:
+    any_bench.settings.private.mkdir(parents=True)
+    (any_bench.settings.private / "jobs.sqlite").mkdir()
+    with pytest.raises(RemoteError, match=r"jobs.sqlite can't be written.*make the folder writable") as failed:
+        any_bench.run()
+    assert failed.value.kind == "storage" and any_bench.fake.seen == []
+
+
+def test_a_read_only_journal_lets_nothing_be_sent(any_bench: Bench) -> None:
+    any_bench.manager.journal._db.execute("PRAGMA query_only=ON")
+    with pytest.raises(RemoteError, match="can't be written"):
+        any_bench.run()
+    assert any_bench.fake.seen == []
+
+
+def fill(journal: Journal) -> None:
+    """Let the journal grow no more, as on a full disk."""
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count={pages}")
+
+
+def test_a_full_disk_before_the_submit_lets_nothing_be_sent(any_bench: Bench) -> None:
+    any_bench.run()
+    fill(any_bench.manager.journal)
+    prompt = {PROMPTS[any_bench.name]: "a long way " * 200}
+    with pytest.raises(RemoteError, match="database or disk is full"):
+        for force_new in range(1, 9):
+            any_bench.run(any_bench.order(prompt, force_new=force_new))
+    written = [job for job in any_bench.manager.journal.jobs() if job.state is State.DOWNLOADED]
+    assert len(any_bench.fake.charges) == any_bench.fake.count("submit") == len(written)
+
+
+def test_a_journal_that_fails_after_the_submit_does_not_lose_the_job(any_bench: Bench) -> None:
+    def break_journal(update: Update) -> None:
+        if update.job.state is State.SUBMITTING:
+            any_bench.manager.journal._db.execute("PRAGMA query_only=ON")
+
+    outcome = any_bench.run(report=break_journal)
+    assert outcome.files[0].is_file() and len(any_bench.fake.charges) == 1
+    any_bench.manager.journal._db.execute("PRAGMA query_only=OFF")
+    any_bench.check(State.SUBMITTING, charges=1, files=1)  # and the next run finds the job by its own id
+
+
+def test_days_are_added_up(any_bench: Bench) -> None:
+    any_bench.run()
+    any_bench.run(any_bench.order(force_new=1))
+    ((day, provider, currency), (total, unpriced)) = next(iter(any_bench.manager.journal.spent().items()))
+    expected = {"runware": (0.5, 0, "USD"), "fal": (0.0, 2, "USD"), "rivya": (24.0, 0, "credits")}[any_bench.name]
+    assert (total, unpriced, currency) == expected and provider == any_bench.name and len(day) == 10
+
+
+def test_what_a_fingerprint_finds(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, lambda: 0.0)
+    with pytest.raises(ValueError, match="job is 'nope'"):
+        journal.get("nope")
+    with pytest.raises(sqlite3.ProgrammingError):
+        journal.close()
+        journal.jobs()

@@ -1,0 +1,108 @@
+"""What is said about prices, what consent does, and where keys come from."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wan_duet.remote.contract import contract
+from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.keys import profiles, read_key
+from wan_duet.remote.money import Estimate, estimate
+from wan_duet.tests.fake_providers.provider import KEY
+from wan_duet.tests.remote.conftest import Bench, MakeBench
+
+A14B = "fal-ai/wan/v2.2-a14b"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "request_", "seconds", "amount"),
+    [
+        (f"{A14B}/image-to-video", {"num_frames": 80, "resolution": "480p"}, None, 0.2),  # 5 s at 0.04
+        (f"{A14B}/image-to-video", {}, None, 0.405),  # 81 frames at 16 a second, 720p
+        (f"{A14B}/image-to-video/turbo", {"resolution": "580p"}, None, 0.075),
+        (f"{A14B}/text-to-video/lora", {"num_frames": 96, "frames_per_second": 24}, None, 0.4),
+        (f"{A14B}/text-to-video", {}, None, None),
+        ("fal-ai/wan/v2.2-14b/animate/move", {"resolution": "480p"}, 10.0, 0.4),
+        ("fal-ai/wan/v2.2-14b/animate/move", {"resolution": "480p"}, None, None),
+        ("runware/wan22_animate", {"resolution": "580p", "numberResults": 3}, 2.0, 0.084),
+        ("runware/wan22_a14b_turbo", {}, 5.0, None),
+        ("runware/wan25_preview", {"width": 1280, "height": 720, "duration": 10}, None, 0.9049),
+        ("runware/wan25_preview", {"width": 1280, "height": 720, "duration": 5}, None, None),
+    ],
+)
+def test_estimates(endpoint: str, request_: dict[str, Any], seconds: float | None, amount: float | None) -> None:
+    assert estimate(contract(endpoint), request_, seconds).amount == (None if amount is None else pytest.approx(amount))
+
+
+def test_estimates_in_words() -> None:
+    assert [str(Estimate(None)), str(Estimate(0.405)), str(Estimate(12, "credits"))] == [
+        "price unknown",
+        "est. $0.405",
+        "est. 12 credits",
+    ]
+
+
+def test_nothing_is_paid_without_consent(any_bench: Bench) -> None:
+    with pytest.raises(RemoteError, match="allow_paid is off"):
+        any_bench.run(any_bench.order(allow_paid=False))
+    assert any_bench.fake.seen == []
+
+
+def test_a_limit_below_the_price_or_beside_an_unknown_one_sends_nothing(bench: MakeBench) -> None:
+    fal, rivya = bench("fal"), bench("rivya")
+    with pytest.raises(RemoteError, match="max_cost is 1, and the price is unknown"):
+        fal.run(fal.order(max_cost=1.0))
+    with pytest.raises(RemoteError, match=r"max_cost is 11, below the price \(est. 12 credits\)"):
+        rivya.run(rivya.order(max_cost=11.0))
+    assert fal.fake.seen == rivya.fake.seen == []
+    rivya.run(rivya.order(max_cost=12.0))
+    assert rivya.manager.journal.jobs()[0].cost == 12
+
+
+def write_keys(folder: Path, content: str) -> Path:
+    path = folder / "keys.json"
+    path.write_text(content)
+    return path
+
+
+def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
+    write_keys(tmp_path, json.dumps({"default": {"fal": "file:key"}, "work": {"fal": "work:key"}}))
+    split = {"FAL_KEY_ID": "id", "FAL_KEY_SECRET": "secret"}
+    assert read_key("fal", "default", tmp_path, {"FAL_KEY": " one:key\n"}) == "one:key"
+    assert read_key("fal", "default", tmp_path, split) == "id:secret"
+    assert read_key("fal", "default", tmp_path, {}) == "file:key"
+    assert read_key("fal", "work", tmp_path, {"FAL_KEY": "one:key"}) == "work:key"
+    assert profiles(tmp_path) == ["default", "work"]
+
+
+def test_a_missing_key_names_both_places(tmp_path: Path) -> None:
+    with pytest.raises(RemoteError, match=r"Set FAL_KEY or FAL_KEY_ID and FAL_KEY_SECRET, or write .*keys.json"):
+        read_key("fal", "default", tmp_path, {"FAL_KEY": "  "})
+    with pytest.raises(RemoteError, match="profile 'work' has none"):
+        read_key("rivya", "work", tmp_path, {"RIVYA_API_KEY": "x"})
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "nul\0", "kéy", "a b"])
+def test_a_key_that_can_not_be_one_is_refused_and_not_shown(tmp_path: Path, key: str) -> None:
+    with pytest.raises(RemoteError) as refused:
+        read_key("runware", "default", tmp_path, {"RUNWARE_API_KEY": key})
+    assert key not in str(refused.value) and "RUNWARE_API_KEY" in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"fal": "planted-key"}'])
+def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
+    write_keys(tmp_path, content)
+    with pytest.raises(RemoteError, match=r"keys.json") as broken:
+        read_key("fal", "default", tmp_path, {})
+    assert "planted" not in str(broken.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes mean nothing here")
+def test_the_file_of_keys_is_taken_away_from_others(tmp_path: Path) -> None:
+    path = write_keys(tmp_path, json.dumps({"default": {"fal": KEY}}))
+    path.chmod(0o644)
+    read_key("fal", "default", tmp_path, {})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600

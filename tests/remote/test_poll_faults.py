@@ -1,0 +1,189 @@
+"""What can happen while a job runs: only the provider's own word ends it."""
+
+from typing import Any
+
+import pytest
+from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.journal import State
+from wan_duet.tests.fake_providers.faults import Answer, Lose, Refuse
+from wan_duet.tests.remote.conftest import Bench, MakeBench
+
+NGINX = "<html>bad gateway</html>"
+MISSING: dict[str, Any] = {
+    "runware": Answer(400, {"errors": [{"code": "taskNotFound", "message": "Not found."}]}),
+    "fal": Answer(404, {"detail": "Request not found"}),
+    "rivya": Answer(404, {"error": {"code": "not_found", "message": "No such generation."}}),
+}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer(500, NGINX),
+        Answer(502, NGINX),
+        Answer(503, NGINX),
+        Answer(429, "", {"Retry-After": "3"}),
+        Answer(200, NGINX),
+        Answer(200, {}),
+        Answer(200, []),
+        Lose("close"),
+        Lose("truncate"),
+        Refuse(),
+    ],
+    ids=str,
+)
+def test_a_poll_that_fails_is_made_again(any_bench: Bench, fault: Any) -> None:
+    any_bench.fake.fault("poll", fault, None, fault, fault)
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+    assert any_bench.fake.count("submit") == 1
+
+
+def test_a_network_that_is_away_for_a_while_ends_no_job(any_bench: Bench) -> None:
+    any_bench.fake.fault("poll", *[Refuse()] * 40)
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_job_that_takes_a_while_to_appear_is_waited_for(any_bench: Bench) -> None:
+    any_bench.fake.fault("poll", *[MISSING[any_bench.name]] * 4)
+    any_bench.fake.fault("details", *[MISSING[any_bench.name]] * 4)
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_job_that_never_appears_is_lost_and_not_bought_again(any_bench: Bench) -> None:
+    any_bench.fake.fault("poll", *[MISSING[any_bench.name]] * 200)
+    any_bench.fake.fault("details", *[MISSING[any_bench.name]] * 200)
+    with pytest.raises(RemoteError, match="no longer knows job") as lost:
+        any_bench.run()
+    assert lost.value.kind == "unknown_outcome"
+    any_bench.check(State.LOST, charges=1, files=0)
+
+
+def test_a_job_that_takes_too_long_is_left_to_be_collected(any_bench: Bench) -> None:
+    any_bench.fake.running = 1e9
+    with pytest.raises(RemoteError, match=f"{'takes longer than we wait'}.*run the same graph again to collect"):
+        any_bench.run()
+    any_bench.check(State.RUNNING, charges=1, files=0)
+
+
+def test_the_archive_answers_for_what_getresponse_forgot(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.forgets = True
+    runware.run()
+    runware.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_states_may_go_back_and_words_may_be_unknown(bench: MakeBench) -> None:
+    fal, rivya = bench("fal"), bench("rivya")
+    back = [Answer(202, {"status": word}) for word in ("IN_PROGRESS", "IN_QUEUE", "PAUSED", "IN_PROGRESS")]
+    fal.fake.fault("poll", *back)
+    rivya.fake.fault(
+        "poll", *[Answer(200, {"id": "x", "status": word}) for word in ("processing", "resting", "queued")]
+    )
+    for one in (fal, rivya):
+        one.run()
+        one.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_completed_is_not_success_at_fal(bench: MakeBench) -> None:
+    fal = bench("fal")
+    fal.fake.fails_with = (
+        422,
+        {"detail": [{"loc": ["body", "prompt"], "msg": "no", "type": "content_policy_violation"}]},
+    )
+    with pytest.raises(RemoteError, match=r"prompt: no.*change the prompt") as refused:
+        fal.run()
+    assert refused.value.kind == "safety"
+    fal.check(State.FAILED, charges=1, files=0)
+
+
+def test_a_failed_job_is_refunded_at_rivya(bench: MakeBench) -> None:
+    rivya = bench("rivya")
+    rivya.fake.fails_with = "upstream went away"
+    with pytest.raises(RemoteError, match="upstream went away") as failed:
+        rivya.run()
+    assert failed.value.charged == "no"
+    assert rivya.job.cost == 0
+    rivya.check(State.FAILED, charges=1, files=0)
+
+
+def test_a_failed_job_at_runware_says_why(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.fails_with = ("contentModerationFailed", "The prompt was refused.")
+    with pytest.raises(RemoteError, match=r"The prompt was refused.*may have been charged") as failed:
+        runware.run()
+    assert failed.value.kind == "safety" and failed.value.code == "contentModerationFailed"
+    runware.check(State.FAILED, charges=1, files=0)
+
+
+def test_an_error_item_within_data_ends_the_job_too(bench: MakeBench) -> None:
+    runware = bench("runware")
+    item = {"taskType": "videoInference", "status": "error", "code": "providerError", "message": "Broken."}
+    runware.fake.fault("poll", Answer(200, {"data": [item]}))
+    with pytest.raises(RemoteError, match="Broken"):
+        runware.run()
+    runware.check(State.FAILED, charges=1, files=0)
+
+
+def test_successes_beside_failures_are_kept(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.failed_results = (2,)
+    outcome = runware.run(runware.order({"numberResults": 4}))
+    runware.check(State.DOWNLOADED, charges=4, files=3)
+    assert outcome.warnings == ("One result failed: Runware: The result could not be made.",)
+    assert runware.job.cost == 0.75 and outcome.seeds == (5, 6, 8)
+
+
+def test_results_out_of_order_twice_and_without_an_index_are_told_apart(bench: MakeBench) -> None:
+    runware = bench("runware")
+    order = runware.order({"numberResults": 3})
+
+    def item(index: int | None, video: str) -> dict[str, Any]:
+        url = f"{runware.fake.url}/files/{video}.mp4"
+        known = {"taskType": "videoInference", "status": "success", "videoUUID": video, "videoURL": url}
+        return known if index is None else {**known, "resultIndex": index}
+
+    runware.fake.fault("poll", Answer(200, {"data": [item(2, "c"), item(2, "c")]}))
+    runware.fake.fault("poll", Answer(200, {"data": [item(2, "c"), item(0, "a"), item(1, "b"), item(0, "a")]}))
+    assert len(runware.run(order).files) == 3
+    other = runware.order({"numberResults": 2, "seed": 9})
+    runware.fake.fault("poll", Answer(200, {"data": [item(None, "d"), item(None, "d"), item(None, "e")]}))
+    assert len(runware.run(other).files) == 2
+
+
+def test_success_without_an_address_is_not_the_end(bench: MakeBench) -> None:
+    runware, fal, rivya = bench("runware"), bench("fal"), bench("rivya")
+    bare = {"taskType": "videoInference", "status": "success", "videoUUID": "x"}
+    runware.fake.fault("poll", Answer(200, {"data": [bare]}))
+    runware.run()  # the archive has it
+    runware.check(State.DOWNLOADED, charges=1, files=1)
+    fal.fake.fault("result", Answer(200, {"seed": 5}))
+    rivya.fake.fault("poll", Answer(200, {"id": "x", "status": "succeeded", "result": None}))
+    for one in (fal, rivya):
+        with pytest.raises(RemoteError, match=r"has no address.*was charged.*collect"):
+            one.run()
+        one.check(State.REMOTE_DONE, charges=1, files=0)
+        one.run()
+        one.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_key_that_is_taken_back_leaves_the_job_to_be_collected(any_bench: Bench) -> None:
+    any_bench.fake.fault("poll", Answer(401, {"error": {"code": "api_key_revoked", "message": "Revoked."}}))
+    with pytest.raises(RemoteError, match="refused the key"):
+        any_bench.run()
+    any_bench.check(State.SUBMITTED, charges=1, files=0)
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_fals_addresses_on_a_foreign_host_are_not_asked_with_the_key(bench: MakeBench) -> None:
+    fal, elsewhere = bench("fal"), bench("rivya")
+    answer: dict[str, Any] = {"request_id": "r1", "status": "IN_QUEUE"}
+    foreign = {name: f"{elsewhere.fake.url}/steal" for name in ("status_url", "response_url", "cancel_url")}
+    job = fal.fake.start("fal-ai/wan/v2.2-a14b/text-to-video", {"prompt": "a cat"}, "r1")
+    fal.fake.fault("submit", Answer(200, {**answer, **foreign}))
+    fal.run()
+    assert elsewhere.fake.seen == [] and fal.job.remote_id == job.id
+    fal.check(State.DOWNLOADED, charges=1, files=1)

@@ -1,0 +1,90 @@
+"""Real processes on one journal: one that is killed between the provider's yes and its arrival, and two at once."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.journal import State
+from wan_duet.tests.fake_providers.faults import Lose
+from wan_duet.tests.remote.conftest import KEY, REAL_SECONDS, Bench, MakeBench
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = """
+import sys, pathlib
+root, url, folder, endpoint, prompt, key, seed = sys.argv[1:]
+sys.path.insert(0, root)
+from remote.contract import contract
+from remote.manager import JobManager
+from remote.order import order
+from remote.settings import Settings
+bases = dict.fromkeys(["runware", "runware schemas", "fal", "fal rest", "fal cdn", "rivya"], url)
+environ = {"RUNWARE_API_KEY": key, "FAL_KEY": key, "RIVYA_API_KEY": key}
+private, output = (pathlib.Path(folder) / name for name in ("private", "output"))
+settings = Settings(private, output, bases=bases, allow_loopback=True, environ=environ, first_poll=0.1)
+manager = JobManager(settings)
+values = {prompt: "a cat", seed: 5}
+handle = manager.start(order(contract(endpoint), values, allow_paid=True))
+print(handle.future.result(60).files[0], flush=True)
+manager.close()
+"""
+
+
+def process(bench: Bench) -> "subprocess.Popen[str]":
+    """A process that asks for the same job as `bench.order()` does."""
+    from wan_duet.tests.remote.conftest import ENDPOINTS, PROMPTS, SEEDS
+
+    name = bench.name
+    arguments: list[Any] = [ROOT, bench.fake.url, bench.folder, ENDPOINTS[name], PROMPTS[name], KEY, SEEDS[name]]
+    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def killed_before_the_answer(bench: Bench) -> None:
+    bench.fake.fault("submit", Lose("hang"))
+    child = process(bench)
+    begin = time.monotonic()
+    while not bench.fake.charges:
+        assert child.poll() is None and time.monotonic() < begin + REAL_SECONDS, child.stderr
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+
+
+@pytest.mark.parametrize("name", ["runware", "rivya"])
+def test_killed_between_accept_and_reply_the_job_is_found_again(bench: MakeBench, name: str) -> None:
+    one = bench(name)
+    killed_before_the_answer(one)
+    assert one.restart() and one.job.state is State.SUBMITTING
+    assert one.run().attached
+    one.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_killed_between_accept_and_reply_fal_is_not_asked_again(bench: MakeBench) -> None:
+    fal = bench("fal")
+    killed_before_the_answer(fal)
+    with pytest.raises(RemoteError, match="force_new"):
+        fal.run()
+    fal.check(State.UNKNOWN, charges=1, files=0)
+
+
+def test_processes_on_one_journal_make_one_job(bench: MakeBench) -> None:
+    fal = bench("fal")
+    fal.fake.queued = fal.fake.running = 0.0
+    children = [process(fal) for _ in range(3)]
+    answers = [child.communicate(timeout=60) for child in children]
+    assert {child.returncode for child in children} == {0}, answers
+    assert len({out for out, _ in answers}) == 1
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_the_remote_package_needs_no_host_and_starts_nothing() -> None:
+    code = (
+        f"import sys, threading; sys.path.insert(0, {str(ROOT)!r}); import remote.manager, remote.wait;"
+        "assert not {'torch', 'comfy', 'server', 'execution'} & sys.modules.keys();"
+        "assert threading.active_count() == 1"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,198 @@
+"""What can happen to the one submit: it is never blindly repeated, and nothing paid is lost."""
+
+import socket
+from typing import Any
+
+import pytest
+from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.journal import State
+from wan_duet.tests.fake_providers.faults import Answer, Lose, Refuse
+from wan_duet.tests.remote.conftest import Bench, MakeBench
+
+LOST = ["close", "truncate", "hang", "drip", "html", "empty"]
+NGINX = "<html><head><title>502 Bad Gateway</title></head></html>"
+BUSY: dict[str, Any] = {
+    "runware": {"errors": [{"code": "rateLimitExceeded", "message": "Too busy."}]},
+    "fal": {"detail": "Too many requests"},
+    "rivya": {"error": {"code": "rate_limited", "message": "Too busy.", "requestId": "r"}},
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize("name", ["runware", "rivya"])
+def test_a_lost_answer_is_found_again(bench: MakeBench, name: str, how: str) -> None:
+    one = bench(name, submit_timeout=0.5)
+    one.fake.fault("submit", Lose(how))
+    one.run()
+    one.check(State.DOWNLOADED, charges=1, files=1)
+    assert one.fake.count("submit") == (2 if name == "rivya" else 1)  # Rivya's second has the same key
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_fal_can_not_find_a_lost_answer_and_does_not_ask_again(bench: MakeBench, how: str) -> None:
+    fal = bench("fal", submit_timeout=0.5)
+    fal.fake.fault("submit", Lose(how))
+    with pytest.raises(RemoteError, match=r"may have been charged.*dashboard.*force_new") as lost:
+        fal.run()
+    assert lost.value.kind == "unknown_outcome" and lost.value.charged == "unknown"
+    fal.check(State.UNKNOWN, charges=1, files=0)
+    fal.restart()
+    with pytest.raises(RemoteError, match="force_new"):
+        fal.run()
+    assert fal.fake.count("submit") == 1
+    fal.run(fal.order(force_new=1))
+    assert len(fal.fake.charges) == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(500, NGINX), Answer(502, NGINX), Answer(504, NGINX), Answer(503, NGINX), Refuse()]
+)
+def test_an_answer_that_says_nothing_is_looked_into(any_bench: Bench, answer: Any) -> None:
+    """Nothing arrived, which cannot be told from the answer."""
+    any_bench.fake.fault("submit", answer)
+    if any_bench.name == "rivya":
+        any_bench.run()
+        return any_bench.check(State.DOWNLOADED, charges=1, files=1)
+    with pytest.raises(RemoteError, match="force_new"):
+        any_bench.run()
+    any_bench.check(State.LOST if any_bench.name == "runware" else State.UNKNOWN, charges=0, files=0)
+    assert any_bench.fake.count("submit") == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "7"}, {"Retry-After": "Tue, 14 Nov 2023 22:13:40 GMT"}])
+def test_busy_said_in_json_is_waited_out(any_bench: Bench, status: int, headers: dict[str, str]) -> None:
+    begin = any_bench.clock.now()
+    any_bench.fake.fault("submit", Answer(status, BUSY[any_bench.name], headers))
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+    waited = any_bench.fake.generations[any_bench.fake.charges[0]].created - begin
+    expected = {"7": 7.0, None: 1.0}.get(headers.get("Retry-After"), 20.0)  # the date is 20 s after the clock's start
+    assert expected <= waited < expected * 1.5
+
+
+def test_busy_for_ever_ends_unpaid(any_bench: Bench) -> None:
+    any_bench.fake.fault("submit", *[Answer(429, BUSY[any_bench.name])] * 9)
+    with pytest.raises(RemoteError, match="run again later") as busy:
+        any_bench.run()
+    assert busy.value.kind == "capacity"
+    any_bench.check(State.REJECTED, charges=0, files=0)
+
+
+REFUSALS = [
+    ("runware", Answer(401, {"errors": [{"code": "invalidApiKey", "message": "Invalid API key."}]}), "auth"),
+    ("runware", Answer(402, {"errors": [{"code": "insufficientCredits", "message": "No credit."}]}), "quota"),
+    (
+        "runware",
+        Answer(400, {"error": {"code": "invalidSteps", "message": "Bad.", "parameter": ["steps"]}}),
+        "validation",
+    ),
+    ("runware", Answer(400, {"error": "Something is wrong"}), "provider"),
+    ("runware", Answer(413, NGINX), "validation"),
+    ("fal", Answer(401, {"detail": "Invalid key"}), "auth"),
+    ("fal", Answer(402, {"detail": "Exhausted balance"}), "quota"),
+    ("fal", Answer(413, NGINX), "validation"),
+    (
+        "fal",
+        Answer(422, {"detail": [{"loc": ["body", "loras", 0, "path"], "msg": "no file", "type": "x"}]}),
+        "validation",
+    ),
+    ("fal", Answer(422, {"detail": "unprocessable"}), "validation"),
+    ("fal", Answer(422, {"detail": [{"loc": ["body"], "msg": "nsfw", "type": "content_policy_violation"}]}), "safety"),
+    (
+        "fal",
+        Answer(504, {"detail": "late", "error_type": "request_timeout"}, {"X-Fal-Request-Timeout-Type": "user"}),
+        "provider",
+    ),
+    ("rivya", Answer(401, {"error": {"code": "api_key_revoked", "message": "Revoked."}}), "auth"),
+    ("rivya", Answer(402, {"error": {"code": "insufficient_credits", "message": "No credit."}}), "quota"),
+    ("rivya", Answer(400, {"error": {"code": "validation_failed", "message": "params.seed"}}), "validation"),
+    ("rivya", Answer(409, {"error": {"code": "idempotency_conflict", "message": "Used."}}), "unknown_outcome"),
+    ("rivya", Answer(413, NGINX), "validation"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "kind"), REFUSALS)
+def test_a_refusal_is_said_once_and_costs_nothing(bench: MakeBench, name: str, answer: Answer, kind: str) -> None:
+    one = bench(name)
+    one.fake.fault("submit", answer)
+    with pytest.raises(RemoteError) as refused:
+        one.run()
+    assert refused.value.kind == kind
+    assert one.fake.count("submit") == 1
+    one.check(State.REJECTED, charges=0, files=0)
+    one.run()  # the next run makes a new job
+    assert len(one.fake.charges) == 1
+
+
+def test_a_field_that_is_refused_is_named(bench: MakeBench) -> None:
+    fal = bench("fal")
+    fal.fake.fault("submit", Answer(422, {"detail": [{"loc": ["body", "loras", 0, "path"], "msg": "no file"}]}))
+    with pytest.raises(RemoteError, match=r"loras\[0\].path: no file"):
+        fal.run()
+
+
+def test_nothing_listening_is_tried_again_and_sent_never(any_bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"http://127.0.0.1:{server.getsockname()[1]}"
+    if any_bench.name != "fal":
+        pytest.skip("the others are asked something before the submit")
+    any_bench.options["bases"] = dict.fromkeys(any_bench.settings.bases, closed)
+    with pytest.raises(RemoteError, match=r"can't be reached.*Nothing was sent") as refused:
+        any_bench.run()
+    assert refused.value.kind == "network"
+    any_bench.check(State.REJECTED, charges=0, files=0)
+
+
+@pytest.mark.parametrize("base", ["http://no-such-host.invalid", "https://127.0.0.1:{port}"], ids=["dns", "tls"])
+def test_no_name_and_no_tls_are_not_sent(bench: MakeBench, base: str) -> None:
+    fal = bench("fal")
+    port = fal.fake.url.rpartition(":")[2]
+    fal.options["bases"] = dict.fromkeys(fal.settings.bases, base.format(port=port))
+    with pytest.raises(RemoteError, match="Nothing was sent"):
+        fal.run()
+    fal.check(State.REJECTED, charges=0, files=0)
+
+
+def test_a_model_that_runware_does_not_know_is_found_out_before_the_submit(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.models = ("runware:200@6",)
+    with pytest.raises(RemoteError, match=r"knows no model 'runware:200@8'.*Nothing was sent"):
+        runware.run()
+    assert runware.fake.count("submit") == 0
+    runware.check(State.REJECTED, charges=0, files=0)
+
+
+def test_credits_that_do_not_suffice_are_found_out_before_the_submit(bench: MakeBench) -> None:
+    rivya = bench("rivya")
+    rivya.fake.credits = 11
+    with pytest.raises(RemoteError, match="11 credits are left, and this takes 12"):
+        rivya.run()
+    assert rivya.fake.count("submit") == 0
+    rivya.check(State.REJECTED, charges=0, files=0)
+
+
+def test_a_redirect_does_not_take_the_key_along(any_bench: Bench) -> None:
+    any_bench.fake.fault("submit", Answer(307, "", {"Location": f"{any_bench.fake.url}/elsewhere"}))
+    if any_bench.name == "rivya":
+        any_bench.run()  # it says neither yes nor no, so the same key is sent again
+    else:
+        with pytest.raises(RemoteError, match="force_new"):
+            any_bench.run()
+    assert "/elsewhere" not in [seen.path for seen in any_bench.fake.seen]
+
+
+def test_what_the_provider_always_gets_told(bench: MakeBench) -> None:
+    runware, fal = bench("runware"), bench("fal")
+    runware.run(runware.order({"lora": [{"model": "civitai:1@2"}]}))
+    (task,) = [job.request for job in runware.fake.generations.values()]
+    assert task["includeCost"] is True and task["lora"] == [{"model": "civitai:1@2", "transformer": "both"}]
+    assert task["taskUUID"] == runware.job.id and task["deliveryMethod"] == "async"
+    assert not {"steps", "outputFormat", "safety"} & task.keys()  # documented defaults are not sent
+    lora = "fal-ai/wan/v2.2-a14b/text-to-video/lora"
+    fal.run(fal.order({"loras": [{"path": "a/b"}]}, lora))
+    (body,) = [job.request for job in fal.fake.generations.values()]
+    loras = [{"path": "a/b", "transformer": "both"}]
+    assert body == {"prompt": "a cat", "seed": 5, "enable_safety_checker": True, "loras": loras}
+    headers = next(seen.headers for seen in fal.fake.seen if seen.op == "submit")
+    assert "X-Fal-Store-IO" not in headers

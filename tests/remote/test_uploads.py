@@ -1,0 +1,167 @@
+"""A user's file goes up once, only with consent, within the documented limits."""
+
+import dataclasses
+import io
+import wave
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from wan_duet.remote import media as media_module
+from wan_duet.remote.contract import contract
+from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.journal import State
+from wan_duet.remote.media import Media, audio_media, image_media, video_media
+from wan_duet.remote.order import Order, order
+from wan_duet.remote.providers import fal as fal_module
+from wan_duet.tests.fake_providers.film import film
+from wan_duet.tests.remote.conftest import PROMPTS, Bench, MakeBench
+
+I2V = {
+    "runware": "runware/wan22_a14b_turbo",
+    "fal": "fal-ai/wan/v2.2-a14b/image-to-video",
+    "rivya": "rivya/wan22_a14b_turbo",
+}
+
+
+def picture(seed: int = 0) -> Media:
+    return image_media(torch.rand(8, 12, 3, generator=torch.Generator().manual_seed(seed)))
+
+
+def image_order(bench: Bench, image: Media, **consent: Any) -> Order:
+    """An image-to-video order in each provider's words."""
+    place = {
+        "runware": {"inputs.frameImages": [{"image": image.placeholder}]},
+        "fal": {"image_url": image.placeholder},
+        "rivya": {"params.referenceMediaItems": [{"url": image.placeholder, "kind": "image"}]},
+    }[bench.name]
+    values = {PROMPTS[bench.name]: "a cat", **place}
+    return order(contract(I2V[bench.name]), values, [image], **{"allow_paid": True, "allow_upload": True, **consent})
+
+
+def test_a_file_is_uploaded_once_and_named_in_the_request(any_bench: Bench) -> None:
+    image = picture()
+    any_bench.run(image_order(any_bench, image))
+    any_bench.restart()
+    any_bench.run(image_order(any_bench, image, force_new=1))
+    assert list(any_bench.fake.uploads.values()) == [image.data]
+    assert len(any_bench.fake.charges) == 2 and any_bench.fake.count("upload") == 1
+    bodies = [job.request for job in any_bench.fake.generations.values()]
+    assert "media:" not in str(bodies) and "base64" not in str(bodies)
+
+
+def test_an_upload_that_may_be_gone_is_made_again(any_bench: Bench) -> None:
+    image = picture()
+    any_bench.run(image_order(any_bench, image))
+    any_bench.clock.skew = 30 * 86_400.0
+    any_bench.run(image_order(any_bench, image, force_new=1))
+    assert any_bench.fake.count("upload") == 2
+
+
+def test_jobs_at_once_share_an_upload(any_bench: Bench) -> None:
+    image = picture()
+    handles = [any_bench.manager.start(image_order(any_bench, image, force_new=n)) for n in range(5)]
+    for handle in handles:
+        handle.future.result(20)
+    assert any_bench.fake.count("upload") == 1 and len(any_bench.fake.charges) == 5
+
+
+def test_nothing_is_uploaded_without_consent(any_bench: Bench) -> None:
+    with pytest.raises(RemoteError, match=r"needs your files \(image\) and allow_upload is off"):
+        any_bench.run(image_order(any_bench, picture(), allow_upload=False))
+    assert any_bench.fake.count("upload") == 0
+    any_bench.check(State.REJECTED, charges=0, files=0)
+
+
+def test_another_file_makes_another_job(any_bench: Bench) -> None:
+    any_bench.run(image_order(any_bench, picture(1)))
+    any_bench.run(image_order(any_bench, picture(2)))
+    assert len(any_bench.fake.charges) == 2
+
+
+def test_an_upload_that_takes_its_time_is_waited_for(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.late_uploads = True
+    runware.run(image_order(runware, picture()))
+    (job,) = runware.fake.generations.values()
+    assert job.request["inputs"]["frameImages"][0]["image"] != "1"
+    runware.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_fals_second_way_is_taken_when_the_first_is_closed(bench: MakeBench) -> None:
+    fal = bench("fal")
+    fal.fake.token_works = False
+    fal.run(image_order(fal, picture()))
+    assert fal.fake.count("put") == 1
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_large_file_goes_to_fal_in_parts(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fal_module, "LARGE", 100)
+    monkeypatch.setattr(fal_module, "PART", 64)
+    fal, image = bench("fal"), picture()
+    fal.run(image_order(fal, image))
+    assert list(fal.fake.uploads.values()) == [image.data]
+    assert fal.fake.count("part") == -(-len(image.data) // 64)
+
+
+def test_sound_has_its_proof_of_length_beside_it(bench: MakeBench) -> None:
+    rivya = bench("rivya")
+    image, sound = picture(), audio_media(torch.zeros(1, 1600), 16_000)
+    items = [{"url": image.placeholder, "kind": "image"}, {"url": sound.placeholder, "kind": "audio"}]
+    values = {"prompt": "she speaks", "params.referenceMediaItems": items}
+    rivya.run(order(contract(I2V["rivya"]), values, [image, sound], allow_paid=True, allow_upload=True))
+    (job,) = rivya.fake.generations.values()
+    assert [item.get("durationToken") for item in job.request["params"]["referenceMediaItems"]] == [None, "dt_1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"data": b"\x89PNG" + bytes(10_000_000)}, "takes up to 10000000"), ({"mime": "image/gif"}, "image is image/gif")],
+)
+def test_documented_limits_are_kept_before_anything_is_sent(
+    bench: MakeBench, change: dict[str, Any], message: str
+) -> None:
+    rivya = bench("rivya")
+    with pytest.raises(RemoteError, match=message):
+        rivya.run(image_order(rivya, dataclasses.replace(picture(), **change)))
+    assert rivya.fake.count("upload") == 0
+    rivya.check(State.REJECTED, charges=0, files=0)
+
+
+def test_a_picture_is_kept_to_the_bit() -> None:
+    pixels = torch.randint(0, 256, (9, 7, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    data = image_media(pixels / 255).data
+    back = torch.tensor(list(Image.open(io.BytesIO(data)).tobytes()), dtype=torch.uint8).reshape(9, 7, 3)
+    assert torch.equal(back, pixels)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_sound_is_kept_to_the_sample(channels: int) -> None:
+    import av
+
+    wanted = torch.randint(-32767, 32767, (channels, 5000), generator=torch.Generator().manual_seed(2))
+    media = audio_media(wanted / 32767, 16_000)
+    with av.open(io.BytesIO(media.data)) as container:
+        frames = [torch.from_numpy(frame.to_ndarray()) for frame in container.decode(audio=0)]
+        assert container.streams.audio[0].rate == 16_000
+    got = torch.cat(frames, dim=1).reshape(-1, channels).T
+    assert torch.equal(got.long(), wanted)
+
+
+def test_a_video_file_is_known_by_its_first_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "clip.bin"
+    path.write_bytes(film())
+    assert (video_media(path).mime, video_media(path).name[-4:]) == ("video/mp4", ".mp4")
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+    with pytest.raises(ValueError, match="neither MP4, MOV nor WebM"):
+        video_media(path)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8, 3), (8, 8, 7)])
+def test_a_wrong_shape_is_said(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="pick one image"):
+        media_module.image_media(torch.zeros(shape))
