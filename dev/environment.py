@@ -21,7 +21,10 @@ HOME = ROOT / ".dev"
 PACKAGES = DEV / "requirements.txt"
 HOST = DEV / "comfyui.txt"
 VENV = HOME / "venv"
-VENV_PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+PYTHON = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+VENV_PYTHON = VENV / PYTHON
+LIVE = DEV / "live"  # requirements of independent code, each for an environment of its own
+LIVE_VENVS = HOME / "live"
 BASE = HOME / "base"
 PACK_LINK = BASE / "custom_nodes" / "wan-duet"
 
@@ -60,6 +63,21 @@ def prepare(*, browser: bool = False) -> Environment:
         return Environment(python, comfyui, BASE, _chromium(steps) if browser else None)
 
 
+def prepare_live() -> Path:
+    """Set up an environment for each file in `dev/live`, and return the folder of them, by the files' names."""
+    with alone(HOME):
+        steps = Steps(HOME)
+        for requirements in sorted(LIVE.glob("*.txt")):
+            venv = LIVE_VENVS / requirements.stem
+            _once_live(steps, venv, requirements)
+    return LIVE_VENVS
+
+
+def _once_live(steps: Steps, venv: Path, requirements: Path) -> None:
+    title = f"live {requirements.stem}"
+    steps.once(title, venv / PYTHON, [requirements], lambda: _make_venv(steps, venv, requirements))
+
+
 def _other_host() -> tuple[Path, Path] | None:
     if not (path := os.environ.get("COMFYUI_PATH")):
         return None
@@ -70,16 +88,21 @@ def _other_host() -> tuple[Path, Path] | None:
 
 
 def _install_packages(steps: Steps) -> None:
-    remove(VENV)
+    _make_venv(steps, VENV, PACKAGES)
+    steps.run(VENV_PYTHON, "-c", "import torch")
+
+
+def _make_venv(steps: Steps, venv: Path, requirements: Path) -> None:
+    remove(venv)
+    python = venv / PYTHON
     if _pip_version() >= (22, 3):  # the first that can install into another environment
         # Without a pip of its own, because Debian's python has no ensurepip to put one there.
-        steps.run(sys.executable, "-m", "venv", "--without-pip", VENV)
-        pip = (sys.executable, "-m", "pip", "--python", VENV_PYTHON)
+        steps.run(sys.executable, "-m", "venv", "--without-pip", venv)
+        pip = (sys.executable, "-m", "pip", "--python", python)
     else:
-        steps.run(sys.executable, "-m", "venv", VENV)
-        pip = (VENV_PYTHON, "-m", "pip")
-    steps.run(*pip, "install", *PIP_OPTIONS, "-r", PACKAGES)
-    steps.run(VENV_PYTHON, "-c", "import torch")
+        steps.run(sys.executable, "-m", "venv", venv)
+        pip = (python, "-m", "pip")
+    steps.run(*pip, "install", *PIP_OPTIONS, "-r", requirements)
 
 
 def _pip_version() -> tuple[int, ...]:

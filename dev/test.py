@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from environment import ROOT, Environment, prepare
+from environment import ROOT, Environment, prepare, prepare_live
 from steps import SetupError
 
 
@@ -46,7 +46,7 @@ def _variables(env: Environment, *, live: bool) -> dict[str, str]:
     if env.chromium:
         variables["CHROMIUM"] = str(env.chromium)
     if live:
-        variables["WAN_DUET_LIVE"] = "1"
+        variables["WAN_DUET_LIVE"] = str(prepare_live())
     return variables
 
 

@@ -77,6 +77,8 @@ def _handles_text(call: ast.Call) -> bool:
     """Whether it is `open(…)`, `path.open("w")`, `path.read_text()` or `path.write_text(…)`; `expert.open()` is not."""
     modes = [word.value for word in [*call.args, *(k.value for k in call.keywords)] if isinstance(word, ast.Constant)]
     mode = next((str(mode) for mode in modes if re.fullmatch("[rwaxbt+]{1,3}", str(mode))), None)
+    if ast.unparse(call.func) == "av.open":  # a container of video, not text
+        return False
     if isinstance(call.func, ast.Name):
         return call.func.id == "open" and "b" not in (mode or "")
     name = getattr(call.func, "attr", "")
