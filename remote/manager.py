@@ -1,27 +1,30 @@
 """All jobs of this process: started, attached to, cancelled and collected, in the pack's own thread."""
 
 import asyncio
+import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import Future
 
-from .course import Course, Outcome, Tools, Update
+from .course import Course, Tools
 from .download import Downloader
 from .errors import RemoteError
+from .fetch import Outcome
 from .journal import OVER, Job, Journal, State
 from .keys import read_key
 from .order import Order
 from .providers import provider
 from .providers.base import Provider
+from .record import Report, Update
 from .redact import redact_all
 from .settings import Settings
 from .thread import LoopThread
 from .transport import Transport
 from .uploads import Uploads
 
-Report = Callable[[Update], None]
-SENDING_TICK = 0.1
+log = logging.getLogger("wan_duet")
+
+SENDING_TICK = 0.1  # seconds
 
 
 class Handle:
@@ -149,13 +152,17 @@ class JobManager:
 
     def _report(self, update: Update) -> None:
         for report in self._reports.get(update.job.id, ()):
-            report(update)
+            try:
+                report(update)
+            except Exception:  # the host's widget must not end a paid job
+                log.exception("job %s: its progress could not be shown", update.job.id)
 
     async def _cancel(self, job_id: str, only_queued: bool) -> str:
         job = self.journal.get(job_id)
         course, task = self._courses.get(job_id), self._running.get(job_id)
-        if job.state is State.PLANNED and task is not None:
-            task.cancel()
+        if job.state is State.PLANNED:
+            if task is not None:
+                task.cancel()
             self.journal.update(job_id, state=State.CANCELLED)
             return f"Job {job_id} was not sent."
         while job.state is State.SUBMITTING and task is not None and not task.done():
@@ -164,7 +171,7 @@ class JobManager:
         if job.state in (*OVER, State.DOWNLOADED, State.REMOTE_DONE):
             return f"Job {job_id} is {job.state.value}."
         kept = f"Job {job_id} goes on at {job.provider} and is billed: run the same graph again to collect it."
-        if only_queued and job.state is State.RUNNING:
+        if not job.remote_id or (only_queued and job.state is State.RUNNING):
             return kept
         if not await self._provider(job, []).cancel(job):
             return kept

@@ -39,4 +39,4 @@ class Settings:
     extra_hosts: tuple[str, ...] = ()
     allow_loopback: bool = False  # http on 127.0.0.1, for tests
     clock: Clock = field(default_factory=Clock)
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
-from .course import Outcome
 from .errors import Interrupted
+from .fetch import Outcome
 from .manager import Handle
 
 OnInterrupt = Literal["cancel if queued", "cancel", "keep"]

@@ -10,7 +10,7 @@ from ..errors import RemoteError
 from ..journal import Job, State
 from ..media import Media
 from ..settings import Settings
-from ..transport import Call, Reply, Transport
+from ..transport import REPEATABLE, Call, Reply, Transport
 
 Submission = Callable[[], Awaitable[Call]]  # makes the submit's request once more, to the byte
 
@@ -101,4 +101,6 @@ class Provider(ABC):
         reply = await self.transport.ask(call)
         if reply.status in (401, 403):
             raise RemoteError("auth", f"{self.name} refused the key (HTTP {reply.status})", charged="unknown")
+        if reply.status in REPEATABLE:  # after many tries: it says nothing about the job
+            raise RemoteError("network", f"{self.name} does not answer (HTTP {reply.status})")
         return reply

@@ -9,6 +9,7 @@ from ..errors import Kind, RemoteError, classify
 from ..journal import Job, State
 from ..media import Media
 from ..transport import Call, Reply
+from .answer import integer, items, table, tables, text
 from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
 
 QUEUE_HOSTS = ("queue.fal.run", "queue.falrun.com")
@@ -59,12 +60,12 @@ class Fal(Provider):
         return Call("POST", f"{self.settings.bases['fal']}/{contract.endpoint}", self._headers(), body)
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
-        body = reply.json()
-        if reply.status < 300 and isinstance(body, dict) and isinstance(body.get("request_id"), str):
-            urls = {name: body[name] for name in URLS if isinstance(body.get(name), str) and self._ours(body[name])}
-            return Accepted(body["request_id"], urls)
+        body = table(reply.json())
+        if reply.status < 300 and (id := text(body.get("request_id"))):
+            given = {name: text(body.get(name)) for name in URLS}
+            return Accepted(id, {name: url for name, url in given.items() if url and self._ours(url)})
         refused = 400 <= reply.status < 500 and reply.status not in (408, 429)
-        in_so_many_words = reply.status in (429, 503) and isinstance(body, dict)
+        in_so_many_words = reply.status in (429, 503) and "detail" in body
         if refused or in_so_many_words or reply.headers.get("X-Fal-Request-Timeout-Type") == "user":
             raise _error(reply)
         raise Unreadable(f"HTTP {reply.status}")
@@ -74,29 +75,27 @@ class Fal(Provider):
 
     async def poll(self, job: Job) -> Progress:
         reply = await self.ask(Call("GET", self._url(job, "status_url"), self._headers()))
-        body = reply.json()
         if reply.status == 404:
             return Progress(None)
-        if not isinstance(body, dict):
-            return Progress(State.RUNNING)
-        state = STATES.get(str(body.get("status")), State.RUNNING)
+        body = table(reply.json())
+        state = STATES.get(text(body.get("status")) or "", State.RUNNING)
         if state is not State.REMOTE_DONE:
-            return Progress(state, queue=body.get("queue_position"))
+            return Progress(state, queue=integer(body.get("queue_position")))
         return await self._result(job)
 
     async def _result(self, job: Job) -> Progress:
-        """COMPLETED is not success: the result's own status decides."""
-        reply = await self.ask(Call("GET", self._url(job, "response_url"), self._headers()))
+        """COMPLETED is not success: the result's own status decides, if it is the job's and not the gateway's."""
+        reply = await self.transport.ask(Call("GET", self._url(job, "response_url"), self._headers()))
+        body = table(reply.json())
+        if reply.status in (401, 403, 408, 425, 429) or (reply.status >= 500 and "detail" not in body):
+            kind: Kind = "auth" if reply.status in (401, 403) else "network"
+            raise RemoteError(kind, f"fal does not give the result (HTTP {reply.status})", charged="unknown")
         if reply.status >= 400:
             return Progress(State.REMOTE_DONE, failures=(_error(reply),))
-        body = reply.json()
-        if not isinstance(body, dict):
-            return Progress(State.REMOTE_DONE, (Result(0, ""),))
-        file = body.get("video") or body.get("image")
-        if not isinstance(file, dict) or not isinstance(file.get("url"), str):
-            return Progress(State.REMOTE_DONE, (Result(0, ""),))
-        nsfw = any(body.get("has_nsfw_concepts") or [])
-        return Progress(State.REMOTE_DONE, (Result(0, file["url"], body.get("seed"), nsfw),))
+        file = table(body.get("video")) or table(body.get("image"))
+        nsfw = True in items(body.get("has_nsfw_concepts"))
+        result = Result(0, text(file.get("url")) or "", integer(body.get("seed")), nsfw)
+        return Progress(State.REMOTE_DONE, (result,))
 
     async def cancel(self, job: Job) -> bool:
         reply = await self.ask(Call("PUT", self._url(job, "cancel_url"), self._headers()))
@@ -106,9 +105,9 @@ class Fal(Provider):
         reply = await self.transport.ask(
             Call("POST", self._rest("storage/auth/token?storage_type=fal-cdn-v3"), self._headers(), b"{}")
         )
-        token = reply.json()
-        if reply.status < 300 and isinstance(token, dict) and "token" in token:
-            headers = {"Authorization": f"{token.get('token_type', 'Bearer')} {token['token']}"}
+        token = table(reply.json())
+        if reply.status < 300 and (secret := text(token.get("token"))):
+            headers = {"Authorization": f"{text(token.get('token_type')) or 'Bearer'} {secret}"}
             base = self.settings.bases["fal cdn"]
             if url := await (self._parts if len(media.data) > LARGE else self._whole)(media, base, headers):
                 return url
@@ -174,25 +173,21 @@ class Fal(Provider):
 
 
 def _field(reply: Reply, name: str) -> str | None:
-    body = reply.json()
-    value = body.get(name) if reply.status < 300 and isinstance(body, dict) else None
-    return value if isinstance(value, str) else None
+    return text(table(reply.json()).get(name)) if reply.status < 300 else None
 
 
 def _error(reply: Reply) -> RemoteError:
     """Both shapes: a list of fields with their messages, or a text with an error_type."""
-    body = reply.json()
-    detail = body.get("detail") if isinstance(body, dict) else None
-    types = [str(body.get("error_type", ""))] if isinstance(body, dict) else []
-    if isinstance(detail, list):
-        entries = [item for item in detail if isinstance(item, dict)]
-        types += [str(item.get("type", "")) for item in entries]
-        detail = "; ".join(f"{_place(item.get('loc'))}: {item.get('msg')}" for item in entries)
+    body = table(reply.json())
+    entries = tables(body.get("detail"))
+    said = "; ".join(f"{_place(entry.get('loc'))}: {entry.get('msg')}" for entry in entries)
+    types = [name for name in (text(body.get("error_type")), *(text(entry.get("type")) for entry in entries)) if name]
     kind = classify(" ".join(types), TYPES, STATUSES.get(reply.status, "provider"))
-    text = str(detail or f"HTTP {reply.status}")
-    return RemoteError(kind, f"fal: {text}", code=next(filter(None, types), str(reply.status)))
+    message = said or text(body.get("detail")) or f"HTTP {reply.status}"
+    return RemoteError(kind, f"fal: {message}", code=next(iter(types), str(reply.status)))
 
 
 def _place(location: Any) -> str:
-    names = location[1:] if isinstance(location, list) and location[:1] == ["body"] else location or []
+    names = items(location)
+    names = names[1:] if names[:1] == ["body"] else names
     return "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names).lstrip(".") or "request"

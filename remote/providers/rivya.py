@@ -9,6 +9,7 @@ from ..errors import Kind, RemoteError
 from ..journal import Job, State
 from ..media import Media
 from ..transport import Call, Reply
+from .answer import items, number, table, text
 from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
 
 STATES = {
@@ -45,10 +46,9 @@ class Rivya(Provider):
     async def prepare(self, contract: Contract, request: dict[str, Any]) -> None:
         """Ask for the credits, which are taken when the job is made."""
         reply = await self.ask(Call("GET", self._url("credits"), self._headers()))
-        body = reply.json()
-        credits = body.get("current_credits") if isinstance(body, dict) else None
+        credits = number(table(reply.json()).get("current_credits"))
         price = contract.prices["price"] if contract.prices else 0
-        if isinstance(credits, int | float) and credits < price:
+        if credits is not None and credits < price:
             raise RemoteError(
                 "quota", f"Rivya: {credits:g} credits are left, and this takes {price:g}. Nothing was sent"
             )
@@ -58,12 +58,11 @@ class Rivya(Provider):
         return Call("POST", self._url("generations"), {**self._headers(), "Idempotency-Key": job_id}, body)
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
-        body = reply.json()
-        if reply.status < 300 and isinstance(body, dict) and isinstance(body.get("id"), str):
-            return Accepted(body["id"])
-        if reply.status >= 400 and isinstance(body, dict) and "error" in body and reply.status not in (500, 502, 504):
-            raise _error(reply)
-        if 400 <= reply.status < 500 and reply.status not in (408, 429):
+        body = table(reply.json())
+        if reply.status < 300 and (id := text(body.get("id"))):
+            return Accepted(id)
+        in_so_many_words = "error" in body and reply.status not in (500, 502, 504)
+        if reply.status >= 400 and (in_so_many_words or (reply.status < 500 and reply.status not in (408, 429))):
             raise _error(reply)
         raise Unreadable(f"HTTP {reply.status}")
 
@@ -78,20 +77,19 @@ class Rivya(Provider):
 
     async def poll(self, job: Job) -> Progress:
         reply = await self.ask(Call("GET", self._url(f"generations/{job.remote_id}"), self._headers()))
-        body = reply.json()
         if reply.status == 404:
             return Progress(None)
-        if not isinstance(body, dict):
-            return Progress(State.RUNNING)
-        state = STATES.get(str(body.get("status")), State.RUNNING)
+        body = table(reply.json())
+        status = text(body.get("status")) or ""
+        state = STATES.get(status, State.RUNNING)
         if state is not State.REMOTE_DONE:
             return Progress(state)
-        cost = body.get("final_credits")
-        if body["status"] == "failed":
-            error = _error_of(body)
-            text, code = f"Rivya: {error.get('message') or 'failed'}", str(error.get("code", ""))
-            return Progress(state, failures=(RemoteError("provider", text, code=code),), cost=cost)
-        return Progress(state, _results(body.get("result")), cost=cost)
+        cost = number(body.get("final_credits"))
+        if status == "failed":
+            error = table(body.get("error"))
+            message, code = text(error.get("message")) or "failed", text(error.get("code")) or ""
+            return Progress(state, failures=(RemoteError("provider", f"Rivya: {message}", code=code),), cost=cost)
+        return Progress(state, _results(table(body.get("result"))), cost=cost)
 
     async def upload(self, media: Media) -> dict[str, str]:
         """The file's address, and for sound the token that proves its length."""
@@ -99,11 +97,12 @@ class Rivya(Provider):
         headers = {**self._headers(), "Content-Type": f"multipart/form-data; boundary={boundary}"}
         call = Call("POST", self._url("files"), headers, _form(media, boundary), self.settings.upload_timeout)
         reply = await self.ask(call)
-        body = reply.json()
-        if reply.status >= 300 or not isinstance(body, dict) or not isinstance(body.get("url"), str):
+        body = table(reply.json())
+        url = text(body.get("url"))
+        if reply.status >= 300 or url is None:
             raise _error(reply)
-        token = {"durationToken": body["duration_token"]} if body.get("duration_token") else {}
-        return {"url": body["url"], **token}
+        token = text(body.get("duration_token"))
+        return {"url": url, "durationToken": token} if token else {"url": url}
 
     def _url(self, path: str) -> str:
         return f"{self.settings.bases['rivya']}/api/v1/{path}"
@@ -112,11 +111,9 @@ class Rivya(Provider):
         return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
 
 
-def _results(result: Any) -> tuple[Result, ...]:
-    if not isinstance(result, dict):
-        return (Result(0, ""),)
-    urls = [result.get("primary_url"), *(result.get("urls") or [])]
-    unique = dict.fromkeys(url for url in urls if isinstance(url, str))
+def _results(result: dict[str, Any]) -> tuple[Result, ...]:
+    urls = [result.get("primary_url"), *items(result.get("urls"))]
+    unique = dict.fromkeys(url for url in map(text, urls) if url)
     return tuple(Result(index, url) for index, url in enumerate(unique)) or (Result(0, ""),)
 
 
@@ -128,15 +125,11 @@ def _form(media: Media, boundary: str) -> bytes:
     return kind.encode() + file.encode() + media.data + f"\r\n--{boundary}--\r\n".encode()
 
 
-def _error_of(body: Any) -> dict[str, Any]:
-    error = body.get("error") if isinstance(body, dict) else None
-    return error if isinstance(error, dict) else {}
-
-
 def _error(reply: Reply) -> RemoteError:
-    error = _error_of(reply.json())
-    code = str(error.get("code") or "")
+    error = table(table(reply.json()).get("error"))
+    code = text(error.get("code")) or ""
     by_status: dict[int, Kind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 429: "capacity"}
     kind = CODES.get(code, by_status.get(reply.status, "validation" if reply.status < 500 else "provider"))
     charged = "unknown" if kind == "unknown_outcome" else "no"
-    return RemoteError(kind, f"Rivya: {error.get('message') or f'HTTP {reply.status}'}", code=code, charged=charged)
+    message = text(error.get("message")) or f"HTTP {reply.status}"
+    return RemoteError(kind, f"Rivya: {message}", code=code, charged=charged)

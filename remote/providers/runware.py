@@ -3,7 +3,6 @@
 import base64
 import json
 import uuid
-from collections.abc import Iterable
 from typing import Any
 
 from ..contract import Contract
@@ -12,6 +11,7 @@ from ..journal import Job, State
 from ..media import Media
 from ..settings import Settings
 from ..transport import Call, Reply, Transport
+from .answer import integer, number, table, tables, text
 from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
 
 LATE_UPLOAD = "1"  # the media id that is answered while a file is still being stored
@@ -57,12 +57,12 @@ class Runware(Provider):
 
     async def prepare(self, contract: Contract, request: dict[str, Any]) -> None:
         """Find the model: the pages print one id for two models, and the list of models changes."""
-        model = request["model"]
+        model: str = request["model"]
         if model in self._known:
             return
         reply = await self._tasks({"taskType": "modelSearch", "search": model, "limit": 20})
-        results = [model for item in _items(reply, "data") for model in item.get("results") or ()]
-        if not any(isinstance(found, dict) and found.get("air") == model for found in results):
+        found = [entry.get("air") for item in _items(reply, "data") for entry in tables(item.get("results"))]
+        if model not in found:
             schema = await self.transport.ask(Call("GET", f"{self.settings.bases['runware schemas']}/resolve/{model}"))
             if schema.status != 200:
                 advice = "Nothing was sent. Look the model up at runware.ai and set its id."
@@ -95,17 +95,15 @@ class Runware(Provider):
     async def _look(self, id: str, wanted: int = 1) -> Progress:
         """getResponse, and getTaskDetails for what it no longer knows."""
         reply = await self._tasks({"taskType": "getResponse", "taskUUID": id})
-        progress = _progress(_items(reply, "data"), _items(reply, "errors"), wanted)
+        progress = _progress(_about(id, _items(reply, "data")), _about(id, _items(reply, "errors")), wanted)
         if progress.state is not None and not _lacks_address(progress):
             return progress
         reply = await self._tasks({"taskType": "getTaskDetails", "taskUUID": id})
-        found = [
-            item for item in [reply.json(), *_items(reply, "data")] if isinstance(item, dict) and "response" in item
-        ]
+        found = [answer for answer in (table(reply.json()), *_items(reply, "data")) if "response" in answer]
         if not found:
             return progress
-        response = found[0]["response"] if isinstance(found[0]["response"], dict) else {}
-        archived = _progress(_dicts(response.get("data")), _dicts(response.get("errors")), wanted)
+        response = table(found[0]["response"])
+        archived = _progress(tables(response.get("data")), tables(response.get("errors")), wanted)
         return archived if archived.state is not None else Progress(State.RUNNING)
 
     async def upload(self, media: Media) -> str:
@@ -116,9 +114,9 @@ class Runware(Provider):
         while True:
             if errors := _items(reply, "errors"):
                 raise _error(errors[0], reply.status)
-            reference = next((item["mediaUUID"] for item in _items(reply, "data") if item.get("mediaUUID")), None)
-            if reference and reference != LATE_UPLOAD:
-                return str(reference)
+            references = [text(item.get("mediaUUID")) for item in _items(reply, "data")]
+            if stored := next((name for name in references if name and name != LATE_UPLOAD), None):
+                return stored
             if self.settings.clock.monotonic() > until:
                 raise RemoteError("provider", f"Runware did not store {media!r}")
             await self.settings.clock.sleep(self.settings.first_poll)
@@ -135,43 +133,38 @@ class Runware(Provider):
 
 def _items(reply: Reply, name: str) -> list[dict[str, Any]]:
     """The objects under `data` or `errors`; an error also comes alone, as an object or a text."""
-    body = reply.json()
-    if not isinstance(body, dict):
-        return []
+    body = table(reply.json())
     if name == "errors" and "error" in body and "errors" not in body:
-        error = body["error"]
-        return [error if isinstance(error, dict) else {"message": str(error)}]
-    return _dicts(body.get(name))
+        return [table(body["error"]) or {"message": body["error"]}]
+    return tables(body.get(name))
 
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _about(id: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what is said about another task, or about the question itself."""
+    return [entry for entry in entries if entry.get("taskUUID") in (None, id) and _error(entry).kind != "capacity"]
 
 
 def _progress(data: list[dict[str, Any]], errors: list[dict[str, Any]], wanted: int) -> Progress:
     """Every success is kept, whatever else failed; replies repeat what was finished before."""
-    results: dict[Any, Result] = {}
+    results: dict[int | str, Result] = {}
     failures = [_error(item) for item in errors]
     percent, cost = None, 0.0
     for item in data:
         if item.get("status") == "error":
             failures.append(_error(item))
-        elif url := item.get("videoURL") or item.get("imageURL"):
-            key = item.get("resultIndex", item.get("videoUUID", url))
+        elif (url := text(item.get("videoURL"))) or item.get("status") == "success":
+            index = integer(item.get("resultIndex"))
+            key = index if index is not None else text(item.get("videoUUID")) or url or ""
             if key not in results:
-                index = item.get("resultIndex", len(results))
-                results[key] = Result(index, url, item.get("seed"), bool(item.get("NSFWContent")))
-                cost += item.get("cost") or 0.0
-        elif item.get("status") == "success":
-            results.setdefault(item.get("resultIndex", item.get("videoUUID")), Result(len(results), ""))
-        percent = item.get("progress", percent)
+                place = len(results) if index is None else index
+                results[key] = Result(place, url or "", integer(item.get("seed")), item.get("NSFWContent") is True)
+                cost += number(item.get("cost")) or 0.0
+        percent = number(item.get("progress")) or percent
     if not data and all(failure.kind == "not_found" for failure in failures):
         return Progress(None, failures=tuple(failures))
-    done = len(results) + len(failures) >= wanted
+    state = State.REMOTE_DONE if len(results) + len(failures) >= wanted else State.RUNNING
     finished = tuple(sorted(results.values(), key=lambda result: result.index))
-    return Progress(
-        State.REMOTE_DONE if done else State.RUNNING, finished, tuple(failures), None, percent, cost or None
-    )
+    return Progress(state, finished, tuple(failures), None, percent, cost or None)
 
 
 def _lacks_address(progress: Progress) -> bool:
@@ -179,11 +172,10 @@ def _lacks_address(progress: Progress) -> bool:
 
 
 def _error(item: dict[str, Any], status: int = 200) -> RemoteError:
-    code = str(item.get("code") or "")
-    plain = code.replace("_", "").replace("-", "").lower()
-    kind = classify(plain, CODES, "auth" if status == 401 else "provider")
+    code = text(item.get("code")) or ""
+    kind = classify(code.replace("_", "").replace("-", "").lower(), CODES, "auth" if status == 401 else "provider")
     where = item.get("parameter")
-    names = ", ".join(map(str, where)) if isinstance(where, Iterable) and not isinstance(where, str) else where
-    text = str(item.get("message") or code or "an error without a message")
-    place = f" ({names})" if names and str(names) not in text else ""
-    return RemoteError(kind, f"Runware: {text}{place}", code=code)
+    names = ", ".join(map(str, where)) if isinstance(where, list) else text(where)
+    message = text(item.get("message")) or code or "an error without a message"
+    place = f" ({names})" if names and names not in message else ""
+    return RemoteError(kind, f"Runware: {message}{place}", code=code)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from wan_duet.remote.clock import Clock
 from wan_duet.remote.contract import contract
-from wan_duet.remote.course import Outcome
+from wan_duet.remote.fetch import Outcome
 from wan_duet.remote.journal import Job, State
 from wan_duet.remote.manager import JobManager
 from wan_duet.remote.order import Order, order

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from wan_duet.remote.course import Outcome
 from wan_duet.remote.errors import Interrupted, RemoteError
+from wan_duet.remote.fetch import Outcome
 from wan_duet.remote.journal import State
 from wan_duet.remote.manager import Handle
 from wan_duet.remote.wait import OnInterrupt, wait

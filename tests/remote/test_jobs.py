@@ -3,9 +3,9 @@
 import threading
 
 import pytest
-from wan_duet.remote.course import Update
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
+from wan_duet.remote.record import Update
 from wan_duet.tests.remote.conftest import REAL_SECONDS, SEEDS, Bench, MakeBench
 
 

@@ -4,9 +4,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from wan_duet.remote.course import Update
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import Journal, State
+from wan_duet.remote.record import Update
 from wan_duet.tests.remote.conftest import PROMPTS, Bench
 
 

@@ -4,8 +4,8 @@ import base64
 import logging
 
 import pytest
-from wan_duet.remote.course import Update
 from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.record import Update
 from wan_duet.remote.redact import redact
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE

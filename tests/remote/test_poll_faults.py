@@ -45,6 +45,37 @@ def test_a_network_that_is_away_for_a_while_ends_no_job(any_bench: Bench) -> Non
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_provider_that_is_busy_for_long_ends_no_job(any_bench: Bench, status: int) -> None:
+    busy = {"errors": [{"code": "rateLimitExceeded", "message": "Busy."}], "error": {"code": "rate_limited"}}
+    any_bench.fake.fault("poll", *[Answer(status, busy)] * 30)
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_what_runware_says_about_another_task_ends_no_job(bench: MakeBench) -> None:
+    runware = bench("runware")
+    other = {"taskUUID": "another", "code": "providerError", "message": "Not yours."}
+    runware.fake.fault("poll", Answer(200, {"errors": [other]}), Answer(200, {"data": [{**other, "status": "error"}]}))
+    runware.run()
+    runware.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_result_that_the_gateway_holds_back_is_asked_for_again(bench: MakeBench) -> None:
+    fal = bench("fal")
+    fal.fake.fault("result", *[Answer(503, NGINX)] * 30)
+    fal.run()
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_job_that_ended_in_an_error_of_the_server_has_failed(bench: MakeBench) -> None:
+    fal = bench("fal")
+    fal.fake.fails_with = (500, {"detail": "Internal error", "error_type": "runner_disconnected"})
+    with pytest.raises(RemoteError, match="Internal error"):
+        fal.run()
+    fal.check(State.FAILED, charges=1, files=0)
+
+
 def test_a_job_that_takes_a_while_to_appear_is_waited_for(any_bench: Bench) -> None:
     any_bench.fake.fault("poll", *[MISSING[any_bench.name]] * 4)
     any_bench.fake.fault("details", *[MISSING[any_bench.name]] * 4)

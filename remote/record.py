@@ -1,0 +1,73 @@
+"""One job as this process sees it: its row in the journal, and whoever wants to be told."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .clock import Clock
+from .errors import RemoteError
+from .journal import Job, Journal
+from .money import Estimate
+from .redact import redact
+
+log = logging.getLogger("wan_duet")
+
+
+@dataclass(frozen=True)
+class Update:
+    """Where a job is, for people."""
+
+    job: Job
+    seconds: float
+    queue: int | None = None
+    percent: float | None = None
+
+    def __str__(self) -> str:
+        place = [f"queue {self.queue}"] if self.queue is not None else []
+        price = Estimate(self.job.estimate, self.job.currency)
+        words = [self.job.provider, f"{self.job.state.value} {self.seconds:.0f} s", *place, str(price), self.job.id[:8]]
+        return " - ".join(words)
+
+
+Report = Callable[[Update], None]
+
+
+class Record:
+    """Keeps `job` equal to its row. What it is told to note has `secret` taken out."""
+
+    def __init__(self, job: Job, journal: Journal, clock: Clock, report: Report, secret: str) -> None:
+        self.job = job
+        self._journal = journal
+        self._report = report
+        self._clock = clock
+        self._begin = clock.monotonic()
+        self._secret = secret
+
+    @property
+    def seconds(self) -> float:
+        """How long this process has been at it."""
+        return self._clock.monotonic() - self._begin
+
+    def note(self, **values: Any) -> None:
+        """Write down what became of a job. It goes on if that fails: the money is spent already."""
+        if "error" in values:
+            values["error"] = redact(values["error"], [self._secret])
+        try:
+            self.job = self._journal.update(self.job.id, **values)
+        except RemoteError as error:
+            log.warning("job %s: %s", self.job.id, error)
+            self.job = replace(self.job, **values)
+
+    def begin_submit(self, lease: float, body_sha256: str) -> bool:
+        """Take the right to submit, on the disk; False if another process has it, RemoteError if it can't be noted."""
+        taken = self._journal.begin_submit(self.job.id, lease, body_sha256)
+        self.reload()
+        return taken
+
+    def reload(self) -> None:
+        """See what another process has written."""
+        self.job = self._journal.get(self.job.id)
+
+    def tell(self, queue: int | None = None, percent: float | None = None) -> None:
+        self._report(Update(self.job, self.seconds, queue, percent))
