@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,16 @@ class VirtualClock:
 
     def advance(self, seconds: float) -> None:
         self.seconds += seconds
+
+
+class WallClock(VirtualClock):
+    """Seconds as they pass for everybody, for clients that can't be told otherwise."""
+
+    def __init__(self) -> None:
+        """Nothing to keep."""
+
+    def __getattribute__(self, name: str) -> Any:
+        return time.time() if name == "seconds" else super().__getattribute__(name)
 
 
 @dataclass

@@ -4,15 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from wan_duet.tests.fake_providers.fal import FakeFal
-from wan_duet.tests.fake_providers.provider import KEY, Fake
+from wan_duet.tests.fake_providers.provider import KEY, Fake, WallClock
 from wan_duet.tests.fake_providers.runware import FakeRunware
 
 pytestmark = pytest.mark.live
@@ -21,35 +18,17 @@ SCRIPTS = Path(__file__).parent / "sdks"
 PYTHON = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
 
 
-@contextmanager
-def real_time(fake: Fake) -> Iterator[None]:
-    """Let the fake's clock run, a second in each tenth of one."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(0.1):
-            fake.clock.advance(1.0)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def run(fake: Fake, package: str, script: str) -> Any:
     """What a script says that is run by the package's own environment."""
     python = Path(os.environ["WAN_DUET_LIVE"]) / package / PYTHON
-    with fake.serving(), real_time(fake):
+    with fake.serving():
         done = subprocess.run([python, SCRIPTS / script, fake.url, KEY], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_fal_client_completes_a_job() -> None:
-    fake = FakeFal()
+    fake = FakeFal(WallClock(), queued=0.3, running=0.5)
     said = run(fake, "fal-client", "fal_job.py")
     (file,) = fake.uploads.values()
     assert file == b"\x89PNG picture"
@@ -61,7 +40,7 @@ def test_fal_client_completes_a_job() -> None:
 
 
 def test_runware_sdk_completes_a_job() -> None:
-    fake = FakeRunware()
+    fake = FakeRunware(WallClock(), queued=0.3, running=0.5)
     said = run(fake, "runware-sdk", "runware_job.py")
     assert len(fake.uploads) == 1 and "mediaUUID" in str(said["stored"])
     assert "runware:200@8" in str(said["found"])

@@ -1,0 +1,210 @@
+"""What the pack adds to a remote job: python3 dev/bench/remote.py [--quick]
+
+A fake fal in a process of its own; the pack beside a bare aiohttp script, the memory of a large download, and how late
+the host's event loop gets while a hundred jobs run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from host import enter, interval_of_median, load_pack
+
+enter()
+load_pack()
+
+import aiohttp  # noqa: E402
+import psutil  # noqa: E402
+from wan_duet.remote.contract import contract  # noqa: E402
+from wan_duet.remote.manager import JobManager  # noqa: E402
+from wan_duet.remote.order import Order, order  # noqa: E402
+from wan_duet.remote.settings import Settings  # noqa: E402
+from wan_duet.remote.wait import wait  # noqa: E402
+from wan_duet.tests.fake_providers.fal import FakeFal  # noqa: E402
+from wan_duet.tests.fake_providers.provider import KEY, WallClock  # noqa: E402
+
+ENDPOINT = "fal-ai/wan/v2.2-a14b/text-to-video"
+JOB_SECONDS, POLL_SECONDS = 1.0, 0.1  # a hundredth of a real job, asked for twenty times as often
+MIB = 1 << 20
+JOBS, TICK = 100, 0.005
+WARM_UP = 2
+
+
+@contextmanager
+def fake(padding: int = 0) -> Iterator[str]:
+    """The address of a fake fal in another process; its results are followed by `padding` bytes."""
+    command = [sys.executable, __file__, "--serve", str(padding)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def serve(padding: int) -> None:
+    """Be the fake until the process is ended."""
+    with FakeFal(WallClock(), queued=0.2, running=JOB_SECONDS - 0.2, padding=padding).serving() as fal:
+        print(fal.url, flush=True)
+        threading.Event().wait()
+
+
+@contextmanager
+def manager(url: str, folder: Path) -> Iterator[JobManager]:
+    """The pack's jobs, against the fake at `url`."""
+    bases = dict.fromkeys(["fal", "fal rest", "fal cdn"], url)
+    paces = {"first_poll": POLL_SECONDS, "longest_poll": POLL_SECONDS}
+    settings = Settings(
+        folder / "private", folder / "output", bases, allow_loopback=True, environ={"FAL_KEY": KEY}, **paces
+    )
+    made = JobManager(settings)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def request(seed: int) -> Order:
+    return order(contract(ENDPOINT), {"prompt": "a cat", "seed": seed}, allow_paid=True)
+
+
+async def bare(session: aiohttp.ClientSession, url: str, seed: int, path: Path) -> None:
+    """The same job as anybody would write it: submit, poll, download, and nothing kept or checked."""
+    body = {"prompt": "a cat", "seed": seed, "enable_safety_checker": True}
+    async with session.post(f"{url}/{ENDPOINT}", json=body) as answer:
+        job = await answer.json()
+    while True:
+        async with session.get(job["status_url"]) as answer:
+            if (await answer.json())["status"] == "COMPLETED":
+                break
+        await asyncio.sleep(POLL_SECONDS * 1.125)  # the pack's pace with its average of chance
+    async with session.get(job["response_url"]) as answer:
+        result = await answer.json()
+    async with session.get(result["video"]["url"]) as answer:
+        with path.open("wb") as target:
+            async for chunk in answer.content.iter_chunked(MIB):
+                target.write(chunk)
+
+
+@asynccontextmanager
+async def bare_session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(headers={"Authorization": f"Key {KEY}"}) as session:
+        yield session
+
+
+async def overhead(pairs: int, folder: Path) -> list[float]:
+    """Seconds of a job by the pack over those of the bare script, pair by pair, each first by turns."""
+    ratios = []
+    folder.mkdir()
+    with fake() as url, manager(url, folder) as jobs:
+        async with bare_session() as session:
+            for pair in range(-WARM_UP, pairs):
+                seconds = {}
+                for way in ("pack", "bare") if pair % 2 else ("bare", "pack"):
+                    begin = time.perf_counter()
+                    if way == "pack":
+                        await wait(jobs.start(request(pair + WARM_UP)), lambda: False)
+                    else:
+                        await bare(session, url, pair + WARM_UP, folder / "bare.mp4")
+                    seconds[way] = time.perf_counter() - begin
+                if pair >= 0:
+                    ratios.append(seconds["pack"] / seconds["bare"])
+                    print(
+                        f"{pair + 1:4d}   {seconds['pack']:.3f} s   {seconds['bare']:.3f} s   {ratios[-1]:.3f}",
+                        flush=True,
+                    )
+    return ratios
+
+
+def rss_growth(mib: int, folder: Path) -> float:
+    """MiB of memory that downloading `mib` MiB adds at its peak, after a small job has loaded what a job needs."""
+    process, peak, stop = psutil.Process(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not stop.wait(0.005):
+            peak = max(peak, process.memory_info().rss)
+
+    with fake() as url, manager(url, folder / "small") as jobs:
+        jobs.start(request(1)).future.result(60)
+    with fake(mib * MIB) as url, manager(url, folder / "large") as jobs:
+        before = process.memory_info().rss
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        (path,) = jobs.start(request(1)).future.result(600).files
+        stop.set()
+        watcher.join()
+        assert path.stat().st_size > mib * MIB
+    return (peak - before) / MIB
+
+
+async def lateness(stop: asyncio.Event) -> list[float]:
+    """How many milliseconds too late the loop comes round, again and again until `stop`."""
+    late = []
+    while not stop.is_set():
+        begin = time.perf_counter()
+        await asyncio.sleep(TICK)
+        late.append((time.perf_counter() - begin - TICK) * 1000)
+    return late
+
+
+async def loop_lag(folder: Path) -> tuple[float, float]:
+    """The latest that the host's loop came round, in ms: with nothing to do, and with a hundred jobs waited for."""
+    stop = asyncio.Event()
+    idle = asyncio.create_task(lateness(stop))
+    await asyncio.sleep(3)
+    stop.set()
+    before = max(await idle)
+    with fake() as url, manager(url, folder) as jobs:
+        await wait(jobs.start(request(-1)), lambda: False)
+        stop = asyncio.Event()
+        busy = asyncio.create_task(lateness(stop))
+        handles = []
+        for seed in range(JOBS):
+            handles.append(jobs.start(request(seed)))
+            await asyncio.sleep(0)  # the host, too, comes back to its loop between two nodes
+        await asyncio.gather(*(wait(handle, lambda: False) for handle in handles))
+        stop.set()
+        return before, max(await busy)
+
+
+def main() -> int:
+    """Print the figures, and as the last line all of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="5 pairs in place of 15, 256 MiB in place of 1024")
+    parser.add_argument("--serve", type=int, metavar="PADDING", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve is not None:
+        serve(options.serve)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print("pair   pack      bare      ratio")
+        ratios = asyncio.run(overhead(5 if options.quick else 15, folder / "pairs"))
+        growth = rss_growth(256 if options.quick else 1024, folder)
+        idle, lag = asyncio.run(loop_lag(folder / "hundred"))
+    low, high = interval_of_median(ratios)
+    print(f"\nmemory: {growth:.1f} MiB more at its peak\nloop: at most {lag:.1f} ms late ({idle:.1f} ms without jobs)")
+    figures = {
+        "overhead_ratio": round(statistics.median(ratios), 3),
+        "overhead_interval": [round(low, 3), round(high, 3)],
+        "rss_growth_mb": round(growth, 1),
+        "loop_lag_ms": round(lag, 1),
+        "idle_lag_ms": round(idle, 1),
+    }
+    print(json.dumps(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
