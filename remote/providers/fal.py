@@ -62,8 +62,7 @@ class Fal(Provider):
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
         body = table(reply.json())
         if reply.status < 300 and (id := text(body.get("request_id"))):
-            given = {name: text(body.get(name)) for name in URLS}
-            return Accepted(id, {name: url for name, url in given.items() if url and self._ours(url)})
+            return Accepted(id, {name: url for name in URLS if (url := text(body.get(name)))})
         refused = 400 <= reply.status < 500 and reply.status not in (408, 429)
         in_so_many_words = reply.status in (429, 503) and "detail" in body
         if refused or in_so_many_words or reply.headers.get("X-Fal-Request-Timeout-Type") == "user":

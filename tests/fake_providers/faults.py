@@ -64,6 +64,22 @@ async def _send(request: web.Request, body: bytes, count: int, pause: float = 0)
     await asyncio.sleep(0.05)
 
 
+@dataclass
+class Meet:
+    """Answer nobody before `count` have asked, and everybody `seconds` after that."""
+
+    count: int
+    seconds: float = 0.0
+    asked: int = 0
+
+    async def __call__(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        self.asked += 1
+        while self.asked < self.count:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(self.seconds)
+        return await handle()
+
+
 @dataclass(frozen=True)
 class Refuse:
     """Close the connection before anything is read as a request."""

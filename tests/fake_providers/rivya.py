@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .provider import KEY, Fake, Generation
+from .provider import KEY, SIGNATURE, Fake, Generation
 from .validation import problems
 
 PRICE = 12
@@ -19,6 +19,7 @@ class FakeRivya(Fake):
     """`credits` are what the account has left."""
 
     credits = 100
+    signed_uploads = False
 
     def routes(self) -> None:
         self.keys: dict[str, tuple[str, str]] = {}
@@ -94,7 +95,8 @@ class FakeRivya(Fake):
                 return _error(400, "validation_failed", "file: not a supported file of this kind")
             name = f"{uuid.uuid4().hex}-{file.filename}"
             self.uploads[name] = data
-            answer = {"id": name, "url": f"{self.url}/files/{name}", "kind": kind}
+            query = f"?X-Amz-Signature={SIGNATURE}" if self.signed_uploads else ""
+            answer = {"id": name, "url": f"{self.url}/files/{name}{query}", "kind": kind}
             return _json({**answer, "duration_token": "dt_1"} if kind == "audio" else answer)
 
         return await self.guarded("upload", request, handle)

@@ -55,6 +55,12 @@ def test_an_unsafe_address_is_not_fetched(bench: MakeBench, url: str) -> None:
     fal.check(State.DOWNLOADED, charges=1, files=1)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]"])
+def test_a_private_address_is_refused_where_any_host_may_be(host: str) -> None:
+    with pytest.raises(RemoteError, match="not a public address"):
+        check_url(f"https://{host}/x.mp4", None)
+
+
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fe80::1", "100.64.0.1"])
 def test_a_name_that_leads_to_a_private_address_is_not_connected_to(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch, address: str

@@ -9,7 +9,7 @@ from wan_duet.remote.record import Update
 from wan_duet.remote.redact import redact
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE
-from wan_duet.tests.remote.conftest import Bench
+from wan_duet.tests.remote.conftest import Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture
 
 SIGNED = f"https://bucket.example/in.png?X-Amz-Signature={SIGNATURE}"
@@ -48,6 +48,15 @@ def test_a_run_that_works_leaks_nothing(any_bench: Bench, caplog: pytest.LogCapt
     outcome = any_bench.run(image_order(any_bench, picture()), report=report)
     ours = [record.getMessage() for record in caplog.records if record.name == "wan_duet"]
     assert leaks(any_bench, [*texts, repr(outcome), *ours]) == []
+
+
+def test_a_signed_address_of_an_upload_is_not_kept(bench: MakeBench) -> None:
+    rivya = bench("rivya")
+    rivya.fake.signed_uploads = True
+    rivya.run(image_order(rivya, picture()))
+    (sent,) = rivya.fake.generations.values()
+    assert SIGNATURE in str(sent.request)
+    assert leaks(rivya, []) == []
 
 
 @pytest.mark.parametrize("op", ["submit", "poll"])

@@ -47,7 +47,8 @@ def test_a_network_that_is_away_for_a_while_ends_no_job(any_bench: Bench) -> Non
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_provider_that_is_busy_for_long_ends_no_job(any_bench: Bench, status: int) -> None:
-    busy = {"errors": [{"code": "rateLimitExceeded", "message": "Busy."}], "error": {"code": "rate_limited"}}
+    code = "rateLimitExceeded" if status == 429 else "internalError"
+    busy = {"errors": [{"code": code, "message": "Busy."}], "error": {"code": "rate_limited"}}
     any_bench.fake.fault("poll", *[Answer(status, busy)] * 30)
     any_bench.run()
     any_bench.check(State.DOWNLOADED, charges=1, files=1)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wan_duet.remote.clock import Clock
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
-from wan_duet.tests.fake_providers.faults import Lose
+from wan_duet.tests.fake_providers.faults import Lose, Meet
 from wan_duet.tests.remote.conftest import KEY, REAL_SECONDS, Bench, MakeBench
+from wan_duet.tests.remote.test_uploads import image_order, picture
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -28,18 +30,17 @@ settings = Settings(private, output, bases=bases, allow_loopback=True, environ=e
 manager = JobManager(settings)
 values = {prompt: "a cat", seed: 5}
 handle = manager.start(order(contract(endpoint), values, allow_paid=True))
-print(handle.future.result(60).files[0], flush=True)
-manager.close()
 """
+ENDING = "print(handle.future.result(60).files[0], flush=True); manager.close()"
 
 
-def process(bench: Bench) -> "subprocess.Popen[str]":
-    """A process that asks for the same job as `bench.order()` does."""
+def process(bench: Bench, ending: str = ENDING) -> "subprocess.Popen[str]":
+    """A process that asks for the same job as `bench.order()` does, and what it does then."""
     from wan_duet.tests.remote.conftest import ENDPOINTS, PROMPTS, SEEDS
 
     name = bench.name
     arguments: list[Any] = [ROOT, bench.fake.url, bench.folder, ENDPOINTS[name], PROMPTS[name], KEY, SEEDS[name]]
-    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    command = [sys.executable, "-c", SCRIPT + ending, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -79,6 +80,25 @@ def test_processes_on_one_journal_make_one_job(bench: MakeBench) -> None:
     assert {child.returncode for child in children} == {0}, answers
     assert len({out for out, _ in answers}) == 1
     fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_two_at_the_same_step_submit_once(bench: MakeBench) -> None:
+    """Both are past every check and about to submit; the one that comes second waits for the answer of the first."""
+    fal = bench("fal", clock=Clock(), first_poll=0.05, submit_timeout=10.0)
+    fal.fake.queued = fal.fake.running = 0.0
+    meeting = Meet(count=2)
+    fal.fake.fault("token", meeting, meeting)
+    fal.fake.fault("submit", Meet(count=1, seconds=0.3))
+    handles = [fal.restart().start(image_order(fal, picture())) for _ in range(2)]
+    assert len({handle.future.result(REAL_SECONDS).files for handle in handles}) == 1
+    assert fal.fake.count("submit") == 1
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_job_under_way_does_not_keep_the_process(bench: MakeBench) -> None:
+    fal = bench("fal")
+    child = process(fal, "import sys; manager.journal; handle.claimed.result(10); sys.exit(3)")
+    assert child.wait(REAL_SECONDS) == 3
 
 
 def test_the_remote_package_needs_no_host_and_starts_nothing() -> None:

@@ -8,6 +8,7 @@ from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.tests.fake_providers.faults import Answer, Lose, Refuse
 from wan_duet.tests.remote.conftest import Bench, MakeBench
+from wan_duet.tests.remote.test_uploads import image_order, picture
 
 LOST = ["close", "truncate", "hang", "drip", "html", "empty"]
 NGINX = "<html><head><title>502 Bad Gateway</title></head></html>"
@@ -26,6 +27,20 @@ def test_a_lost_answer_is_found_again(bench: MakeBench, name: str, how: str) -> 
     one.run()
     one.check(State.DOWNLOADED, charges=1, files=1)
     assert one.fake.count("submit") == (2 if name == "rivya" else 1)  # Rivya's second has the same key
+
+
+def test_a_submit_that_can_not_be_repeated_to_the_byte_is_not_repeated(bench: MakeBench) -> None:
+    rivya = bench("rivya")
+    order = image_order(rivya, picture())
+    rivya.fake.fault("submit", Lose("close"), *[Refuse()] * 30)
+    with pytest.raises(RemoteError, match="does not answer"):
+        rivya.run(order)
+    rivya.check(State.UNKNOWN, charges=1, files=0)
+    rivya.fake.faults["submit"].clear()
+    rivya.clock.skew = 30 * 86_400.0  # the file is uploaded again, and its address is another one
+    with pytest.raises(RemoteError, match="can't be repeated to the byte"):
+        rivya.run(order)
+    rivya.check(State.UNKNOWN, charges=1, files=0)
 
 
 @pytest.mark.parametrize("how", LOST)
