@@ -4,12 +4,12 @@ import ipaddress
 import socket
 from collections.abc import Collection
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from .errors import RemoteError
+from .proxy import proxy_hosts
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -34,7 +34,7 @@ class PublicResolver(ThreadedResolver):
 
     def __init__(self) -> None:
         super().__init__()
-        self._proxies = {urlsplit(url).hostname for url in getproxies().values()}
+        self._proxies = proxy_hosts()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

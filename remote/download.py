@@ -15,6 +15,7 @@ import aiohttp
 from .addresses import PublicResolver, check_url
 from .content import Content, extension, inspect
 from .errors import RemoteError
+from .proxy import proxy_for
 from .settings import Settings
 
 CHUNK = 1 << 18
@@ -52,7 +53,7 @@ class Downloader:
         self._settings = settings
         connector = aiohttp.TCPConnector(resolver=PublicResolver(), limit=16)
         self._session = aiohttp.ClientSession(
-            connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
         )
 
     async def close(self) -> None:
@@ -105,7 +106,7 @@ class Downloader:
         )
         for _ in range(REDIRECTS + 1):
             check_url(url, hosts, allow_loopback=self._settings.allow_loopback)
-            async with self._session.get(url, timeout=limits, allow_redirects=False) as response:
+            async with self._session.get(url, timeout=limits, allow_redirects=False, proxy=proxy_for(url)) as response:
                 if response.status not in (301, 302, 303, 307, 308):
                     yield response
                     return

@@ -12,6 +12,7 @@ import aiohttp
 
 from .backoff import Backoff
 from .errors import RemoteError
+from .proxy import proxy_for
 from .settings import Settings
 
 REPEATABLE = {408, 425, 429, 500, 502, 503, 504}
@@ -124,7 +125,13 @@ class Transport:
         limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout / 2, CONNECT_TIMEOUT))
         try:
             async with session.request(
-                call.method, call.url, data=call.body, headers=call.headers, timeout=limits, allow_redirects=False
+                call.method,
+                call.url,
+                data=call.body,
+                headers=call.headers,
+                timeout=limits,
+                allow_redirects=False,
+                proxy=proxy_for(call.url),
             ) as response:
                 return Reply(response.status, response.headers, await response.read())
         except NOT_SENT as error:
@@ -134,7 +141,7 @@ class Transport:
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def _host(call: Call) -> str:

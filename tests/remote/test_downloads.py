@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -189,6 +188,7 @@ def endless() -> Iterator[str]:
 
 
 def test_a_full_disk_leaves_no_half_file_and_the_job_paid(any_bench: Bench) -> None:
+    resource = pytest.importorskip("resource", reason="no limits to file sizes here")
     any_bench.fake.padding = 8 * MIB
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -237,3 +237,14 @@ def test_the_systems_proxy_is_used(bench: MakeBench, monkeypatch: pytest.MonkeyP
     fal.run()
     assert {seen.headers["Host"] for seen in fal.fake.seen if seen.op == "submit"} == {"queue.only-by-proxy.invalid"}
     fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_passwords_of_a_netrc_file_are_not_sent(
+    any_bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("default login me password planted")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    any_bench.run()
+    fetched = [seen.headers for seen in any_bench.fake.seen if seen.op == "download"]
+    assert len(fetched) == 1 and "Authorization" not in fetched[0]
+    assert "Basic" not in str([seen.headers for seen in any_bench.fake.seen])
