@@ -1,9 +1,7 @@
 """The course of one job: submitted once, polled until the provider's own word ends it, fetched."""
 
-import asyncio
 import logging
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from .backoff import Backoff
 from .download import Downloader
@@ -44,12 +42,10 @@ class Course:
 
     async def run(self) -> Outcome:
         """Everything that is left to do; RemoteError with the job's state in the journal if it can't be done."""
-        job = self._record.job
-        if job.state is State.DOWNLOADED and await asyncio.to_thread(_intact, job):
-            return Outcome(job, tuple(Path(file["path"]) for file in job.files), attached=True)
+        attached = self._record.job.state is not State.PLANNED
         await self._submitter.make_sure()
         progress = await self._wait_until_done()
-        return replace(await self._fetcher.fetch_all(progress), attached=job.state is not State.PLANNED)
+        return replace(await self._fetcher.fetch_all(progress), attached=attached)
 
     async def _wait_until_done(self) -> Progress:
         backoff = Backoff(self._settings.first_poll, self._settings.longest_poll)
@@ -76,7 +72,8 @@ class Course:
             return await self._provider.poll(self._record.job)
         except RemoteError as error:
             if error.kind != "network":
-                raise
+                advice = f"{error.advice} The job is kept: run the same graph again to collect it."
+                raise RemoteError(error.kind, error.reason, charged="unknown", advice=advice) from error
             log.warning("job %s: %s", self._record.job.id, error.reason)
             return None
 
@@ -110,12 +107,3 @@ class Course:
         error = RemoteError(failure.kind, failure.reason, charged=charged, code=failure.code)
         self._record.note(state=State.CANCELLED if failure.kind == "cancelled" else State.FAILED, error=str(error))
         raise error
-
-
-def _intact(job: Job) -> bool:
-    """Whether the files that were fetched before are still what they were."""
-    for file in job.files:
-        path = Path(file["path"])
-        if not path.is_file() or path.stat().st_size != file["size"]:
-            return False
-    return bool(job.files)

@@ -28,6 +28,17 @@ class Outcome:
     attached: bool = False
 
 
+def delivered(job: Job) -> Outcome | None:
+    """The outcome of a job whose files were fetched before and are still there."""
+    paths = [Path(file["path"]) for file in job.files]
+    there = [
+        path.is_file() and path.stat().st_size == file["size"] for path, file in zip(paths, job.files, strict=True)
+    ]
+    if job.state is State.DOWNLOADED and there and all(there):
+        return Outcome(job, tuple(paths), attached=True)
+    return None
+
+
 class Fetcher:
     """Brings in the results of one job. `poll` asks the provider again and gives None if it does not answer."""
 
@@ -69,7 +80,7 @@ class Fetcher:
                 reason = str(error)
             except RemoteError as error:
                 if error.kind != "protocol" or not tries_left:
-                    raise
+                    raise RemoteError(error.kind, error.reason, charged="yes", advice=error.advice) from error
                 reason = error.reason
             await self._settings.clock.sleep(backoff.next())
             if (progress := await self._poll()) is not None:

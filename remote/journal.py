@@ -104,8 +104,9 @@ class Journal:
             for row in db.execute(query, (wanted.fingerprint, *OVER)):
                 if wanted.prompt_id and row["prompt_id"] == wanted.prompt_id and row["node_id"] != wanted.node_id:
                     continue
-                holder = (wanted.prompt_id, wanted.node_id, row["id"])
-                db.execute("UPDATE jobs SET prompt_id = ?, node_id = ? WHERE id = ?", holder)
+                profile = wanted.profile if row["state"] == State.PLANNED else row["profile"]  # who is to pay
+                holder = (wanted.prompt_id, wanted.node_id, profile, row["id"])
+                db.execute("UPDATE jobs SET prompt_id = ?, node_id = ?, profile = ? WHERE id = ?", holder)
                 return self._get(db, row["id"])
             id, now = str(uuid.uuid4()), self._now()
             values = {name: _encode(name, getattr(wanted, name)) for name in COLUMNS}
@@ -120,6 +121,13 @@ class Journal:
             changed = db.execute(
                 "UPDATE jobs SET state = ?, lease = ?, body_sha256 = ?, updated = ? WHERE id = ? AND state = ?", values
             )
+            return changed.rowcount == 1
+
+    def cancel_planned(self, id: str) -> bool:
+        """Close a job that was never submitted; False if somebody has begun to."""
+        with self._transaction() as db:
+            values = (State.CANCELLED, self._now(), id, State.PLANNED)
+            changed = db.execute("UPDATE jobs SET state = ?, updated = ? WHERE id = ? AND state = ?", values)
             return changed.rowcount == 1
 
     def update(self, id: str, **values: Any) -> Job:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from .course import Course, Tools
 from .download import Downloader
 from .errors import RemoteError
-from .fetch import Outcome
+from .fetch import Outcome, delivered
 from .journal import OVER, Job, Journal, State
 from .keys import read_key
 from .order import Order
@@ -131,6 +131,8 @@ class JobManager:
             task.exception()  # nobody may be waiting; the journal has it
 
     async def _drive(self, job: Job, order: Order | None) -> Outcome:
+        if kept := await asyncio.to_thread(delivered, job):
+            return kept
         secrets: list[str] = []
         try:
             course = Course(job, order, self._provider(job, secrets), self._get_tools(), self._report)
@@ -160,10 +162,9 @@ class JobManager:
     async def _cancel(self, job_id: str, only_queued: bool) -> str:
         job = self.journal.get(job_id)
         course, task = self._courses.get(job_id), self._running.get(job_id)
-        if job.state is State.PLANNED:
+        if self.journal.cancel_planned(job_id):
             if task is not None:
                 task.cancel()
-            self.journal.update(job_id, state=State.CANCELLED)
             return f"Job {job_id} was not sent."
         while job.state is State.SUBMITTING and task is not None and not task.done():
             await asyncio.sleep(SENDING_TICK)

@@ -4,7 +4,7 @@ import hashlib
 import logging
 
 from .errors import RemoteError
-from .journal import State
+from .journal import OVER, State
 from .money import check_consent
 from .order import Order
 from .providers.base import Accepted, Provider, Submission, Unreadable
@@ -35,6 +35,8 @@ class Submitter:
         """The provider has the job when this returns; RemoteError if it has not, or if that can't be known."""
         if self._record.job.state is State.SUBMITTING:
             await self._wait_for_the_other_process()
+        if self._record.job.state in OVER:
+            raise RemoteError("cancelled", f"Job {self._record.job.id} was given up by another process")
         if self._record.job.state is State.PLANNED:
             await self._submit()
         elif not self._record.job.remote_id:
@@ -53,7 +55,7 @@ class Submitter:
         try:
             call = await self._prepare()
         except RemoteError as error:
-            self._refuse(error)
+            self._record.note(error=str(error))  # still planned: nothing was sent, and another process may be willing
             raise
         lease = self._clock.now() + self._settings.submit_timeout + LEASE_SLACK
         if not self._record.begin_submit(lease, _digest(call)):

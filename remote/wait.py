@@ -26,11 +26,15 @@ async def wait(
         if done:
             return future.result()
         if interrupted():
-            raise Interrupted(await _stop(handle, on_interrupt))
+            raise Interrupted(await _stop(handle, future, on_interrupt))
 
 
-async def _stop(handle: Handle, on_interrupt: OnInterrupt) -> str:
-    job_id = await asyncio.wrap_future(handle.claimed)
+async def _stop(handle: Handle, future: "asyncio.Future[Outcome]", on_interrupt: OnInterrupt) -> str:
+    claimed = asyncio.wrap_future(handle.claimed)
+    await asyncio.wait({claimed, future}, return_when=asyncio.FIRST_COMPLETED)
+    if not claimed.done():
+        return "No job was made."
+    job_id = claimed.result()
     if on_interrupt == "keep":
         return f"Job {job_id} goes on and is billed: run the same graph again to collect it."
     cancelled = handle.manager.cancel(job_id, only_queued=on_interrupt == "cancel if queued")

@@ -100,7 +100,7 @@ class Provider(ABC):
         """A repeatable request, its refusals raised."""
         reply = await self.transport.ask(call)
         if reply.status in (401, 403):
-            raise RemoteError("auth", f"{self.name} refused the key (HTTP {reply.status})", charged="unknown")
+            raise RemoteError("auth", f"{self.name} refused the key (HTTP {reply.status})")
         if reply.status in REPEATABLE:  # after many tries: it says nothing about the job
             raise RemoteError("network", f"{self.name} does not answer (HTTP {reply.status})")
         return reply

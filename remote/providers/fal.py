@@ -88,7 +88,7 @@ class Fal(Provider):
         body = table(reply.json())
         if reply.status in (401, 403, 408, 425, 429) or (reply.status >= 500 and "detail" not in body):
             kind: Kind = "auth" if reply.status in (401, 403) else "network"
-            raise RemoteError(kind, f"fal does not give the result (HTTP {reply.status})", charged="unknown")
+            raise RemoteError(kind, f"fal does not give the result (HTTP {reply.status})")
         if reply.status >= 400:
             return Progress(State.REMOTE_DONE, failures=(_error(reply),))
         file = table(body.get("video")) or table(body.get("image"))

@@ -9,8 +9,7 @@ from ..contract import Contract
 from ..errors import Kind, RemoteError, classify
 from ..journal import Job, State
 from ..media import Media
-from ..settings import Settings
-from ..transport import Call, Reply, Transport
+from ..transport import Call, Reply
 from .answer import integer, number, table, tables, text
 from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
 
@@ -45,10 +44,6 @@ class Runware(Provider):
     hosts = ("*.runware.ai",)
     upload_lives = 24 * 3600.0  # how long files stay is not documented; a day is careful
 
-    def __init__(self, settings: Settings, transport: Transport, key: str) -> None:
-        super().__init__(settings, transport, key)
-        self._known: set[str] = set()
-
     def complete(self, contract: Contract, request: dict[str, Any]) -> dict[str, Any]:
         complete = {"deliveryMethod": "async", "outputType": "URL", **request, "includeCost": True}
         if "lora" in complete:
@@ -58,8 +53,6 @@ class Runware(Provider):
     async def prepare(self, contract: Contract, request: dict[str, Any]) -> None:
         """Find the model: the pages print one id for two models, and the list of models changes."""
         model: str = request["model"]
-        if model in self._known:
-            return
         reply = await self._tasks({"taskType": "modelSearch", "search": model, "limit": 20})
         found = [entry.get("air") for item in _items(reply, "data") for entry in tables(item.get("results"))]
         if model not in found:
@@ -67,7 +60,6 @@ class Runware(Provider):
             if schema.status != 200:
                 advice = "Nothing was sent. Look the model up at runware.ai and set its id."
                 raise RemoteError("not_found", f"Runware knows no model {model!r}", advice=advice)
-        self._known.add(model)
 
     def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
         return self._call({**request, "taskUUID": job_id})

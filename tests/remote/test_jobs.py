@@ -18,6 +18,7 @@ def test_a_job_is_submitted_once_and_its_file_delivered(any_bench: Bench) -> Non
 
 def test_the_same_request_after_a_restart_gives_the_stored_file(any_bench: Bench) -> None:
     first = any_bench.run()
+    any_bench.options["environ"] = {}  # not even a key is needed
     any_bench.restart()
     polls = any_bench.fake.count("poll")
     again = any_bench.run()
@@ -51,6 +52,15 @@ def test_a_deleted_file_is_fetched_again_and_not_bought_again(any_bench: Bench) 
     any_bench.restart()
     any_bench.run()
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_result_that_is_nowhere_any_more_is_said_and_not_bought_again(any_bench: Bench) -> None:
+    any_bench.run().files[0].unlink()
+    any_bench.fake.generations.clear()
+    with pytest.raises(RemoteError, match=r"no longer has the result.*It was charged\. Change force_new"):
+        any_bench.run()
+    assert any_bench.job.state is State.DOWNLOADED and len(any_bench.fake.charges) == 1
+    assert list(any_bench.settings.output.iterdir()) == [] and any_bench.fake.count("submit") == 1
 
 
 def test_force_new_makes_another_job(any_bench: Bench) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from wan_duet.remote.contract import contract
 from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.journal import State
 from wan_duet.remote.keys import profiles, read_key
 from wan_duet.remote.money import Estimate, estimate
 from wan_duet.tests.fake_providers.provider import KEY
@@ -83,6 +84,18 @@ def test_a_missing_key_names_both_places(tmp_path: Path) -> None:
         read_key("fal", "default", tmp_path, {"FAL_KEY": "  "})
     with pytest.raises(RemoteError, match="profile 'work' has none"):
         read_key("rivya", "work", tmp_path, {"RIVYA_API_KEY": "x"})
+
+
+def test_another_profile_pays_for_what_the_first_could_not(any_bench: Bench) -> None:
+    any_bench.settings.private.mkdir(parents=True)
+    with pytest.raises(RemoteError, match="profile 'work' has none"):
+        any_bench.run(any_bench.order(profile="work"))
+    any_bench.run()
+    assert any_bench.job.profile == "default"
+    any_bench.restart()
+    any_bench.run(any_bench.order(profile="work")).files[0].unlink()  # delivered already: no key is needed
+    any_bench.run(any_bench.order(profile="work"))  # fetched again by whoever has paid
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "nul\0", "kéy", "a b"])

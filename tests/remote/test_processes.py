@@ -1,5 +1,6 @@
 """Real processes on one journal: one that is killed between the provider's yes and its arrival, and two at once."""
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -92,6 +93,19 @@ def test_two_at_the_same_step_submit_once(bench: MakeBench) -> None:
     handles = [fal.restart().start(image_order(fal, picture())) for _ in range(2)]
     assert len({handle.future.result(REAL_SECONDS).files for handle in handles}) == 1
     assert fal.fake.count("submit") == 1
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_one_that_is_not_willing_to_pay_does_not_close_what_the_other_submits(bench: MakeBench) -> None:
+    fal = bench("fal", clock=Clock(), first_poll=0.05, submit_timeout=10.0)
+    fal.fake.queued = fal.fake.running = 0.0
+    fal.fake.fault("token", Meet(count=1, seconds=0.5))
+    order = image_order(fal, picture())
+    willing = fal.restart().start(order)
+    assert willing.claimed.result(REAL_SECONDS) == fal.job.id
+    with pytest.raises(RemoteError, match="allow_paid is off"):
+        fal.restart().start(dataclasses.replace(order, allow_paid=False)).future.result(REAL_SECONDS)
+    assert willing.future.result(REAL_SECONDS).files
     fal.check(State.DOWNLOADED, charges=1, files=1)
 
 

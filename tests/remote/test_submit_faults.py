@@ -174,7 +174,7 @@ def test_a_model_that_runware_does_not_know_is_found_out_before_the_submit(bench
     with pytest.raises(RemoteError, match=r"knows no model 'runware:200@8'.*Nothing was sent"):
         runware.run()
     assert runware.fake.count("submit") == 0
-    runware.check(State.REJECTED, charges=0, files=0)
+    runware.check(State.PLANNED, charges=0, files=0)
 
 
 def test_credits_that_do_not_suffice_are_found_out_before_the_submit(bench: MakeBench) -> None:
@@ -183,7 +183,7 @@ def test_credits_that_do_not_suffice_are_found_out_before_the_submit(bench: Make
     with pytest.raises(RemoteError, match="11 credits are left, and this takes 12"):
         rivya.run()
     assert rivya.fake.count("submit") == 0
-    rivya.check(State.REJECTED, charges=0, files=0)
+    rivya.check(State.PLANNED, charges=0, files=0)
 
 
 def test_a_redirect_does_not_take_the_key_along(any_bench: Bench) -> None:

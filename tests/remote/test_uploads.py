@@ -72,7 +72,7 @@ def test_nothing_is_uploaded_without_consent(any_bench: Bench) -> None:
     with pytest.raises(RemoteError, match=r"needs your files \(image\) and allow_upload is off"):
         any_bench.run(image_order(any_bench, picture(), allow_upload=False))
     assert any_bench.fake.count("upload") == 0
-    any_bench.check(State.REJECTED, charges=0, files=0)
+    any_bench.check(State.PLANNED, charges=0, files=0)
 
 
 def test_another_file_makes_another_job(any_bench: Bench) -> None:
@@ -128,7 +128,7 @@ def test_documented_limits_are_kept_before_anything_is_sent(
     with pytest.raises(RemoteError, match=message):
         rivya.run(image_order(rivya, dataclasses.replace(picture(), **change)))
     assert rivya.fake.count("upload") == 0
-    rivya.check(State.REJECTED, charges=0, files=0)
+    rivya.check(State.PLANNED, charges=0, files=0)
 
 
 def test_a_picture_is_kept_to_the_bit() -> None:
