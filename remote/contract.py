@@ -1,4 +1,7 @@
-"""The documented request of each remote endpoint, as data: parameters, rules, prices, and which doubts remain."""
+"""The documented request of each remote endpoint, as data: parameters, rules, modes, upload limits, prices.
+
+The files also hold the documented answers, which the fakes are held to, and the doubts that the documents leave.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -49,8 +52,6 @@ class Contract:
     prices: Mapping[str, Any] | None
     modes: Mapping[str, Mapping[str, int]]
     uploads: Mapping[str, Mapping[str, Any]]
-    responses: Mapping[str, Any]
-    ambiguities: tuple[str, ...]
 
     def parameter(self, path: str) -> Parameter | None:
         """The parameter with this path."""
@@ -90,8 +91,7 @@ def _contracts_of(page: Mapping[str, Any]) -> Iterator[Contract]:
         return
     for endpoint in page["endpoints"]:
         parameters = _expand(page["request_types"][endpoint["request_type"]], page["shared_types"])
-        responses = {"result": page["response_types"][endpoint["response_type"]]}
-        yield _contract({**page, "responses": responses}, endpoint["endpoint"], endpoint, parameters)
+        yield _contract(page, endpoint["endpoint"], endpoint, parameters)
 
 
 def _contract(
@@ -106,8 +106,6 @@ def _contract(
         prices=entry["prices"],
         modes=page.get("modes", {}),
         uploads=page.get("uploads", {}),
-        responses=page["responses"],
-        ambiguities=tuple(page["ambiguities"]),
     )
 
 

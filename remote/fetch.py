@@ -30,13 +30,9 @@ class Outcome:
 
 def delivered(job: Job) -> Outcome | None:
     """The outcome of a job whose files were fetched before and are still there."""
-    paths = [Path(file["path"]) for file in job.files]
-    there = [
-        path.is_file() and path.stat().st_size == file["size"] for path, file in zip(paths, job.files, strict=True)
-    ]
-    if job.state is State.DOWNLOADED and there and all(there):
-        return Outcome(job, tuple(paths), attached=True)
-    return None
+    sizes = {Path(file["path"]): file["size"] for file in job.files}
+    there = all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
+    return Outcome(job, tuple(sizes), attached=True) if job.state is State.DOWNLOADED and sizes and there else None
 
 
 class Fetcher:

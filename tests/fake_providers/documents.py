@@ -17,7 +17,7 @@ class Document:
         self.output: str = endpoint["output"]
         self.rules: list[dict[str, Any]] = page["rules"]
         self.modes: dict[str, Any] = page.get("modes", {})
-        self.uploads: dict[str, Any] = page.get("uploads", {})
+        self.answer: list[dict[str, Any]] = _answer(endpoint, page)
         self.parameters = parameters
         self.tree: dict[str, Any] = {"children": {}}
         for entry in parameters:
@@ -41,6 +41,14 @@ def documents() -> dict[str, Document]:
             entries = page["request_types"][endpoint["request_type"]] if "endpoints" in page else page["parameters"]
             found[name] = Document(name, endpoint, _flat(entries, page.get("shared_types", {})), page)
     return found
+
+
+def _answer(endpoint: dict[str, Any], page: dict[str, Any]) -> list[dict[str, Any]]:
+    """The documented fields of a finished job's answer."""
+    if "response_type" in endpoint:
+        return _flat(page["response_types"][endpoint["response_type"]], page["shared_types"])
+    responses = page["responses"]
+    return responses.get("result_item") or [*responses["create"], *responses["result"]]
 
 
 def _flat(entries: list[dict[str, Any]], shared: dict[str, Any]) -> list[dict[str, Any]]:
