@@ -9,6 +9,8 @@ from .rules import mode_of
 from .validate import violations, warnings_of
 from .violation import Violation
 
+DIGITS = 7  # all that single precision has
+
 
 class InvalidRequest(ValueError):
     """A request that its provider would refuse; nothing was sent."""
@@ -45,7 +47,7 @@ def build(contract: Contract, values: Mapping[str, Any]) -> Built:
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {}
     for path, value in values.items():
-        value = _without_none(value)
+        value = _plain(value)
         if value is None:
             continue
         *parents, name = path.split(".")
@@ -56,12 +58,13 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return request
 
 
-def _without_none(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """Without None, and with numbers as they were written: a widget's 0.1 + 0.2 is no multiple of 0.01."""
     if isinstance(value, Mapping):
-        return {key: _without_none(child) for key, child in value.items() if child is not None}
+        return {key: _plain(child) for key, child in value.items() if child is not None}
     if isinstance(value, list | tuple):
-        return [_without_none(child) for child in value]
-    return value
+        return [_plain(child) for child in value]
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def _drop(contract: Contract, request: dict[str, Any]) -> list[str]:

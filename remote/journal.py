@@ -139,13 +139,13 @@ class Journal:
             return self._get(db, id)
 
     def get(self, id: str) -> Job:
-        with self._lock:
-            return self._get(self._db, id)
+        with self._open() as db:
+            return self._get(db, id)
 
     def jobs(self, limit: int = 100) -> list[Job]:
         """The latest jobs, newest first."""
-        with self._lock:
-            rows = self._db.execute("SELECT * FROM jobs ORDER BY created DESC, rowid DESC LIMIT ?", (limit,))
+        with self._open() as db:
+            rows = db.execute("SELECT * FROM jobs ORDER BY created DESC, rowid DESC LIMIT ?", (limit,))
             return [_job(row) for row in rows]
 
     def spent(self) -> dict[tuple[str, str, str], tuple[float, int]]:
@@ -154,15 +154,15 @@ class Journal:
             SUM(COALESCE(cost, estimate, 0)) AS total, SUM(cost IS NULL AND estimate IS NULL) AS unpriced
             FROM jobs WHERE state NOT IN (?, ?, ?, ?) GROUP BY day, provider, currency"""
         free = (State.PLANNED, State.REJECTED, State.CANCELLED, State.LOST)
-        with self._lock:
-            rows = self._db.execute(query, free)
+        with self._open() as db:
+            rows = db.execute(query, free)
             return {(row["day"], row["provider"], row["currency"]): (row["total"], row["unpriced"]) for row in rows}
 
     def uploaded(self, provider: str, profile: str, sha256: str) -> str | None:
         """The reference under which a provider still has these bytes."""
         query = "SELECT reference FROM uploads WHERE provider = ? AND profile = ? AND sha256 = ? AND expires > ?"
-        with self._lock:
-            row = self._db.execute(query, (provider, profile, sha256, self._now())).fetchone()
+        with self._open() as db:
+            row = db.execute(query, (provider, profile, sha256, self._now())).fetchone()
             return row["reference"] if row else None
 
     def keep_upload(self, provider: str, profile: str, sha256: str, reference: str, expires: float) -> None:
@@ -178,21 +178,27 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread at a time; what sqlite says is about the file, and is said so."""
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
+                yield self._db
             except sqlite3.Error as error:
                 raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> RemoteError:
-        return RemoteError("storage", f"The journal {self.path} can't be written ({error})")
+        return RemoteError("storage", f"The journal {self.path} can't be used ({error})")
 
 
 def _set_up(db: sqlite3.Connection) -> None:

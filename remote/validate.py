@@ -1,5 +1,6 @@
 """Check a request against its contract: every violation has path, rule, value and what is allowed."""
 
+import math
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -119,7 +120,7 @@ def _bounds(path: str, value: Any, parameter: Parameter) -> Iterator[Violation]:
 def _has_type(value: Any, types: tuple[str, ...]) -> bool:
     if isinstance(value, bool):
         return "boolean" in types
-    if isinstance(value, float) and value.is_integer() and "integer" in types:
+    if isinstance(value, float) and not math.isfinite(value):
         return False
     return any(isinstance(value, TYPES[name]) for name in types)
 

@@ -61,6 +61,19 @@ def test_unset_stays_absent_and_a_default_that_is_set_is_sent() -> None:
     }
 
 
+def test_a_number_that_a_widget_has_added_up_is_the_number_that_was_meant() -> None:
+    values = {"taskUUID": UUID, "positivePrompt": "a cat", "CFGScale": 0.1 + 0.2}
+    loras = [{"model": "civitai:1@2", "weight": 0.1 + 0.7}]
+    request = build(contract(TURBO), {**values, "lora": loras}).request
+    assert (request["CFGScale"], request["lora"][0]["weight"]) == (0.3, 0.8)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_refused(value: float) -> None:
+    with pytest.raises(InvalidRequest, match="CFGScale is"):
+        build(contract(TURBO), {"taskUUID": UUID, "positivePrompt": "a cat", "CFGScale": value})
+
+
 def test_a_refused_request_names_path_rule_value_and_what_is_allowed() -> None:
     with pytest.raises(InvalidRequest) as refused:
         build(contract("fal-ai/wan/v2.2-14b/speech-to-video"), {"prompt": "hi", "num_frames": 81, "image_url": "x"})

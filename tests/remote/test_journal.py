@@ -1,6 +1,5 @@
 """The journal: what can't be written stops a submit, and never stops what is paid."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,14 @@ def test_every_write_is_on_the_disk_before_it_returns(tmp_path: Path) -> None:
 def test_a_journal_that_can_not_be_opened_lets_nothing_be_sent(any_bench: Bench) -> None:
     any_bench.settings.private.mkdir(parents=True)
     (any_bench.settings.private / "jobs.sqlite").mkdir()
-    with pytest.raises(RemoteError, match=r"jobs.sqlite can't be written.*make the folder writable") as failed:
+    with pytest.raises(RemoteError, match=r"jobs.sqlite can't be used.*make the folder writable") as failed:
         any_bench.run()
     assert failed.value.kind == "storage" and any_bench.fake.seen == []
 
 
 def test_a_read_only_journal_lets_nothing_be_sent(any_bench: Bench) -> None:
     any_bench.manager.journal._db.execute("PRAGMA query_only=ON")
-    with pytest.raises(RemoteError, match="can't be written"):
+    with pytest.raises(RemoteError, match="can't be used"):
         any_bench.run()
     assert any_bench.fake.seen == []
 
@@ -67,10 +66,14 @@ def test_days_are_added_up(any_bench: Bench) -> None:
     assert (total, unpriced, currency) == expected and provider == any_bench.name and len(day) == 10
 
 
-def test_what_a_fingerprint_finds(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, lambda: 0.0)
+def test_a_broken_journal_lets_nothing_be_sent(any_bench: Bench) -> None:
+    any_bench.settings.private.mkdir(parents=True)
+    (any_bench.settings.private / "jobs.sqlite").write_bytes(b"this is not a database" * 99)
+    with pytest.raises(RemoteError, match=r"jobs.sqlite can't be used \(file is not a database\)"):
+        any_bench.run()
+    assert any_bench.fake.seen == []
+
+
+def test_a_job_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="job is 'nope'"):
-        journal.get("nope")
-    with pytest.raises(sqlite3.ProgrammingError):
-        journal.close()
-        journal.jobs()
+        Journal(tmp_path, lambda: 0.0).get("nope")
