@@ -16,4 +16,5 @@ class Clock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
+        """Let that much time pass."""
         await asyncio.sleep(seconds)

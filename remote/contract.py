@@ -35,10 +35,6 @@ class Parameter:
     format: str | None = None
     modes: tuple[str, ...] | None = None
 
-    @property
-    def name(self) -> str:
-        return self.path.rsplit(".", 1)[-1]
-
 
 @dataclass(frozen=True)
 class Contract:

@@ -84,13 +84,15 @@ class Course:
             self._record.note(state=State.CANCELLED)
             raise RemoteError("cancelled", f"Job {job.id} was cancelled at {name}")
         if job.state in (State.REMOTE_DONE, State.DOWNLOADED):
-            advice = "Change force_new to make it again."
-            raise RemoteError(
-                "not_found", f"{name} no longer has the result of job {job.id}", charged="yes", advice=advice
-            )
+            raise self._gone()
         if seconds > self._settings.missing_grace:
             self._record.note(state=State.LOST)
             raise RemoteError("unknown_outcome", f"{name} no longer knows job {job.id}", charged="unknown")
+
+    def _gone(self) -> RemoteError:
+        """A result that was there once: the job stays as it is, so that it is not made again without a word."""
+        text = f"{self._provider.name} no longer has the result of job {self._record.job.id}"
+        return RemoteError("not_found", text, charged="yes", advice="Change force_new to make it again.")
 
     def _judge(self, progress: Progress) -> Progress:
         """Keep every success; raise the failure if there is nothing else."""
@@ -102,6 +104,8 @@ class Course:
             if not any(result.url for result in progress.results):
                 raise RemoteError("protocol", f"Job {job.id} is done, but has no address", charged="yes")
             return progress
+        if job.state in (State.REMOTE_DONE, State.DOWNLOADED):
+            raise self._gone()
         failure = progress.failures[0]
         charged: Charged = "no" if progress.cost == 0 else "unknown"
         error = RemoteError(failure.kind, failure.reason, charged=charged, code=failure.code)

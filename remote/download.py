@@ -57,6 +57,7 @@ class Downloader:
         )
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._session.close()
 
     async def fetch(self, url: str, stem: str, hosts: Collection[str] | None) -> File:

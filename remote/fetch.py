@@ -52,6 +52,7 @@ class Fetcher:
         self._poll = poll
 
     async def fetch_all(self, progress: Progress) -> Outcome:
+        """Every result that has an address, as files; RemoteError leaves the job to be collected."""
         fetched = [await self._fetch(result) for result in progress.results if result.url]
         files = [_row(file) for file in fetched]
         self._record.note(state=State.DOWNLOADED, files=tuple(files), error="")

@@ -91,6 +91,7 @@ class Journal:
             raise self._failure(error) from error
 
     def close(self) -> None:
+        """Let go of the file."""
         self._db.close()
 
     def claim(self, wanted: Job) -> Job:
@@ -139,6 +140,7 @@ class Journal:
             return self._get(db, id)
 
     def get(self, id: str) -> Job:
+        """One job; ValueError if there is none with this id."""
         with self._open() as db:
             return self._get(db, id)
 
@@ -166,6 +168,7 @@ class Journal:
             return row["reference"] if row else None
 
     def keep_upload(self, provider: str, profile: str, sha256: str, reference: str, expires: float) -> None:
+        """Remember a reference until `expires` (seconds since 1970)."""
         with self._transaction() as db:
             values = (provider, profile, sha256, reference, expires)
             db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?)", values)

@@ -51,6 +51,7 @@ class JobManager:
 
     @property
     def journal(self) -> Journal:
+        """The jobs of this machine; RemoteError if their file can't be used."""
         with self._opening:
             if self._journal is None:
                 self._journal = Journal(self.settings.private, self.settings.clock.now)

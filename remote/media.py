@@ -29,14 +29,17 @@ class Media:
 
     @property
     def sha256(self) -> str:
+        """What the file is known by."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def placeholder(self) -> str:
+        """What stands in a request in place of the file."""
         return f"media:{self.sha256}"
 
     @property
     def name(self) -> str:
+        """A file name that tells nothing of the user's."""
         return f"{self.sha256[:16]}.{EXTENSIONS[self.mime]}"
 
     def __repr__(self) -> str:

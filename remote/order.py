@@ -43,6 +43,7 @@ class Order:
 
     @property
     def estimate(self) -> Estimate:
+        """What it will cost, as far as the documents tell."""
         return estimate(self.contract, self.request, self.seconds)
 
 

@@ -70,4 +70,5 @@ class Record:
         self.job = self._journal.get(self.job.id)
 
     def tell(self, queue: int | None = None, percent: float | None = None) -> None:
+        """Say where the job is to whoever waits for it."""
         self._report(Update(self.job, self.seconds, queue, percent))

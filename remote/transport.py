@@ -79,6 +79,7 @@ class Transport:
         self._fresh = _session(aiohttp.TCPConnector(limit=0, force_close=True))
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._shared.close()
         await self._fresh.close()
 

@@ -89,6 +89,8 @@ class Fal(Provider):
         if reply.status in (401, 403, 408, 425, 429) or (reply.status >= 500 and "detail" not in body):
             kind: Kind = "auth" if reply.status in (401, 403) else "network"
             raise RemoteError(kind, f"fal does not give the result (HTTP {reply.status})")
+        if reply.status in (404, 410):
+            return Progress(None)
         if reply.status >= 400:
             return Progress(State.REMOTE_DONE, failures=(_error(reply),))
         file = table(body.get("video")) or table(body.get("image"))

@@ -6,6 +6,7 @@ import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.record import Update
+from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.remote.conftest import REAL_SECONDS, SEEDS, Bench, MakeBench
 
 
@@ -61,6 +62,17 @@ def test_a_result_that_is_nowhere_any_more_is_said_and_not_bought_again(any_benc
         any_bench.run()
     assert any_bench.job.state is State.DOWNLOADED and len(any_bench.fake.charges) == 1
     assert list(any_bench.settings.output.iterdir()) == [] and any_bench.fake.count("submit") == 1
+
+
+def test_a_result_that_has_become_an_error_is_not_bought_again(bench: MakeBench) -> None:
+    fal = bench("fal")
+    for answer in (Answer(404, {"detail": "Not found"}), Answer(422, {"detail": "Expired"})):
+        for path in fal.run().files:
+            path.unlink()
+        fal.fake.fault("result", answer)
+        with pytest.raises(RemoteError, match="no longer has the result"):
+            fal.run()
+        assert fal.job.state is State.DOWNLOADED and fal.fake.count("submit") == 1
 
 
 def test_force_new_makes_another_job(any_bench: Bench) -> None:

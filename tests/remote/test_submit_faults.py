@@ -1,13 +1,16 @@
 """What can happen to the one submit: it is never blindly repeated, and nothing paid is lost."""
 
+import re
 import socket
 from typing import Any
 
 import pytest
+from wan_duet.remote.contract import contract
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
+from wan_duet.remote.order import Order
 from wan_duet.tests.fake_providers.faults import Answer, Lose, Refuse
-from wan_duet.tests.remote.conftest import Bench, MakeBench
+from wan_duet.tests.remote.conftest import ENDPOINTS, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture
 
 LOST = ["close", "truncate", "hang", "drip", "html", "empty"]
@@ -138,6 +141,24 @@ def test_a_refusal_is_said_once_and_costs_nothing(bench: MakeBench, name: str, a
     one.check(State.UNKNOWN if kind == "unknown_outcome" else State.REJECTED, charges=0, files=0)
     one.run()  # the next run makes a new job, or asks again under the same key
     assert len(one.fake.charges) == 1
+
+
+WRONG = {
+    "runware": ({"positivePrompt": "a cat", "lora": [{"model": "civitai:1@2", "weight": 9}]}, "lora[0].weight"),
+    "fal": ({"prompt": "a cat", "num_frames": 5}, "num_frames"),
+    "rivya": ({"model": "wan-2-2-a14b-turbo", "prompt": "a cat", "params": {"seed": -1}}, "params.seed"),
+}
+
+
+def test_a_request_that_got_past_our_validator_is_refused_by_name(any_bench: Bench) -> None:
+    request, path = WRONG[any_bench.name]
+    if any_bench.name == "runware":
+        request = {"taskType": "videoInference", "model": "runware:200@8", **request}
+    wrong = Order(contract(ENDPOINTS[any_bench.name]), request, allow_paid=True)
+    with pytest.raises(RemoteError, match=re.escape(path)) as refused:
+        any_bench.run(wrong)
+    assert refused.value.kind == "validation"
+    any_bench.check(State.REJECTED, charges=0, files=0)
 
 
 def test_a_field_that_is_refused_is_named(bench: MakeBench) -> None:
