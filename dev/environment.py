@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from steps import SetupError, Steps, alone, remove
@@ -64,12 +65,21 @@ def prepare(*, browser: bool = False) -> Environment:
 
 
 def prepare_live() -> Path:
-    """Set up an environment for each file in `dev/live`, and return the folder of them, by the files' names."""
+    """Set up what each file in `dev/live` asks for, and return the folder of all that, by the files' names.
+
+    A .txt file gets an environment of its own; the packages of a .wheels file, without what they depend on, are laid
+    into a folder for a process of the development environment.
+    """
     with alone(HOME):
         steps = Steps(HOME)
         for requirements in sorted(LIVE.glob("*.txt")):
             venv = LIVE_VENVS / requirements.stem
             _once_live(steps, venv, requirements)
+        for wheels in sorted(LIVE.glob("*.wheels")):
+            folder = LIVE_VENVS / wheels.stem
+            pip = (sys.executable, "-m", "pip", "install", *PIP_OPTIONS, "--no-deps", "--require-hashes", "--upgrade")
+            command = (*pip, "--target", folder, "-r", wheels)
+            steps.once(f"live {wheels.stem}", folder, [wheels], partial(steps.run, *command))
     return LIVE_VENVS
 
 

@@ -12,13 +12,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 LIVE = Path(__file__).resolve().parent
 INSIDE = "WAN_DUET_LIVE_PACKAGES"  # names the packages' folder to the process that `main` starts
-PINNED = LIVE / "flow_schedulers.txt"
 BOUNDARY = 875
 SHIFTS, STEPS = (5.0, 12.0), (8, 20, 40)
 SOLVERS = (
@@ -32,22 +32,16 @@ SOLVERS = (
 
 
 def main() -> int:
-    """Install what is pinned and go on in the development environment, or print the results there."""
+    """Set up what is pinned and go on in the development environment, or print the results there."""
     if packages := os.environ.get(INSIDE):
         sys.path.insert(0, packages)
         print(json.dumps(results(Path(packages)), indent=1))
         return 0
     sys.path.insert(0, str(LIVE.parent))
-    from environment import HOME, PIP_OPTIONS, prepare
-    from steps import Steps
+    from environment import prepare, prepare_live
 
-    env = prepare()
-    packages = HOME / "live" / "flow_schedulers"
-    pip = (sys.executable, "-m", "pip", "install", *PIP_OPTIONS, "--no-deps", "--require-hashes", "--upgrade")
-    steps = Steps(HOME)
-    sys.stdout, out = sys.stderr, sys.stdout
-    steps.once("flow schedulers", packages, [PINNED], lambda: steps.run(*pip, "--target", packages, "-r", PINNED))
-    sys.stdout = out
+    with redirect_stdout(sys.stderr):
+        env, packages = prepare(), prepare_live() / Path(__file__).stem
     variables = {**os.environ, INSIDE: str(packages)}
     return subprocess.run([str(env.python), __file__], env=variables).returncode
 

@@ -104,7 +104,7 @@ def test_an_option_there_is_not_is_refused(options: dict[str, Any]) -> None:
 
 @pytest.mark.live
 def test_the_stored_results_are_those_of_the_official_code() -> None:
-    variables = {key: value for key, value in os.environ.items() if key != "COMFYUI_PATH"}
+    variables = {**os.environ, "WAN_DUET_LIVE_PACKAGES": str(Path(os.environ["WAN_DUET_LIVE"], "flow_schedulers"))}
     run = subprocess.run([sys.executable, SCRIPT], env=variables, stdout=subprocess.PIPE, text=True, check=True)
     for live, stored in zip(json.loads(run.stdout), CASES, strict=True):
         numbers = ("sigmas", "asked", "latent")
