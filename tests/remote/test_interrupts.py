@@ -106,7 +106,7 @@ def test_an_interrupt_before_the_submit_sends_nothing(bench: MakeBench) -> None:
 
 def test_an_interrupt_while_downloading_loses_nothing(any_bench: Bench) -> None:
     any_bench.fake.fault("download", Lose("hang"))
-    any_bench.options["call_timeout"] = 1.0
+    any_bench.options["call_timeout"] = 0.4
     handle = any_bench.manager.start(any_bench.order())
     until(lambda: any_bench.fake.count("download") == 1)
     with pytest.raises(Interrupted):
