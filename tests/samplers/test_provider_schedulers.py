@@ -10,6 +10,7 @@ from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.lora.merge import MergeLora
 from wan_duet.nodes.sampling import ProviderScheduler as Node
 from wan_duet.nodes.sampling import Sampler
+from wan_duet.remote.contract import contract
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.planner import make_plan
 from wan_duet.samplers.provider_schedulers import UNSUPPORTED, ProviderScheduler, provider_schedulers
@@ -106,3 +107,9 @@ def test_a_solver_is_known_by_its_function() -> None:
     assert [name_of(solver(name)) for name in FLOW_SOLVERS] == list(FLOW_SOLVERS)
     assert name_of(comfy.samplers.sampler_object("ddpm")) == "ddpm"
     assert name_of(comfy.samplers.Sampler()) == "another"
+
+
+def test_the_remote_contract_takes_the_same_names() -> None:
+    scheduler = contract("runware/wan22_animate").parameter("scheduler")
+    assert scheduler is not None
+    assert scheduler.enum == tuple(ROWS)
