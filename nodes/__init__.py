@@ -5,7 +5,8 @@ from comfy_api.latest import ComfyExtension, io
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames import FrameConditioning, FrameImage, Size, VideoToLatent
 from .lora import ApplyLoras, Lora
-from .sampling import Guider, Preset, ProviderScheduler, Sampler, StagePlan
+from .planning import Preset, ProviderScheduler, StagePlan
+from .sampling import Guider, Sampler
 from .video import SaveVideo
 
 

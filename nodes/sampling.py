@@ -1,4 +1,4 @@
-"""Nodes of the shelf "Sampling": the plan, and the run that follows it."""
+"""Nodes of the shelf "Sampling": the run that follows a plan."""
 
 from functools import partial
 from typing import Any
@@ -7,202 +7,18 @@ import comfy.model_management
 import comfy.sample
 import comfy.utils
 import latent_preview
-import torch
 from comfy_api.latest import io
 
 from ..experts.pair import Experts
-from ..samplers.distilled import any_distilled
 from ..samplers.guider import DuetGuider
 from ..samplers.plan import Plan
-from ..samplers.planner import LAST_STEPS, STRENGTH_MODES, make_plan, report
-from ..samplers.presets import PRESETS, preset_plan
-from ..samplers.provider_schedulers import DISTILLED_ONLY, provider_schedulers
-from ..samplers.solvers import SOLVERS, name_of, solver, wrong_line
-from ..samplers.spacing import SPACINGS
+from ..samplers.solvers import name_of, wrong_line
+from .planning import SHELF, sigmas_of
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
 from .text import show, shown
 
-SHELF = "Wan Duet/Sampling"
 MAX_SEED = 2**53 - 1  # what a number in the browser can hold
-
-
-def _plan_outputs() -> list[io.Output]:
-    return [
-        WanPlan.Output(display_name="plan", tooltip="Everything about the run that is known before it."),
-        io.Sampler.Output(display_name="sampler", tooltip="The solver, for SamplerCustomAdvanced or Duet Sampler."),
-        io.Sigmas.Output(display_name="sigmas", tooltip="The plan's sigmas, for SamplerCustomAdvanced."),
-        io.String.Output(display_name="report", tooltip="Which expert does which step, at which sigma and cfg."),
-    ]
-
-
-def _sigmas(plan: Plan) -> torch.Tensor:
-    return torch.tensor(plan.sigmas, dtype=torch.float32)
-
-
-class StagePlan(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="WanDuet_StagePlan",
-            display_name="Stage Plan",
-            category=SHELF,
-            description="Plans a run: where the experts change follows from the sigmas and the boundary the model was "
-            "trained with, not from a guess. Opens no weights.",
-            search_aliases=["scheduler", "sigmas", "boundary", "split steps", "shift", "modelsamplingsd3"],
-            inputs=[
-                WanExperts.Input("experts", tooltip="The pair to plan for; only its headers are looked at."),
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps of the whole run, both experts."),
-                io.Float.Input(
-                    "cfg_high", default=3.5, min=0.0, max=100.0, step=0.1, tooltip="Guidance of the high-noise expert."
-                ),
-                io.Float.Input(
-                    "cfg_low",
-                    default=3.5,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="Guidance of the low-noise expert. At 1 it skips the negative prompt and is twice as fast.",
-                ),
-                io.Float.Input(
-                    "shift",
-                    default=0.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.01,
-                    tooltip="How long the run stays at high noise. 0 follows the model: 12 for T2V, 5 for I2V, "
-                    "or what a ModelSamplingSD3 node has set. Distilled LoRAs want 5.",
-                ),
-                io.Combo.Input("sampler", options=SOLVERS, default="euler", tooltip="The solver."),
-                io.Combo.Input("spacing", options=SPACINGS, default="simple", tooltip="How the sigmas are spaced."),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How much of a given video or image is made anew. Below 1 only the last steps x strength "
-                    "steps run. 0 gives it back, 1 ignores it.",
-                ),
-                advanced(
-                    io.Float.Input(
-                        "boundary",
-                        default=0.0,
-                        optional=True,
-                        min=0.0,
-                        max=1.0,
-                        step=0.001,
-                        tooltip="The sigma at which the experts change. 0 follows the model: .875 for T2V, .9 for I2V.",
-                    )
-                ),
-                advanced(
-                    io.Combo.Input(
-                        "strength_mode",
-                        options=list(STRENGTH_MODES),
-                        default=LAST_STEPS,
-                        optional=True,
-                        tooltip="last steps: strength 0.5 of 20 runs the last 10 (diffusers, fal). all steps: 20 run "
-                        "from about the same start (ComfyUI's denoise); with few steps a high strength is then full.",
-                    )
-                ),
-            ],
-            outputs=_plan_outputs(),
-        )
-
-    @classmethod
-    def execute(
-        cls,
-        experts: Experts,
-        steps: int,
-        cfg_high: float,
-        cfg_low: float,
-        shift: float,
-        sampler: str,
-        spacing: str,
-        strength: float,
-        boundary: float = 0.0,
-        strength_mode: str = LAST_STEPS,
-    ) -> io.NodeOutput:
-        plan = make_plan(
-            experts,
-            steps=steps,
-            cfg_high=cfg_high,
-            cfg_low=cfg_low,
-            shift=shift,
-            sampler=sampler,
-            spacing=spacing,
-            strength=strength,
-            boundary=boundary,
-            strength_mode=strength_mode,
-        )
-        text = report(plan, experts, sampler=sampler, spacing=spacing, steps=steps, strength=strength)
-        return io.NodeOutput(plan, solver(sampler), _sigmas(plan), shown(text))
-
-
-class Preset(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        abouts = "\n".join(f"{name}: {preset.about}." for name, preset in PRESETS.items())
-        return schema(
-            node_id="WanDuet_Preset",
-            display_name="Plan Preset",
-            category=SHELF,
-            description="A whole plan under one name. The report gives every value it stands for.",
-            search_aliases=["lightning", "turbo", "4 steps", "quality", "preset"],
-            inputs=[
-                WanExperts.Input("experts", tooltip="The pair to plan for; only its headers are looked at."),
-                io.Combo.Input("preset", options=list(PRESETS), default="Balanced 20", tooltip=abouts),
-            ],
-            outputs=_plan_outputs(),
-        )
-
-    @classmethod
-    def execute(cls, experts: Experts, preset: str) -> io.NodeOutput:
-        values = PRESETS[preset]
-        plan = preset_plan(values, experts)
-        text = report(plan, experts, sampler=values.sampler, spacing=values.spacing, steps=values.steps)
-        text = f"{preset}: {values.about}\n{text}"
-        return io.NodeOutput(plan, solver(values.sampler), _sigmas(plan), shown(text))
-
-
-class ProviderScheduler(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="WanDuet_ProviderScheduler",
-            display_name="Provider Scheduler",
-            category=SHELF,
-            description="A scheduler by the name that Runware documents, as the nearest thing this machine can do. "
-            "Names that nothing here can honour are refused.",
-            search_aliases=["runware", "scheduler name", "unipc", "dpm++", "karras"],
-            inputs=[
-                io.Combo.Input(
-                    "scheduler",
-                    options=list(provider_schedulers()),
-                    default="UniPC",
-                    tooltip="A documented name; the report says how near it comes.",
-                ),
-                WanExperts.Input(
-                    "experts",
-                    optional=True,
-                    tooltip="With them connected, names for distilled models are checked against their LoRAs.",
-                ),
-            ],
-            outputs=[
-                io.Sampler.Output(display_name="sampler", tooltip="The solver, for Duet Sampler."),
-                io.Custom("COMBO").Output(display_name="spacing", tooltip="For the spacing of Stage Plan."),
-                io.String.Output(display_name="report", tooltip="What the name comes to, and what differs."),
-            ],
-        )
-
-    @classmethod
-    def execute(cls, scheduler: str, experts: Experts | None = None) -> io.NodeOutput:
-        found = provider_schedulers()[scheduler]
-        found.check()
-        lines = [str(found)]
-        if found.verdict == DISTILLED_ONLY and not (experts and any_distilled(experts)):
-            lines.append("warning: put a distilled LoRA on both experts, or choose another name.")
-        return io.NodeOutput(solver(found.solver, found.options), found.spacing, shown("\n".join(lines)))
 
 
 class Guider(io.ComfyNode):
@@ -309,7 +125,7 @@ def _sampled(guider: DuetGuider, plan: Plan, sampler: Any, latent: dict, seed: i
         noise,
         samples,
         sampler,
-        _sigmas(plan),
+        sigmas_of(plan),
         denoise_mask=latent.get("noise_mask"),
         callback=latent_preview.prepare_callback(guider.model_patcher, len(plan.sigmas) - 1),
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,

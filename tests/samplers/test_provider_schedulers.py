@@ -8,7 +8,7 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.lora.merge import MergeLora
-from wan_duet.nodes.sampling import ProviderScheduler as Node
+from wan_duet.nodes.planning import ProviderScheduler as Node
 from wan_duet.nodes.sampling import Sampler
 from wan_duet.remote.contract import contract
 from wan_duet.samplers.guider import DuetGuider
