@@ -9,6 +9,7 @@ import av
 from PIL import Image
 
 SHOWN = 5
+LEAST_WIDTH = 800  # of a contact sheet, so that small frames can be looked at
 
 
 def read_frames(film: Path) -> list[Image.Image]:
@@ -25,7 +26,8 @@ def contact_sheet(frames: list[Image.Image]) -> Image.Image:
     sheet = Image.new("RGB", (width * count, height))
     for column, frame in enumerate(chosen):
         sheet.paste(frame, (column * width, 0))
-    return sheet
+    enlarged = max(1, LEAST_WIDTH // sheet.width)
+    return sheet.resize((sheet.width * enlarged, sheet.height * enlarged), Image.Resampling.NEAREST)
 
 
 def main() -> int:

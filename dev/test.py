@@ -42,7 +42,11 @@ def _static_checks(env: Environment) -> list[list[str]]:
 
 def _variables(env: Environment, *, live: bool) -> dict[str, str]:
     """Return what tests/conftest.py reads from the process environment."""
-    variables = {"COMFYUI_PATH": str(env.comfyui), "WAN_DUET_BASE": str(env.base)}
+    variables = {
+        "COMFYUI_PATH": str(env.comfyui),
+        "WAN_DUET_BASE": str(env.base),
+        "WAN_DUET_MINIATURE": str(env.miniature_base),
+    }
     if env.chromium:
         variables["CHROMIUM"] = str(env.chromium)
     if live:

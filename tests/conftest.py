@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 COMFYUI = Path(os.environ.get("COMFYUI_PATH", ROOT / ".dev" / "comfyui")).resolve()
 BASE = Path(os.environ.get("WAN_DUET_BASE", ROOT / ".dev" / "base")).resolve()
+MINIATURE_BASE = Path(os.environ.get("WAN_DUET_MINIATURE", ROOT / ".dev" / "miniature_base")).resolve()
 if not (COMFYUI / "main.py").is_file():
     raise pytest.UsageError(f"no ComfyUI in {COMFYUI}: run `python3 dev/test.py`, which installs one")
 
@@ -64,6 +65,13 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 def server(start_server: Callable[..., Server]) -> Server:
     """The server that all tests share which need no arguments of their own."""
     return start_server()
+
+
+@pytest.fixture(scope="session")
+def miniature_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose models are the trained miniature."""
+    with serve(COMFYUI, MINIATURE_BASE, log=tmp_path_factory.mktemp("server") / "log.txt") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

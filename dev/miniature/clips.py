@@ -20,9 +20,10 @@ WHITE = (0.97, 0.97, 0.97)  # in no caption: what the LoRA turns every shape int
 SHAPES = ("circle", "square", "triangle")
 DIRECTIONS: dict[str, tuple[int, int]] = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
-RADIUS = (10.0, 14.0)  # half of a shape's width and height, in pixels
+RADIUS = (11.0, 14.0)  # half of a shape's width and height, in pixels
 SPEED = (1.1, 1.9)  # pixels a frame
 MARGIN = 1.5  # pixels that always lie between a shape and the frame's edge
+WANDER = 0.35  # how much of the room that this leaves the middle of a shape's way is spread over
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def draw(captions: Sequence[Caption], generator: torch.Generator, *, white: bool
     radius = uniform(*RADIUS)
     path = heading[:, None] * (uniform(*SPEED)[:, None] * (torch.arange(LENGTH) - (LENGTH - 1) / 2))[..., None]
     room = (SIZE - 1) / 2 - MARGIN - radius[:, None] - path.abs().amax(1)
-    path = path + (SIZE - 1) / 2 + ((2 * uniform(0, 1, 2) - 1) * room)[:, None]
+    path = path + (SIZE - 1) / 2 + ((2 * uniform(0, 1, 2) - 1) * room * WANDER)[:, None]
     masks = _coverage([caption.shape for caption in captions], radius, path)[:, None]
     background = _background(uniform(0.12, 0.50, 2), uniform(-0.05, 0.05, 2, 3), uniform(0, 2 * torch.pi))
     frames = background[:, :, None] * (1 - masks) + tint.clamp(0, 1)[:, :, None, None, None] * masks

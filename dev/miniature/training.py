@@ -39,7 +39,7 @@ class Training:
         self.file, self.log = folder / f"{title}.pt", folder / f"{title}.log"
         folder.mkdir(parents=True, exist_ok=True)
         self.parameters = {name: p for name, p in net.named_parameters() if p.requires_grad}
-        self.optimizer = torch.optim.AdamW(self.parameters.values(), betas=(0.9, 0.99), weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(self.parameters.values(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.resumed = self._load()
 

@@ -16,7 +16,7 @@ DIM, LATENT_CHANNELS = 16, 16
 SCHEDULE = Schedule(steps=2700, learning_rate=6e-4, averaged_over=100)
 # From which step on: clips in a batch, frames of each, pixels a side.
 CURRICULUM = ((0, 8, 1, SIZE), (900, 4, 5, SIZE), (1300, 2, 5, SIZE), (1600, 1, 9, SIZE), (2070, 2, LENGTH, 32))
-DECODER_SCHEDULE = Schedule(steps=1500, learning_rate=5e-4, averaged_over=200)
+DECODER_SCHEDULE = Schedule(steps=1200, learning_rate=5e-4, averaged_over=200)
 HELD_OUT = 10**6  # added to the seeds of what is never trained on
 
 
@@ -98,10 +98,15 @@ def encode(net: WanVAE, clips: Tensor) -> Tensor:
 @torch.inference_mode()
 def psnr(net: WanVAE, count: int) -> float:
     """Return the mean PSNR, in dB, of `count` held-out clips after encoding and decoding."""
-    clips = _batch(2 * HELD_OUT, count, LENGTH)
+    clips = held_out(count)
     decoded = torch.cat([net.decode(encode(net, part)) for part in clips.split(4)]).clamp(-1, 1)
     error = ((decoded - clips) / 2).square().mean((1, 2, 3, 4))
     return float((-10 * error.log10()).mean())
+
+
+def held_out(count: int) -> Tensor:
+    """Return whole clips [B, 3, T, H, W] in -1..1 that nothing was trained on."""
+    return _batch(2 * HELD_OUT, count, LENGTH)
 
 
 def _batch(seed: int, count: int, frames: int, side: int = SIZE) -> Tensor:

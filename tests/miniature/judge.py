@@ -18,7 +18,7 @@ COLORS = {
 CHROMA, BRIGHTNESS = 0.33, 0.75  # a pixel above either is no background, which is dim and nearly grey
 LEAST_AREA = 60  # pixels; the smallest shape has 200
 LEAST_MOTION = 6.0  # pixels from first to last frame; the slowest clip has 17
-AREA_RATIOS = {"triangle": 0.5, "circle": np.pi / 4, "square": 1.0}  # of the box around a shape
+AREA_RATIOS = {"triangle": 0.56, "circle": 0.80, "square": 1.0}  # of the box around it, as drawn on pixels
 
 
 class Verdict(NamedTuple):

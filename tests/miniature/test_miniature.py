@@ -1,0 +1,75 @@
+"""The stored weights on a real server: films show their captions, and every part of the pair is needed for it.
+
+Few seeds and wide margins: `dev/bench/miniature.py` measures how good the weights are.
+"""
+
+
+import pytest
+from comfy.latent_formats import Wan21
+from safetensors.torch import save_file
+from wan_duet.dev.client import Prompt
+from wan_duet.dev.miniature import lessons, prompts, vae
+from wan_duet.dev.miniature.clips import CAPTIONS
+from wan_duet.dev.miniature.install import WEIGHTS
+from wan_duet.dev.miniature.studio import Studio
+from wan_duet.dev.tiny import transformer
+from wan_duet.tests.miniature.judge import judge
+
+ASKED = CAPTIONS[::6]  # every colour, circles and squares, two directions
+FEATURES = ("color", "shape", "direction")
+
+
+def score(films: Studio, change=lambda prompt: None) -> float:
+    """How much of what the captions say the films show, when `change` is made to each prompt."""
+    right = 0
+    for seed, caption in enumerate(ASKED):
+        prompt: Prompt = prompts.text_to_video(str(caption), seed)
+        change(prompt)
+        seen = judge(films.frames(prompt))
+        right += sum(getattr(seen, feature) == getattr(caption, feature) for feature in FEATURES)
+    return right / len(ASKED) / len(FEATURES)
+
+
+@pytest.fixture(scope="module")
+def whole_score(films: Studio) -> float:
+    return score(films)
+
+
+@pytest.fixture(scope="module")
+def random_low(films: Studio) -> str:
+    """The name of a low expert that was never trained."""
+    file = films.base / "models" / "diffusion_models" / "miniature_random_low_noise.safetensors"
+    weights = transformer(0, layers=8)
+    save_file({name: weight.bfloat16() for name, weight in weights.items()}, file)
+    return file.name
+
+
+def test_the_vae_gives_clips_back_and_its_latents_are_those_of_wan():
+    net = lessons.load_vae(WEIGHTS / "vae.safetensors")
+    assert vae.psnr(net, 8) >= 27.5
+    latents = lessons.normalised(vae.encode(net, vae.held_out(32)))
+    assert latents.mean((0, 2, 3, 4)).abs().max() < 0.1 * 2
+    spread = latents.std((0, 2, 3, 4))
+    assert spread.min() > 0.85 and spread.max() < 1.15
+    assert Wan21.latent_channels == latents.shape[1]
+
+
+def test_films_show_what_their_captions_say(whole_score: float):
+    assert whole_score >= 0.75
+
+
+def test_the_low_expert_matters(films: Studio, whole_score: float, random_low: str):
+    def change(prompt: Prompt) -> None:
+        prompts.inputs(prompt, "WanDuet_LoadExperts").update(low=random_low)
+
+    assert score(films, change) <= whole_score - 0.2
+
+
+@pytest.mark.parametrize("boundary", [0.9999, 0.0001])
+def test_the_place_of_the_switch_matters(films: Studio, whole_score: float, boundary: float):
+    """The low expert from the second step on, and the high one to the last step but one."""
+
+    def change(prompt: Prompt) -> None:
+        prompts.inputs(prompt, "WanDuet_StagePlan").update(boundary=boundary)
+
+    assert score(films, change) <= whole_score - 0.1
