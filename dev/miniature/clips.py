@@ -23,7 +23,7 @@ DIRECTIONS: dict[str, tuple[int, int]] = {"left": (-1, 0), "right": (1, 0), "up"
 RADIUS = (11.0, 14.0)  # half of a shape's width and height, in pixels
 SPEED = (1.1, 1.9)  # pixels a frame
 MARGIN = 1.5  # pixels that always lie between a shape and the frame's edge
-WANDER = 0.35  # how much of the room that this leaves the middle of a shape's way is spread over
+WANDER = 0.35  # of the room that this leaves, how much the middle of a shape's way may be off the picture's middle
 
 
 @dataclass(frozen=True)

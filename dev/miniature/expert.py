@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from wan_duet.experts.kind import HIGH, Kind
+
+from ...experts.kind import HIGH, Kind
 
 TEXT_LENGTH = 512
 LAYERS, DIM, FFN_DIM = 8, 128, 128

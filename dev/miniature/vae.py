@@ -16,7 +16,7 @@ DIM, LATENT_CHANNELS = 16, 16
 SCHEDULE = Schedule(steps=2700, learning_rate=6e-4, averaged_over=100)
 # From which step on: clips in a batch, frames of each, pixels a side.
 CURRICULUM = ((0, 8, 1, SIZE), (900, 4, 5, SIZE), (1300, 2, 5, SIZE), (1600, 1, 9, SIZE), (2070, 2, LENGTH, 32))
-DECODER_SCHEDULE = Schedule(steps=1200, learning_rate=5e-4, averaged_over=200)
+DECODER_SCHEDULE = Schedule(steps=450, learning_rate=5e-4, averaged_over=100)
 HELD_OUT = 10**6  # added to the seeds of what is never trained on
 
 

@@ -3,9 +3,7 @@
 Few seeds and wide margins: `dev/bench/miniature.py` measures how good the weights are.
 """
 
-
 import pytest
-from comfy.latent_formats import Wan21
 from safetensors.torch import save_file
 from wan_duet.dev.client import Prompt
 from wan_duet.dev.miniature import lessons, prompts, vae
@@ -15,7 +13,7 @@ from wan_duet.dev.miniature.studio import Studio
 from wan_duet.dev.tiny import transformer
 from wan_duet.tests.miniature.judge import judge
 
-ASKED = CAPTIONS[::6]  # every colour, circles and squares, two directions
+ASKED = CAPTIONS[::5]  # every colour, shape and direction
 FEATURES = ("color", "shape", "direction")
 
 
@@ -46,12 +44,11 @@ def random_low(films: Studio) -> str:
 
 def test_the_vae_gives_clips_back_and_its_latents_are_those_of_wan():
     net = lessons.load_vae(WEIGHTS / "vae.safetensors")
-    assert vae.psnr(net, 8) >= 27.5
-    latents = lessons.normalised(vae.encode(net, vae.held_out(32)))
-    assert latents.mean((0, 2, 3, 4)).abs().max() < 0.1 * 2
-    spread = latents.std((0, 2, 3, 4))
-    assert spread.min() > 0.85 and spread.max() < 1.15
-    assert Wan21.latent_channels == latents.shape[1]
+    assert vae.psnr(net, 16) >= 28
+    latents = lessons.normalised(vae.encode(net, vae.held_out(48)))
+    assert latents.mean((0, 2, 3, 4)).abs().max() < 0.1
+    deviation = latents.std((0, 2, 3, 4))
+    assert deviation.min() > 0.9 and deviation.max() < 1.1
 
 
 def test_films_show_what_their_captions_say(whole_score: float):
