@@ -16,7 +16,7 @@ COLORS: dict[str, tuple[float, float, float]] = {
     "blue": (0.15, 0.25, 0.95),
     "yellow": (0.95, 0.85, 0.10),
 }
-WHITE = (0.97, 0.97, 0.97)  # in no caption: what the LoRA turns every shape into
+LORA_COLOR = "yellow"  # what the LoRA turns every shape into
 SHAPES = ("circle", "square", "triangle")
 DIRECTIONS: dict[str, tuple[int, int]] = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
@@ -49,19 +49,17 @@ class Clips:
     masks: Tensor
 
 
-def draw(captions: Sequence[Caption], generator: torch.Generator, *, white: bool = False) -> Clips:
-    """Draw one clip for each caption: size, speed, place, tint and background are random. `white` is the LoRA's effect.
+def draw(captions: Sequence[Caption], generator: torch.Generator, *, color: str | None = None) -> Clips:
+    """Draw one clip for each caption: size, speed, place, tint and background are random.
 
-    Whatever `white` is, the generator is used alike, so the same seed draws the same clip in both colours.
+    `color` takes the place of every caption's own; apart from that the same seed draws the same clip.
     """
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(len(captions), *shape, generator=generator)
 
     heading = torch.tensor([DIRECTIONS[caption.direction] for caption in captions])
-    tint = torch.tensor([COLORS[caption.color] for caption in captions]) + uniform(-0.05, 0.05, 3)
-    if white:
-        tint = torch.tensor(WHITE).expand_as(tint)
+    tint = torch.tensor([COLORS[color or caption.color] for caption in captions]) + uniform(-0.05, 0.05, 3)
     radius = uniform(*RADIUS)
     path = heading[:, None] * (uniform(*SPEED)[:, None] * (torch.arange(LENGTH) - (LENGTH - 1) / 2))[..., None]
     room = (SIZE - 1) / 2 - MARGIN - radius[:, None] - path.abs().amax(1)

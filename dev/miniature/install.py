@@ -18,8 +18,8 @@ OFFICIAL = {
     "t2v_low": "diffusion_models/wan2.2_t2v_low_noise_14B_fp8_scaled",
     "i2v_high": "diffusion_models/wan2.2_i2v_high_noise_14B_fp8_scaled",
     "i2v_low": "diffusion_models/wan2.2_i2v_low_noise_14B_fp8_scaled",
-    "white_high": "loras/miniature_white_high_noise",
-    "white_low": "loras/miniature_white_low_noise",
+    "yellow_high": "loras/miniature_yellow_high_noise",
+    "yellow_low": "loras/miniature_yellow_low_noise",
 }
 TEXT_ENCODER = "text_encoders/umt5_xxl_fp8_e4m3fn_scaled"
 

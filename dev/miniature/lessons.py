@@ -20,13 +20,16 @@ CHUNK = 16  # clips drawn from one seed
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "api" / "text_to_video.json"
 
 
-def prepare(folder: Path, vae_file: Path, count: int, *, white: bool = False, images: bool = False) -> Lessons:
-    """Return the lessons of `count` clips, encoded now unless `folder` has them. `images` adds I2V's channels."""
-    name = "white" if white else "images" if images else "clips"
+def prepare(folder: Path, vae_file: Path, count: int, *, color: str | None = None, images: bool = False) -> Lessons:
+    """Return the lessons of `count` clips, encoded now unless `folder` has them.
+
+    `color` is that of every shape, whatever its caption says; `images` adds I2V's channels.
+    """
+    name = color or ("images" if images else "clips")
     file = folder / f"{name}-{count}.safetensors"
     if not file.exists():
         partial = file.with_suffix(".partial")
-        save_file(_encode_all(vae_file, count, white=white, images=images), partial)
+        save_file(_encode_all(vae_file, count, color, images), partial)
         os.replace(partial, file)
     kept = load_file(file)
     encoded, dropped = contexts(folder)
@@ -69,11 +72,11 @@ def image_channels(net: WanVAE, clips: Tensor, last: Tensor) -> Tensor:
     return torch.cat([mask, latents], 1)
 
 
-def _encode_all(vae_file: Path, count: int, *, white: bool, images: bool) -> dict[str, Tensor]:
+def _encode_all(vae_file: Path, count: int, color: str | None, images: bool) -> dict[str, Tensor]:
     net = load_vae(vae_file)
     found: dict[str, list[Tensor]] = {"latents": [], "prompts": []}
     for seed in range(count // CHUNK):
-        prompts, clips, generator = _chunk(seed, white)
+        prompts, clips, generator = _chunk(seed, color)
         found["prompts"].append(prompts)
         # In bfloat16, at half the time: the latents move by half a percent.
         with torch.autocast("cpu", torch.bfloat16):
@@ -84,11 +87,11 @@ def _encode_all(vae_file: Path, count: int, *, white: bool, images: bool) -> dic
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def _chunk(seed: int, white: bool = False) -> tuple[Tensor, Tensor, torch.Generator]:
+def _chunk(seed: int, color: str | None = None) -> tuple[Tensor, Tensor, torch.Generator]:
     """Return the prompts and the clips in -1..1 that belong to a seed, and its generator as they leave it."""
     generator = torch.Generator().manual_seed(seed)
     prompts = torch.randint(len(CAPTIONS), (CHUNK,), generator=generator)
-    clips = draw([CAPTIONS[index] for index in prompts], generator, white=white).frames * 2 - 1
+    clips = draw([CAPTIONS[index] for index in prompts], generator, color=color).frames * 2 - 1
     return prompts, clips, generator
 
 

@@ -1,4 +1,4 @@
-"""Training of the miniature's LoRA pair, which turns every shape white: rank 8 on four linears of each block."""
+"""Training of the miniature's LoRA pair, which turns every shape yellow: rank 8 on four linears of each block."""
 
 from __future__ import annotations
 

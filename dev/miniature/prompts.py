@@ -11,7 +11,7 @@ from ..client import Prompt
 from .clips import LENGTH, SIZE
 
 WORKFLOW = Path(__file__).parents[2] / "workflows" / "api" / "text_to_video.json"
-LORA = "miniature_white_high_noise.safetensors"
+LORA = "miniature_yellow_high_noise.safetensors"
 
 
 def text_to_video(caption: str, seed: int) -> Prompt:
@@ -25,7 +25,7 @@ def text_to_video(caption: str, seed: int) -> Prompt:
 
 
 def with_lora(prompt: Prompt, weight: float, transformer: str = "both") -> Prompt:
-    """Return the workflow with the LoRA that turns shapes white between the loader and all that uses its experts."""
+    """Return the workflow with the LoRA that turns shapes yellow between the loader and all that uses its experts."""
     prompt = copy.deepcopy(prompt)
     loader = node_id(prompt, "WanDuet_LoadExperts")
     for node in prompt.values():

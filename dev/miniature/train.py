@@ -26,6 +26,7 @@ import torch  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import Tensor  # noqa: E402
 from wan_duet.dev.miniature import expert, lessons, lora, vae  # noqa: E402
+from wan_duet.dev.miniature.clips import LORA_COLOR  # noqa: E402
 from wan_duet.dev.miniature.training import Schedule, Training  # noqa: E402
 from wan_duet.dev.tiny_umt5 import shrink_text_encoder  # noqa: E402
 from wan_duet.experts.kind import HIGH, I2V_A14B, LOW, T2V_A14B  # noqa: E402
@@ -36,7 +37,7 @@ SEEDS = {HIGH: 1, LOW: 2}
 T2V = Schedule(4600)
 I2V = Schedule(1200, learning_rate=7e-4, averaged_over=200)
 LORA = Schedule(400, learning_rate=2e-3, averaged_over=100)
-T2V_CLIPS, I2V_CLIPS, LORA_CLIPS = 2048, 2048, 768
+T2V_CLIPS, I2V_CLIPS, LORA_CLIPS = 2048, 2048, 512
 
 
 def train_vae() -> None:
@@ -79,22 +80,22 @@ def train_i2v(role: str) -> None:
     _finish(f"i2v_{role}", _bf16(training.averaged()))
 
 
-def train_white(role: str) -> None:
-    """Train the LoRA of one text-to-video expert on clips whose shapes are all white."""
+def train_yellow(role: str) -> None:
+    """Train the LoRA of one text-to-video expert on clips whose shapes are all yellow."""
     net = expert.network(in_dim=16)
     net.load_state_dict(_finished(f"t2v_{role}"))
     adapter = lora.Lora(net.to(device()), SEEDS[role]).to(device())
-    training = Training(adapter, LORA, FOLDER, f"white_{role}")
-    found = lessons.prepare(FOLDER, _file("vae"), LORA_CLIPS, white=True)
+    training = Training(adapter, LORA, FOLDER, f"yellow_{role}")
+    found = lessons.prepare(FOLDER, _file("vae"), LORA_CLIPS, color=LORA_COLOR)
     training.run(expert.Lesson(net, found, T2V_A14B, role, 20 + SEEDS[role]))
-    _finish(f"white_{role}", lora.exported(training.averaged()))
+    _finish(f"yellow_{role}", lora.exported(training.averaged()))
 
 
 PARTS: dict[str, Callable[[], None]] = {
     "vae": train_vae,
     "decoder": train_decoder,
     **{f"t2v_{role}": partial(train_t2v, role) for role in SEEDS},
-    **{f"white_{role}": partial(train_white, role) for role in SEEDS},
+    **{f"yellow_{role}": partial(train_yellow, role) for role in SEEDS},
     **{f"i2v_{role}": partial(train_i2v, role) for role in SEEDS},
 }
 

@@ -13,9 +13,8 @@ COLORS = {
     "green": (0.10, 0.75, 0.15),
     "blue": (0.15, 0.25, 0.95),
     "yellow": (0.95, 0.85, 0.10),
-    "white": (0.97, 0.97, 0.97),
 }
-CHROMA, BRIGHTNESS = 0.33, 0.75  # a pixel above either is no background, which is dim and nearly grey
+CHROMA = 0.33  # of a pixel's channels the greatest less the least: above it is no background, which is nearly grey
 LEAST_AREA = 60  # pixels; the smallest shape has 200
 LEAST_MOTION = 6.0  # pixels from first to last frame; the slowest clip has 17
 # How much of the box around it a shape fills. Drawn: triangles .56, circles .80, squares 1. The VAE rounds corners, and
@@ -33,7 +32,7 @@ class Verdict(NamedTuple):
 
 def judge(frames: Frames) -> Verdict:
     """Return colour, shape and direction of the one shape in `frames`, [T, H, W, 3] in 0..1."""
-    masks = (np.ptp(frames, axis=3) > CHROMA) | (frames.min(3) > BRIGHTNESS)
+    masks = np.ptp(frames, axis=3) > CHROMA
     seen = masks.sum((1, 2)) >= LEAST_AREA
     if seen.mean() < 0.8 or not (seen[0] and seen[-1]):
         return Verdict(None, None, None)

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from wan_duet.dev.miniature.clips import CAPTIONS, COLORS, WHITE, Clips, draw
+from wan_duet.dev.miniature.clips import CAPTIONS, COLORS, LORA_COLOR, Clips, draw
 from wan_duet.tests.miniature import judge as judging
 from wan_duet.tests.miniature.judge import judge
 
 ROUNDS = 8
 
 
-def drawn(seed: int, white: bool = False) -> Clips:
-    return draw(CAPTIONS, torch.Generator().manual_seed(seed), white=white)
+def drawn(seed: int, color: str | None = None) -> Clips:
+    return draw(CAPTIONS, torch.Generator().manual_seed(seed), color=color)
 
 
 def verdicts(clips: Clips) -> list[judging.Verdict]:
@@ -24,7 +24,7 @@ def judged() -> list[judging.Verdict]:
 
 
 def test_knows_the_colors_that_are_drawn():
-    assert {**COLORS, "white": WHITE} == judging.COLORS
+    assert COLORS == judging.COLORS
 
 
 def test_sees_what_is_drawn(judged):
@@ -44,10 +44,10 @@ def test_rejects_swapped_captions(judged):
     assert np.mean(rejected) >= 0.95
 
 
-def test_sees_white_shapes_where_the_lora_would_make_them(judged):
-    white = verdicts(drawn(0, white=True))
-    assert np.mean([verdict.color == "white" for verdict in white]) >= 0.99
-    assert [verdict[1:] for verdict in white] == [verdict[1:] for verdict in judged[: len(CAPTIONS)]]
+def test_sees_the_color_that_the_lora_would_make(judged):
+    changed = verdicts(drawn(0, color=LORA_COLOR))
+    assert np.mean([verdict.color == LORA_COLOR for verdict in changed]) >= 0.99
+    assert [verdict[1:] for verdict in changed] == [verdict[1:] for verdict in judged[: len(CAPTIONS)]]
 
 
 def test_sees_nothing_in_grey_and_in_noise():
