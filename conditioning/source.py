@@ -36,7 +36,7 @@ def chosen_lines(chosen: Sequence[int], count: int, source_fps: float, fps: floa
 def gather(frames: Iterable[np.ndarray], chosen: Sequence[int], width: int, height: int) -> Tensor:
     """The chosen frames (rising, some perhaps twice) of uint8 [H, W, 3] as images [B, height, width, 3] in 0..1.
 
-    A file that holds fewer frames than it says gives the 4n+1 that are there.
+    A file that holds fewer frames than it says gives the 4n+1 that are there; ValueError if there is none.
     """
     images = torch.empty(len(chosen), height, width, 3)
     place = 0
@@ -48,4 +48,6 @@ def gather(frames: Iterable[np.ndarray], chosen: Sequence[int], width: int, heig
             while place < len(chosen) and chosen[place] == index:
                 images[place] = image[0]
                 place += 1
+    if not place:
+        raise ValueError("the video has no frame that can be read. Connect another one.")
     return images[: whole_length(place)]

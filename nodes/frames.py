@@ -1,5 +1,6 @@
 """Nodes of the shelf "Frames": how large and long a video is, and which of its frames are given."""
 
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_management
@@ -202,6 +203,7 @@ class FrameConditioning(io.ComfyNode):
         lines += [f"{length} frames became {whole}: lengths are 4n+1."] * (whole != length)
         if of_5b:
             images, notes = prefix_of_5b(placed)
+            placed = [placed[0]._replace(image=replace(placed[0].image, images=images))]
             latent = Wan22ImageToVideoLatent.execute(vae, size.width, size.height, whole, 1, images).args[0]
             lines += notes
         else:
@@ -223,7 +225,11 @@ def _check_pair(experts: Experts, vae_of_5b: bool) -> None:
 
 
 def _with_values(conditioning: list, values: dict[str, Any]) -> list:
-    return [[text, {**options, **values}] for text, options in conditioning]
+    """The conditioning with `values`; frames that another node has given the low expert alone are gone."""
+    kept = [
+        (text, {name: value for name, value in options.items() if name != FOR_LOW}) for text, options in conditioning
+    ]
+    return [[text, {**options, **values}] for text, options in kept]
 
 
 class VideoToLatent(io.ComfyNode):

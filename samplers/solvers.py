@@ -9,14 +9,16 @@ from .host import KSAMPLER, SAMPLER_NAMES, Sampler, ksampler, sampler_object
 FLOW_SOLVERS = {"flow_unipc": sample_flow_unipc, "flow_dpmpp": sample_flow_dpmpp}
 SOLVERS = [*FLOW_SOLVERS, *SAMPLER_NAMES]
 
-# They take the noise they add, or the end of the run, from the formulas of diffusion: the video comes out too noisy,
-# too flat or unfinished. tests/samplers/test_gaussian_toy.py shows it of each.
+# They take the noise they add from the formulas of diffusion, or end at the last sigma above 0, where diffusion has no
+# noise left and flow has: the video comes out too noisy, too flat or unfinished. A toy in the tests shows it of each.
 WRONG_ON_FLOW = {
     "ddpm": "euler_ancestral",
     "res_multistep_ancestral": "res_multistep",
     "res_multistep_ancestral_cfg_pp": "res_multistep_cfg_pp",
     "dpmpp_2s_ancestral_cfg_pp": "dpmpp_2s_ancestral",
     "ipndm_v": "ipndm",
+    "dpm_fast": "euler",
+    "dpm_adaptive": "dpmpp_2m",
 }
 
 
@@ -30,7 +32,7 @@ def solver(name: str, options: dict[str, Any] | None = None) -> Sampler:
 def name_of(sampler: Sampler) -> str:
     """The name a SAMPLER goes by, as far as its function tells; `another` for one of a different kind."""
     function = getattr(sampler, "sampler_function", None)
-    return getattr(function, "__name__", "another").removeprefix("sample_")
+    return getattr(function, "__name__", "another").removeprefix("sample_").removesuffix("_function")
 
 
 def wrong_line(name: str) -> str | None:

@@ -1,6 +1,8 @@
 """How the sigmas of a run are spaced: the host's schedulers, two that are made for flow, and the official grids."""
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 
@@ -44,7 +46,10 @@ NOT_MADE_FOR_FLOW = {"karras": "flow_karras", "exponential": "flow_exponential",
 
 
 def spaced_sigmas(spacing: str, sampler: str, steps: int, shift: float) -> tuple[float, ...]:
-    """`steps + 1` sigmas from noise to 0, spaced as the host's KSampler spaces them for `sampler`."""
+    """`steps + 1` falling sigmas from noise to 0, as the host's KSampler spaces them for `sampler`.
+
+    Fewer where a spacing repeats itself; ValueError where it has no number for so few steps.
+    """
     trim = sampler in KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
     count = steps + trim
     if spacing in FLOW_SPACINGS:
@@ -53,4 +58,7 @@ def spaced_sigmas(spacing: str, sampler: str, steps: int, shift: float) -> tuple
         sigmas = calculate_sigmas(flow_sampling(shift), spacing, count)
     if trim:
         sigmas = torch.cat([sigmas[:-2], sigmas[-1:]])
-    return tuple(sigmas.tolist())
+    found = sigmas.tolist()
+    if not all(map(math.isfinite, found)):
+        raise ValueError(f"spacing '{spacing}' can't space {steps} steps. Take more steps, or spacing 'simple'.")
+    return tuple(found[:1] + [sigma for before, sigma in pairwise(found) if sigma < before])

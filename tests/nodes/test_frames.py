@@ -8,7 +8,8 @@ from wan_duet.dev.client import PromptError
 from wan_duet.experts.checkpoint import Checkpoint
 from wan_duet.experts.handle import MissingHandle
 from wan_duet.experts.pair import Expert, Experts
-from wan_duet.nodes.frames import FrameConditioning
+from wan_duet.nodes.frames import FrameConditioning, _with_values
+from wan_duet.samplers.expert_conds import FOR_LOW
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
 Files = dict[str, str]
@@ -167,3 +168,10 @@ def test_a_vae_of_another_model_is_refused(channels: int, experts: str, problem:
     connected = Experts(Expert(Handle(experts, "not there")))
     with pytest.raises(ValueError, match=problem):
         FrameConditioning.execute(text, text, vae, (Frame(torch.rand(1, 8, 8, 3)),), 64, 64, 5, connected)
+
+
+def test_frames_that_the_low_expert_had_before_are_gone() -> None:
+    (before,) = _with_values([["text", {}]], {"concat_mask": 1, FOR_LOW: {"concat_mask": 2}})
+    (after,) = _with_values([before], {"concat_mask": 3})
+    assert not after[1][FOR_LOW]
+    assert after[1]["concat_mask"] == 3

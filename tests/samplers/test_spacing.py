@@ -22,6 +22,16 @@ def test_every_spacing_descends_to_zero(spacing: str, sampler: str, steps: int) 
     assert sigmas[0] <= 1
 
 
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_sigmas_never_repeat_however_many_there_are(spacing: str) -> None:
+    assert all(before > after for before, after in pairwise(spaced_sigmas(spacing, "euler", 1500, SHIFT)))
+
+
+def test_a_spacing_without_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"spacing 'kl_optimal' can't space 1 steps\. Take more steps"):
+        spaced_sigmas("kl_optimal", "euler", 1, SHIFT)
+
+
 @pytest.mark.parametrize("steps", [4, 20])
 @pytest.mark.parametrize("sampler", ["euler", *TRIMMED])
 @pytest.mark.parametrize("spacing", SCHEDULER_NAMES)
