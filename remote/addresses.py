@@ -3,15 +3,16 @@
 import ipaddress
 import socket
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 from .errors import RemoteError
 from .proxy import proxy_hosts
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+INWARD = [*map(ipaddress.ip_network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", "192.0.0.0/24"))]
 
 
 def is_public(address: str) -> bool:
@@ -23,7 +24,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    inward = any(ip.version == network.version and ip in network for network in INWARD)
+    return ip.is_global and not ip.is_multicast and not inward
 
 
 class PublicResolver(ThreadedResolver):
@@ -53,13 +55,16 @@ def check_url(url: str, hosts: Collection[str] | None, *, allow_loopback: bool =
 
     `hosts` are names, `*.example.com` for a domain with all below it; None is any. Names are looked up later.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
+    try:
+        parts = URL(url)  # as aiohttp will read it: ①②⑦.0.0.1 is 127.0.0.1 to it
+    except ValueError:
+        raise RemoteError("unsafe", "The address of the result is none") from None
+    host = (parts.host or "").rstrip(".")
     if allow_loopback and parts.scheme == "http" and host == "127.0.0.1":
         return
     if parts.scheme != "https":
         raise RemoteError("unsafe", f"The result is at {parts.scheme}://{host}; only https is fetched")
-    if parts.username or parts.password:
+    if parts.user or parts.password:
         raise RemoteError("unsafe", f"The address of the result at {host} has a user name in it")
     try:
         literal = is_public(host)

@@ -53,7 +53,10 @@ class Downloader:
         self._settings = settings
         connector = aiohttp.TCPConnector(resolver=PublicResolver(), limit=16)
         self._session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity"},
         )
 
     async def close(self) -> None:

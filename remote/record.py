@@ -43,6 +43,7 @@ class Record:
         self._clock = clock
         self._begin = clock.monotonic()
         self._secret = secret
+        self._unsaved: dict[str, Any] = {}
 
     @property
     def seconds(self) -> float:
@@ -53,10 +54,12 @@ class Record:
         """Write down what became of a job. It goes on if that fails: the money is spent already."""
         if "error" in values:
             values["error"] = redact(values["error"], [self._secret])
+        self._unsaved |= values
         try:
-            self.job = self._journal.update(self.job.id, **values)
+            self.job = self._journal.update(self.job.id, **self._unsaved)
+            self._unsaved = {}
         except RemoteError as error:
-            log.warning("job %s: %s", self.job.id, error)
+            log.warning("job %s (%s there): %s", self.job.id, self._unsaved.get("remote_id", "its own id"), error)
             self.job = replace(self.job, **values)
 
     def begin_submit(self, lease: float, body_sha256: str) -> bool:

@@ -62,7 +62,7 @@ class Submitter:
             return await self.make_sure()
         self._record.tell()
         try:
-            reply = await self._transport.submit(call)
+            reply = await self._transport.submit(call, self._provider.busy)
             self._accept(self._provider.accepted(reply, self._record.job.id))
         except RemoteError as error:
             self._refuse(error)

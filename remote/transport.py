@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,7 +19,12 @@ REPEATABLE = {408, 425, 429, 500, 502, 503, 504}
 SUBMIT_TRIES = 5
 LONGEST_RETRY_AFTER = 60.0
 CONNECT_TIMEOUT = 15.0
-NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ssl.SSLCertVerificationError)
+NOT_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    ssl.SSLCertVerificationError,
+)
 
 
 class NotSent(Exception):
@@ -83,8 +88,8 @@ class Transport:
         await self._shared.close()
         await self._fresh.close()
 
-    async def submit(self, call: Call) -> Reply:
-        """Send once; again only if it never left, or if the provider itself says in JSON that it is too busy.
+    async def submit(self, call: Call, busy: Callable[[Reply], bool]) -> Reply:
+        """Send once; again only if it never left, or if the provider itself says that it is too `busy` to take it.
 
         Raises Unanswered if the outcome is unknown, RemoteError if it was not sent.
         """
@@ -99,7 +104,7 @@ class Transport:
                     ) from None
                 await clock.sleep(backoff.next())
                 continue
-            if reply.status not in (429, 503) or not isinstance(reply.json(), dict | list) or not tries_left:
+            if not busy(reply) or not tries_left:
                 return reply
             await clock.sleep(backoff.next(reply.retry_after(clock.now())))
         raise AssertionError("unreachable")

@@ -78,6 +78,10 @@ class Provider(ABC):
         """Read the answer to a submission: RemoteError is a refusal, Unreadable an unknown outcome."""
 
     @abstractmethod
+    def busy(self, reply: Reply) -> bool:
+        """Whether the provider itself, not a gateway before it, says that it did not take a submit but may later."""
+
+    @abstractmethod
     async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
         """Find out about a submission of unknown outcome; None: the provider has no trace of it.
 

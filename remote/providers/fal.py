@@ -64,10 +64,12 @@ class Fal(Provider):
         if reply.status < 300 and (id := text(body.get("request_id"))):
             return Accepted(id, {name: url for name in URLS if (url := text(body.get(name)))})
         refused = 400 <= reply.status < 500 and reply.status not in (408, 429)
-        in_so_many_words = reply.status in (429, 503) and "detail" in body
-        if refused or in_so_many_words or reply.headers.get("X-Fal-Request-Timeout-Type") == "user":
+        if refused or self.busy(reply) or reply.headers.get("X-Fal-Request-Timeout-Type") == "user":
             raise _error(reply)
         raise Unreadable(f"HTTP {reply.status}")
+
+    def busy(self, reply: Reply) -> bool:
+        return reply.status == 429 and "detail" in table(reply.json())
 
     async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
         raise RemoteError("unknown_outcome", "fal's answer to the submit was lost", charged="unknown")
@@ -86,11 +88,11 @@ class Fal(Provider):
         """COMPLETED is not success: the result's own status decides, if it is the job's and not the gateway's."""
         reply = await self.transport.ask(Call("GET", self._url(job, "response_url"), self._headers()))
         body = table(reply.json())
-        if reply.status in (401, 403, 408, 425, 429) or (reply.status >= 500 and "detail" not in body):
-            kind: Kind = "auth" if reply.status in (401, 403) else "network"
-            raise RemoteError(kind, f"fal does not give the result (HTTP {reply.status})")
         if reply.status in (404, 410):
             return Progress(None)
+        if reply.status >= 400 and not _verdict(reply):
+            kind: Kind = "auth" if reply.status in (401, 403) else "network"
+            raise RemoteError(kind, f"fal does not give the result (HTTP {reply.status})")
         if reply.status >= 400:
             return Progress(State.REMOTE_DONE, failures=(_error(reply),))
         file = table(body.get("video")) or table(body.get("image"))
@@ -175,6 +177,14 @@ class Fal(Provider):
 
 def _field(reply: Reply, name: str) -> str | None:
     return text(table(reply.json()).get(name)) if reply.status < 300 else None
+
+
+def _verdict(reply: Reply) -> bool:
+    """Whether an error is the end of the job, and not of a gateway's or the account's."""
+    body = table(reply.json())
+    if reply.status == 422:
+        return "detail" in body
+    return bool(body.get("error_type")) and reply.status not in (401, 402, 403, 408, 425, 429, 502, 503, 504)
 
 
 def _error(reply: Reply) -> RemoteError:

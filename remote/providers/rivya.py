@@ -66,6 +66,10 @@ class Rivya(Provider):
             raise _error(reply)
         raise Unreadable(f"HTTP {reply.status}")
 
+    def busy(self, reply: Reply) -> bool:
+        code = text(table(table(reply.json()).get("error")).get("code")) or ""
+        return reply.status in (429, 503) and CODES.get(code) == "capacity"
+
     async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
         """The same key with the same bytes makes no second job."""
         try:

@@ -65,13 +65,20 @@ class Runware(Provider):
         return self._call({**request, "taskUUID": job_id})
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
-        if errors := _items(reply, "errors"):
-            raise _error(errors[0], reply.status)
         if any(item.get("taskUUID") == job_id for item in _items(reply, "data")):
             return Accepted(job_id)
+        errors = _items(reply, "errors")
+        if (reply.status >= 500 and not self.busy(reply)) or any(map(_speaks_of_a_twin, errors)):
+            raise Unreadable(f"HTTP {reply.status}")  # it may have the job all the same
+        if errors:
+            raise _error(errors[0], reply.status)
         if 400 <= reply.status < 500 and reply.status not in (408, 429):
             raise RemoteError("auth" if reply.status == 401 else "validation", f"Runware refused (HTTP {reply.status})")
         raise Unreadable(f"HTTP {reply.status}")
+
+    def busy(self, reply: Reply) -> bool:
+        errors = _items(reply, "errors")
+        return reply.status in (429, 503) and bool(errors) and _error(errors[0]).kind == "capacity"
 
     async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
         for attempt in range(RECONCILE_TRIES):
@@ -123,17 +130,25 @@ class Runware(Provider):
         return await self.ask(self._call({"taskUUID": str(uuid.uuid4()), **task}, timeout))
 
 
+NO_VERDICT = ("capacity", "auth", "quota")  # of an error: it may be gone when asked again
+
+
 def _items(reply: Reply, name: str) -> list[dict[str, Any]]:
     """The objects under `data` or `errors`; an error also comes alone, as an object or a text."""
     body = table(reply.json())
     if name == "errors" and "error" in body and "errors" not in body:
-        return [table(body["error"]) or {"message": body["error"]}]
+        return [{"taskUUID": body.get("taskUUID"), **(table(body["error"]) or {"message": body["error"]})}]
     return tables(body.get(name))
 
 
 def _about(id: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what is said about another task, or about the question itself."""
-    return [entry for entry in entries if entry.get("taskUUID") in (None, id) and _error(entry).kind != "capacity"]
+    """Leave out what is said about another task, about the question itself, or about the account."""
+    return [entry for entry in entries if entry.get("taskUUID") == id and _error(entry).kind not in NO_VERDICT]
+
+
+def _speaks_of_a_twin(error: dict[str, Any]) -> bool:
+    code = (text(error.get("code")) or "").lower()
+    return "duplicate" in code or "conflict" in code
 
 
 def _progress(data: list[dict[str, Any]], errors: list[dict[str, Any]], wanted: int) -> Progress:

@@ -53,6 +53,18 @@ class Lose:
         return answer
 
 
+@dataclass(frozen=True)
+class Overrule:
+    """Do what was asked, charge for it, and let a gateway answer something else."""
+
+    status: int
+    body: Any
+
+    async def __call__(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        await handle()
+        return web.Response(status=self.status, text=json.dumps(self.body), content_type="application/json")
+
+
 async def _send(request: web.Request, body: bytes, count: int, pause: float = 0) -> None:
     """Send the first `count` bytes under the length of all of them."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})

@@ -21,6 +21,7 @@ from wan_duet.tests.fake_providers.film import film, picture
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
 MIB = 1 << 20
+PRIVATE = ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fe80::1", "100.64.0.1", "fec0::1", "64:ff9b:1::a00:1"]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ MIB = 1 << 20
         "file:///etc/passwd",
         "ftp://v3.fal.media/x.mp4",
         "https:///x.mp4",
+        "https://[bad/x.mp4",
     ],
 )
 def test_an_unsafe_address_is_not_fetched(bench: MakeBench, url: str) -> None:
@@ -54,13 +56,15 @@ def test_an_unsafe_address_is_not_fetched(bench: MakeBench, url: str) -> None:
     fal.check(State.DOWNLOADED, charges=1, files=1)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "①②⑦.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]"]
+)
 def test_a_private_address_is_refused_where_any_host_may_be(host: str) -> None:
     with pytest.raises(RemoteError, match="not a public address"):
         check_url(f"https://{host}/x.mp4", None)
 
 
-@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fe80::1", "100.64.0.1"])
+@pytest.mark.parametrize("address", [*PRIVATE, "::127.0.0.1", "::ffff:0:7f00:1", "192.0.0.8"])
 def test_a_name_that_leads_to_a_private_address_is_not_connected_to(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:

@@ -58,6 +58,19 @@ def test_a_journal_that_fails_after_the_submit_does_not_lose_the_job(any_bench: 
     any_bench.check(State.SUBMITTING, charges=1, files=1)  # and the next run finds the job by its own id
 
 
+def test_what_could_not_be_written_is_written_with_the_next_change(any_bench: Bench) -> None:
+    def break_journal(update: Update) -> None:
+        broken = update.job.state is State.SUBMITTING
+        any_bench.manager.journal._db.execute(f"PRAGMA query_only={'ON' if broken else 'OFF'}")
+
+    any_bench.run(report=break_journal)
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+    assert any_bench.job.remote_id
+    any_bench.restart()
+    assert any_bench.run().attached
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
 def test_days_are_added_up(any_bench: Bench) -> None:
     any_bench.run()
     any_bench.run(any_bench.order(force_new=1))

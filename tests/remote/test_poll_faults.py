@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
+from wan_duet.remote.record import Update
 from wan_duet.tests.fake_providers.faults import Answer, Lose, Refuse
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
@@ -153,10 +154,49 @@ def test_a_failed_job_at_runware_says_why(bench: MakeBench) -> None:
 def test_an_error_item_within_data_ends_the_job_too(bench: MakeBench) -> None:
     runware = bench("runware")
     item = {"taskType": "videoInference", "status": "error", "code": "providerError", "message": "Broken."}
-    runware.fake.fault("poll", Answer(200, {"data": [item]}))
+
+    def break_it(update: Update) -> None:
+        if update.job.state is State.SUBMITTED:
+            runware.fake.fault("poll", Answer(200, {"data": [{**item, "taskUUID": update.job.id}]}))
+
     with pytest.raises(RemoteError, match="Broken"):
-        runware.run()
+        runware.run(report=break_it)
     runware.check(State.FAILED, charges=1, files=0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(400, {"errors": [{"code": "internalError", "message": "Hiccup."}]}),
+        Answer(200, {"error": "upstream hiccup"}),
+        Answer(402, {"errors": [{"code": "insufficientCredits", "message": "Top up."}]}),
+        Answer(200, {"taskUUID": "another", "error": {"code": "providerError", "message": "Not yours."}}),
+    ],
+    ids=str,
+)
+def test_an_error_that_is_not_about_the_job_does_not_end_it(bench: MakeBench, answer: Answer) -> None:
+    runware = bench("runware")
+    runware.fake.fault("poll", answer)
+    runware.run()
+    runware.check(State.DOWNLOADED, charges=1, files=1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(400, {"detail": "Request is still in progress"}),
+        Answer(402, {"detail": "Exhausted balance", "error_type": "exhausted_balance"}),
+        Answer(451, "<html>blocked</html>"),
+        Answer(503, {"detail": "no healthy upstream"}),
+        Answer(520, {"detail": "unknown error"}),
+    ],
+    ids=str,
+)
+def test_what_a_gateway_says_for_fals_result_does_not_end_the_job(bench: MakeBench, answer: Answer) -> None:
+    fal = bench("fal")
+    fal.fake.fault("result", *[answer] * 3)
+    fal.run()
+    fal.check(State.DOWNLOADED, charges=1, files=1)
 
 
 def test_successes_beside_failures_are_kept(bench: MakeBench) -> None:
