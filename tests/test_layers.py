@@ -31,7 +31,7 @@ ONLY = {
         "execution",
         "latent_preview",
     },
-    "remote": {"aiohttp"},
+    "remote": {"aiohttp", "yarl"},
 }
 # Names that the host does not document, behind one door each
 DOORS = dict.fromkeys(("comfy.samplers", "comfy.sampler_helpers", "comfy.hooks"), "samplers/host.py")
