@@ -10,6 +10,7 @@ import json
 import os
 import string
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,19 @@ def lora(seed: int, *, dim: int = 128, layers: int = 2, rank: int = 4) -> dict[s
     return weights
 
 
+def lora_on_blocks(weights: dict[str, Tensor], seed: int, *, rank: int) -> dict[str, Tensor]:
+    """Return a random fp32 LoRA on every linear of the blocks of a transformer with these weights."""
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if name.startswith("blocks.") and name.endswith(".weight") and weight.ndim == 2:
+            stem = f"diffusion_model.{name.removesuffix('.weight')}"
+            rows, columns = weight.shape
+            found[f"{stem}.lora_A.weight"] = torch.randn(rank, columns, generator=generator) / columns
+            found[f"{stem}.lora_B.weight"] = torch.randn(rows, rank, generator=generator)
+    return found
+
+
 def vae(seed: int) -> dict[str, Tensor]:
     """Return random fp32 weights of the Wan 2.1 VAE, which the A14B models use."""
     from comfy.ldm.wan.vae import WanVAE
@@ -94,8 +108,29 @@ def text_encoder(seed: int) -> dict[str, Tensor]:
     # The host knows an XXL encoder by the last axis of this weight, of a layer that the tiny one lacks.
     mark = torch.zeros(1, config["d_model"], dtype=torch.bfloat16)
     weights["encoder.block.23.layer.1.DenseReluDense.wi_1.weight"] = mark
-    weights["spiece_model"] = _letter_tokenizer(config["vocab_size"])
+    letters = string.ascii_letters + string.digits + string.punctuation
+    weights["spiece_model"] = tokenizer([letters], "char", config["vocab_size"])
     return weights
+
+
+def tokenizer(sentences: Iterable[str], kind: str, vocab_size: int) -> Tensor:
+    """Return a SentencePiece model in bytes, with a token for each "char" or "word" of the sentences and T5's ids."""
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(  # pyright: ignore[reportAttributeAccessIssue]
+        sentence_iterator=iter(sentences),
+        model_writer=model,
+        model_type=kind,
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    return torch.frombuffer(bytearray(model.getvalue()), dtype=torch.uint8)
 
 
 def write(base: Path) -> None:
@@ -125,25 +160,6 @@ def _random_weights(net: torch.nn.Module, seed: int) -> dict[str, Tensor]:
         else:
             weights[name] = noise / parameter[0].numel() ** 0.5
     return weights
-
-
-def _letter_tokenizer(vocab_size: int) -> Tensor:
-    import sentencepiece
-
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.Train(  # pyright: ignore[reportAttributeAccessIssue]
-        sentence_iterator=iter([string.ascii_letters + string.digits + string.punctuation]),
-        model_writer=model,
-        model_type="char",
-        vocab_size=vocab_size,
-        hard_vocab_limit=False,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        minloglevel=2,
-    )
-    return torch.frombuffer(bytearray(model.getvalue()), dtype=torch.uint8)
 
 
 def _save(weights: dict[str, Tensor], base: Path, name: str) -> None:

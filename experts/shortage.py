@@ -16,7 +16,7 @@ def memory_for(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # a lack of memory has many kinds, some told only by their words
         if not _lacks_memory(error):
             raise
         kind = type(error) if isinstance(error, comfy.model_management.OOM_EXCEPTION) else MemoryError

@@ -30,7 +30,7 @@ import torch  # noqa: E402
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from torch import Tensor  # noqa: E402
-from wan_duet.dev.tiny import transformer  # noqa: E402
+from wan_duet.dev.tiny import lora_on_blocks, transformer  # noqa: E402
 from wan_duet.experts.checkpoint import read_checkpoint  # noqa: E402
 from wan_duet.experts.handle import FileHandle  # noqa: E402
 from wan_duet.experts.lora.merge import MergeLora  # noqa: E402
@@ -79,15 +79,7 @@ def write_files(folder: Path, *, dim: int, layers: int) -> None:
     for seed, role in enumerate(ROLES):
         weights = transformer(seed, dim=dim, layers=layers)
         save_file(weights, folder / f"{role}.safetensors")
-        generator = torch.Generator().manual_seed(seed)
-        lora: dict[str, Tensor] = {}
-        for name, weight in weights.items():
-            if name.startswith("blocks.") and name.endswith(".weight") and weight.ndim == 2:
-                stem = f"diffusion_model.{name.removesuffix('.weight')}"
-                rows, columns = weight.shape
-                lora[f"{stem}.lora_A.weight"] = torch.randn(RANK, columns, generator=generator) / columns
-                lora[f"{stem}.lora_B.weight"] = torch.randn(rows, RANK, generator=generator)
-        save_file(lora, folder / f"{role}_lora.safetensors")
+        save_file(lora_on_blocks(weights, seed, rank=RANK), folder / f"{role}_lora.safetensors")
 
 
 def in_a_fresh_process(mode: str, folder: str) -> dict[str, float | str]:

@@ -29,7 +29,7 @@ import comfy.sample  # noqa: E402
 import torch  # noqa: E402
 from comfy.utils import load_torch_file  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from wan_duet.dev.tiny import transformer  # noqa: E402
+from wan_duet.dev.tiny import lora_on_blocks, transformer  # noqa: E402
 from wan_duet.experts.checkpoint import read_checkpoint  # noqa: E402
 from wan_duet.experts.handle import FileHandle  # noqa: E402
 from wan_duet.experts.lora.merge import MergeLora  # noqa: E402
@@ -70,15 +70,7 @@ def write_files(folder: Path, *, dim: int, layers: int) -> None:
     """An expert in fp32, and its LoRA."""
     weights = transformer(0, dim=dim, layers=layers)
     save_file(weights, folder / "expert.safetensors")
-    generator = torch.Generator().manual_seed(1)
-    lora: dict[str, torch.Tensor] = {}
-    for name, weight in weights.items():
-        if name.startswith("blocks.") and name.endswith(".weight") and weight.ndim == 2:
-            stem = f"diffusion_model.{name.removesuffix('.weight')}"
-            rows, columns = weight.shape
-            lora[f"{stem}.lora_A.weight"] = torch.randn(RANK, columns, generator=generator) / columns
-            lora[f"{stem}.lora_B.weight"] = torch.randn(rows, RANK, generator=generator)
-    save_file(lora, folder / "lora.safetensors")
+    save_file(lora_on_blocks(weights, 1, rank=RANK), folder / "lora.safetensors")
 
 
 def in_a_fresh_process(way: str, folder: str) -> float:

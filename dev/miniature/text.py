@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from ..tiny import text_encoder
+from ..tiny import text_encoder, tokenizer
 from .clips import CAPTIONS
 
 SEED = 4
@@ -24,7 +22,7 @@ def weights() -> dict[str, Tensor]:
             found[name] = weight * weight.shape[1] ** 0.5
         elif name.endswith((".o.weight", ".wo.weight")):
             found[name] = weight * BRANCH
-    found["spiece_model"] = _word_tokenizer()
+    found["spiece_model"] = tokenizer(map(str, CAPTIONS), "word", 100)
     return found
 
 
@@ -34,22 +32,3 @@ def encode(file: Path, prompts: Sequence[str]) -> list[Tensor]:
 
     clip = load_clip([str(file)], clip_type=CLIPType.WAN)
     return [clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0][0][0] for prompt in prompts]
-
-
-def _word_tokenizer() -> Tensor:
-    import sentencepiece
-
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.Train(  # pyright: ignore[reportAttributeAccessIssue]
-        sentence_iterator=map(str, CAPTIONS),
-        model_writer=model,
-        model_type="word",
-        vocab_size=100,
-        hard_vocab_limit=False,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        minloglevel=2,
-    )
-    return torch.frombuffer(bytearray(model.getvalue()), dtype=torch.uint8)
