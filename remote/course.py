@@ -28,6 +28,21 @@ class Tools:
     uploads: Uploads
 
 
+@dataclass
+class _LastWord:
+    """Notices when part of the results is all: one error may stand for the whole task, and nobody says so."""
+
+    settle: float
+    told: tuple[int, int] = (0, 0)
+    since: float = 0.0
+
+    def is_spoken(self, progress: Progress, now: float) -> bool:
+        """Whether something is told, nothing is said to be under way, and that has not changed for long."""
+        if progress.pending or progress.told != self.told:
+            self.told, self.since = progress.told, now
+        return self.told != (0, 0) and now - self.since > self.settle
+
+
 class Course:
     """Drives one job to its end. Without an order it collects what was submitted before, and submits nothing."""
 
@@ -50,19 +65,24 @@ class Course:
     async def _wait_until_done(self) -> Progress:
         backoff = Backoff(self._settings.first_poll, self._settings.longest_poll)
         seen = self._clock.monotonic()
+        last_word = _LastWord(self._settings.settle)
+        partial: Progress | None = None
         while True:
             progress = await self._poll()
             if progress is not None and progress.state is None:
                 self._check_missing(self._clock.monotonic() - seen)
             elif progress is not None and progress.state is not None:
                 seen = self._clock.monotonic()
-                if progress.state is State.REMOTE_DONE:
-                    return self._judge(progress)
+                if progress.state is State.REMOTE_DONE or last_word.is_spoken(progress, seen):
+                    return self._judge(replace(progress, state=State.REMOTE_DONE))
+                partial = progress if progress.results else None
                 if progress.state is not self._record.job.state:
                     self._record.note(state=progress.state)
                 self._record.tell(progress.queue, progress.percent)
             wait = backoff.next()
             if self._record.seconds + wait > self._settings.deadline:
+                if partial is not None:
+                    return partial
                 raise RemoteError("timeout", f"Job {self._record.job.id} takes longer than we wait", charged="unknown")
             await self._clock.sleep(wait)
 
@@ -101,8 +121,6 @@ class Course:
             self._record.note(cost=progress.cost)
         if progress.results:
             self._record.note(state=State.REMOTE_DONE)
-            if not any(result.url for result in progress.results):
-                raise RemoteError("protocol", f"Job {job.id} is done, but has no address", charged="yes")
             return progress
         if job.state in (State.REMOTE_DONE, State.DOWNLOADED):
             raise self._gone()

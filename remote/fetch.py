@@ -1,6 +1,6 @@
 """Fetch what a job has made; with a fresh address where the old one has run out."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from .record import Record
 
 FETCH_TRIES = 3
 RATIO_TOLERANCE = 0.1
+LATER = "Run the same graph again to collect it."
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,38 @@ class Fetcher:
         self._poll = poll
 
     async def fetch_all(self, progress: Progress) -> Outcome:
-        """Every result that has an address, as files; RemoteError leaves the job to be collected."""
-        fetched = [await self._fetch(result) for result in progress.results if result.url]
-        files = [_row(file) for file in fetched]
-        self._record.note(state=State.DOWNLOADED, files=tuple(files), error="")
+        """Every result that can be had, as files; RemoteError leaves the job to be collected if there is none.
+
+        What one result lacks keeps none of the others back: it is said, and can be collected later.
+        """
+        fetched: list[tuple[Result, File]] = []
+        unfetched: list[tuple[Result, RemoteError]] = []
+        for result in progress.results:
+            try:
+                fetched.append((result, await self._fetch(result)))
+            except RemoteError as error:
+                unfetched.append((result, error))
+        if not fetched:
+            raise unfetched[0][1]
+        whole = progress.state is State.REMOTE_DONE and not unfetched
+        state = State.DOWNLOADED if whole else self._record.job.state
+        self._record.note(state=state, files=tuple(_row(file) for _, file in fetched), error="")
         self._record.tell()
-        warnings = [f"One result failed: {failure.reason}" for failure in progress.failures]
-        warnings += ["One result has no address." for result in progress.results if not result.url]
-        warnings += [text for file in fetched if (text := _mismatch(self._record.job.request, file))]
-        seeds = tuple(result.seed for result in progress.results if result.url)
-        nsfw = any(result.nsfw for result in progress.results)
-        return Outcome(self._record.job, tuple(file.path for file in fetched), tuple(warnings), seeds, nsfw)
+        warnings = [*_absent(progress, self._record.job.wanted)]
+        warnings += [f"Result {result.index + 1}: {error.reason}. {LATER}" for result, error in unfetched]
+        mismatches = (_mismatch(self._record.job.request, file) for _, file in fetched)
+        return Outcome(
+            self._record.job,
+            tuple(file.path for _, file in fetched),
+            (*warnings, *filter(None, mismatches)),
+            tuple(result.seed for result, _ in fetched),
+            any(result.nsfw for result in progress.results),
+        )
 
     async def _fetch(self, result: Result) -> File:
         """Fetch one result, with a fresh address if the old one has run out: it is paid and is not bought again."""
+        if not result.url:
+            raise RemoteError("protocol", "The result has no address", charged="yes")
         hosts = self._provider.hosts
         allowed = None if hosts is None else (*hosts, *self._settings.extra_hosts)
         backoff = Backoff()
@@ -82,8 +101,17 @@ class Fetcher:
             await self._settings.clock.sleep(backoff.next())
             if (progress := await self._poll()) is not None:
                 result = next((fresh for fresh in progress.results if fresh.index == result.index), result)
-        advice = "The job is kept: run the same graph again to collect it."
+        advice = f"The job is kept: {LATER[0].lower()}{LATER[1:]}"
         raise RemoteError("network", f"The result can't be fetched ({reason})", charged="yes", advice=advice)
+
+
+def _absent(progress: Progress, wanted: int) -> Iterator[str]:
+    """What became of the results that are not there, in sentences."""
+    for failure in progress.failures:
+        yield f"One result failed: {failure.reason}"
+    if (silent := wanted - sum(progress.told)) > 0:
+        under_way = "are still being made. Run the same graph again to collect them"
+        yield f"{silent} of {wanted} results {'did not come' if progress.state is State.REMOTE_DONE else under_way}."
 
 
 def _row(file: File) -> Mapping[str, Any]:

@@ -63,6 +63,11 @@ class Job:
     created: float = 0.0
     updated: float = 0.0
 
+    @property
+    def wanted(self) -> int:
+        """How many results the request asks for."""
+        return self.request.get("numberResults", 1)
+
 
 JSON = ("request", "urls", "files")
 COLUMNS = tuple(field.name for field in fields(Job))

@@ -35,6 +35,7 @@ class Settings:
     first_poll: float = 2.0
     longest_poll: float = 10.0
     missing_grace: float = 120.0
+    settle: float = 300.0  # after which part of the results is all, if nothing is said to be under way
     max_download: int = 2 << 30
     extra_hosts: tuple[str, ...] = ()
     allow_loopback: bool = False  # http on 127.0.0.1, for tests

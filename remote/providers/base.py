@@ -35,7 +35,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a job is at the provider. None as `state`: it has no trace of the job."""
+    """Where a job is at the provider. None as `state`: it has no trace of the job.
+
+    `pending`: whether it says that something is still being made; without that, part of the results may be all.
+    """
 
     state: State | None
     results: tuple[Result, ...] = ()
@@ -43,6 +46,12 @@ class Progress:
     queue: int | None = None
     percent: float | None = None
     cost: float | None = None
+    pending: bool = True
+
+    @property
+    def told(self) -> tuple[int, int]:
+        """How many results and how many failures it tells."""
+        return len(self.results), len(self.failures)
 
 
 class Unreadable(Exception):

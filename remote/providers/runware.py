@@ -89,7 +89,7 @@ class Runware(Provider):
         return None
 
     async def poll(self, job: Job) -> Progress:
-        return await self._look(job.id, job.request.get("numberResults", 1))
+        return await self._look(job.id, job.wanted)
 
     async def _look(self, id: str, wanted: int = 1) -> Progress:
         """getResponse, and getTaskDetails for what it no longer knows."""
@@ -154,12 +154,10 @@ def _speaks_of_a_twin(error: dict[str, Any]) -> bool:
 def _progress(data: list[dict[str, Any]], errors: list[dict[str, Any]], wanted: int) -> Progress:
     """Every success is kept, whatever else failed; replies repeat what was finished before."""
     results: dict[int | str, Result] = {}
-    failures = [_error(item) for item in errors]
     percent, cost = None, 0.0
     for item in data:
-        if item.get("status") == "error":
-            failures.append(_error(item))
-        elif (url := text(item.get("videoURL"))) or item.get("status") == "success":
+        url = text(item.get("videoURL"))
+        if item.get("status") != "error" and (url or item.get("status") == "success"):
             index = integer(item.get("resultIndex"))
             key = index if index is not None else text(item.get("videoUUID")) or url or ""
             if key not in results:
@@ -167,11 +165,31 @@ def _progress(data: list[dict[str, Any]], errors: list[dict[str, Any]], wanted: 
                 results[key] = Result(place, url or "", integer(item.get("seed")), item.get("NSFWContent") is True)
                 cost += number(item.get("cost")) or 0.0
         percent = number(item.get("progress")) or percent
+    failures = tuple(map(_error, _failed(data, errors)))
     if not data and all(failure.kind == "not_found" for failure in failures):
-        return Progress(None, failures=tuple(failures))
+        return Progress(None, failures=failures)
     state = State.REMOTE_DONE if len(results) + len(failures) >= wanted else State.RUNNING
     finished = tuple(sorted(results.values(), key=lambda result: result.index))
-    return Progress(state, finished, tuple(failures), None, percent, cost or None)
+    pending = any(item.get("status") not in ("success", "error") and not item.get("videoURL") for item in data)
+    return Progress(state, finished, failures, None, percent, cost or None, pending)
+
+
+def _failed(data: list[dict[str, Any]], errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each failure once: a reply may tell it within `data` and again under `errors`."""
+    within = [item for item in data if item.get("status") == "error"]
+    untold = list(errors)
+    for item in within:
+        if (twin := next((error for error in untold if _same_failure(item, error)), None)) is not None:
+            untold.remove(twin)
+    return within + untold
+
+
+def _same_failure(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """By their index; where one has none, by what they say."""
+    places = [integer(error.get("resultIndex")) for error in (one, other)]
+    if None not in places:
+        return places[0] == places[1]
+    return all(one.get(name) == other.get(name) for name in ("code", "message"))
 
 
 def _lacks_address(progress: Progress) -> bool:

@@ -27,6 +27,7 @@ class FakeRunware(Fake):
     late_uploads = False
     forgets = False  # getResponse no longer knows what getTaskDetails does
     failed_results: tuple[int, ...] = ()
+    tells_failures = "each"  # under `errors`; "twice": within `data` as well; "once": one error for all of them
     price = 0.25
 
     def routes(self) -> None:
@@ -96,7 +97,11 @@ class FakeRunware(Fake):
         for index in range(job.request.get("numberResults", 1)):
             if job.error or index in self.failed_results:
                 code, message = job.error or ("providerError", "The result could not be made.")
-                reply["errors"].append({**_error(code, message, job.request), "status": "error"})
+                failure = {**_error(code, message, job.request), "status": "error"}
+                if self.tells_failures != "once" or not reply["errors"]:
+                    reply["errors"].append(failure)
+                if self.tells_failures == "twice":
+                    reply["data"].append(failure)
             else:
                 reply["data"].append(self._result(job, index))
         return {name: items for name, items in reply.items() if items}
