@@ -40,7 +40,10 @@ OVER = (State.REJECTED, State.FAILED, State.CANCELLED)  # the next request of th
 
 @dataclass(frozen=True)
 class Job:
-    """One row. `lease` is until when the process that is submitting may be believed to be alive."""
+    """One row. `lease` is until when the process that is submitting may be believed to be alive.
+
+    `sent` is when it began to, `body` what it sends if nothing in it must not be written down.
+    """
 
     id: str
     fingerprint: str
@@ -53,7 +56,8 @@ class Job:
     node_id: str = ""
     remote_id: str = ""
     urls: Mapping[str, str] | None = None
-    body_sha256: str = ""
+    body: str = ""
+    sent: float = 0.0
     lease: float = 0.0
     estimate: float | None = None
     cost: float | None = None
@@ -120,29 +124,35 @@ class Journal:
             db.execute(f"INSERT INTO jobs VALUES ({', '.join('?' * len(COLUMNS))})", tuple(values.values()))
             return self._get(db, id)
 
-    def begin_submit(self, id: str, lease: float, body_sha256: str) -> bool:
+    def begin_submit(self, id: str, lease: float, body: str) -> bool:
         """Take the right to submit a planned job; False if somebody else has it."""
-        with self._transaction() as db:
-            values = (State.SUBMITTING, lease, body_sha256, self._now(), id, State.PLANNED)
-            changed = db.execute(
-                "UPDATE jobs SET state = ?, lease = ?, body_sha256 = ?, updated = ? WHERE id = ? AND state = ?", values
-            )
-            return changed.rowcount == 1
+        planned = {"state": State.PLANNED}
+        return self._change_if(id, planned, state=State.SUBMITTING, lease=lease, body=body, sent=self._now())
+
+    def renew_submit(self, id: str, held: float, lease: float) -> bool:
+        """Keep the right to submit until `lease`; False if somebody took it over when `held` had run out."""
+        return self._change_if(id, {"state": State.SUBMITTING, "lease": held}, lease=lease)
+
+    def take_over(self, id: str, held: float) -> bool:
+        """Take a submit from a process whose lease has run out; False if it is alive after all."""
+        return self._change_if(id, {"state": State.SUBMITTING, "lease": held}, state=State.UNKNOWN)
 
     def cancel_planned(self, id: str) -> bool:
         """Close a job that was never submitted; False if somebody has begun to."""
-        with self._transaction() as db:
-            values = (State.CANCELLED, self._now(), id, State.PLANNED)
-            changed = db.execute("UPDATE jobs SET state = ?, updated = ? WHERE id = ? AND state = ?", values)
-            return changed.rowcount == 1
+        return self._change_if(id, {"state": State.PLANNED}, state=State.CANCELLED)
 
     def update(self, id: str, **values: Any) -> Job:
         """Change columns of a job."""
+        self._change_if(id, {}, **values)
+        return self.get(id)
+
+    def _change_if(self, id: str, found: Mapping[str, Any], **values: Any) -> bool:
+        """Change columns of a job if the others are as they were found."""
+        values["updated"] = self._now()
+        where = {"id": id, **found}
+        query = f"UPDATE jobs SET {_names(values, ', ')} WHERE {_names(where, ' AND ')}"
         with self._transaction() as db:
-            values["updated"] = self._now()
-            names = ", ".join(f"{name} = ?" for name in values)
-            db.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*(_encode(n, v) for n, v in values.items()), id))
-            return self._get(db, id)
+            return db.execute(query, [_encode(*item) for item in (*values.items(), *where.items())]).rowcount == 1
 
     def get(self, id: str) -> Job:
         """One job; ValueError if there is none with this id."""
@@ -221,6 +231,10 @@ def _set_up(db: sqlite3.Connection) -> None:
             if "locked" not in str(error) or not tries_left:
                 raise
             time.sleep(OPEN_PAUSE)
+
+
+def _names(values: Mapping[str, Any], between: str) -> str:
+    return between.join(f"{name} = ?" for name in values)
 
 
 def _encode(name: str, value: Any) -> Any:

@@ -62,11 +62,24 @@ class Record:
             log.warning("job %s (%s there): %s", self.job.id, self._unsaved.get("remote_id", "its own id"), error)
             self.job = replace(self.job, **values)
 
-    def begin_submit(self, lease: float, body_sha256: str) -> bool:
+    def begin_submit(self, lease: float, body: bytes) -> bool:
         """Take the right to submit, on the disk; False if another process has it, RemoteError if it can't be noted."""
-        taken = self._journal.begin_submit(self.job.id, lease, body_sha256)
+        text = body.decode()
+        kept = text if redact(text, [self._secret]) == text else ""  # what must not be written down can't be repeated
+        taken = self._journal.begin_submit(self.job.id, lease, kept)
         self.reload()
         return taken
+
+    def renew_submit(self, lease: float) -> bool:
+        """Keep the right to submit; False if another process has taken it over."""
+        kept = self._journal.renew_submit(self.job.id, self.job.lease, lease)
+        self.reload()
+        return kept
+
+    def take_over(self) -> None:
+        """Take a submit from a process that is believed dead, unless it has just shown that it is not."""
+        self._journal.take_over(self.job.id, self.job.lease)
+        self.reload()
 
     def reload(self) -> None:
         """See what another process has written."""

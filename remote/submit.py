@@ -1,20 +1,23 @@
 """From a planned job to one that the provider has: one submit, and a search for it if the answer is lost."""
 
-import hashlib
 import logging
 
 from .errors import RemoteError
 from .journal import OVER, State
 from .money import check_consent
 from .order import Order
-from .providers.base import Accepted, Provider, Submission, Unreadable
+from .providers.base import Accepted, Provider, Sent, Unreadable
 from .record import Record
-from .transport import Call, Transport, Unanswered
+from .transport import LONGEST_RETRY_AFTER, Call, Transport, Unanswered
 from .uploads import Uploads
 
 log = logging.getLogger("wan_duet")
 
 LEASE_SLACK = 15.0  # seconds beyond the submit's own time
+
+
+class _TakenOver(Exception):
+    """Another process has found the lease run out, and asks what became of the submit."""
 
 
 class Submitter:
@@ -40,16 +43,20 @@ class Submitter:
         if self._record.job.state is State.PLANNED:
             await self._submit()
         elif not self._record.job.remote_id:
-            await self._reconcile(self._same_call)
+            await self._reconcile(self._same_body)
 
     async def _wait_for_the_other_process(self) -> None:
         """Someone is submitting, or died while doing so: believe in it as long as its lease says."""
-        until = self._clock.monotonic() + self._settings.submit_timeout + LEASE_SLACK
-        while self._clock.now() < self._record.job.lease and self._clock.monotonic() < until:
-            await self._clock.sleep(0.5)
-            self._record.reload()
-            if self._record.job.state is not State.SUBMITTING:
-                return
+        longest = self._settings.submit_timeout + LONGEST_RETRY_AFTER + LEASE_SLACK  # whatever the clocks say
+        held = until = 0.0
+        while self._record.job.state is State.SUBMITTING:
+            if self._record.job.lease != held:
+                held, until = self._record.job.lease, self._clock.monotonic() + longest
+            if self._clock.now() >= held or self._clock.monotonic() >= until:
+                self._record.take_over()
+            else:
+                await self._clock.sleep(0.5)
+                self._record.reload()
 
     async def _submit(self) -> None:
         try:
@@ -57,20 +64,32 @@ class Submitter:
         except RemoteError as error:
             self._record.note(error=str(error))  # still planned: nothing was sent, and another process may be willing
             raise
-        lease = self._clock.now() + self._settings.submit_timeout + LEASE_SLACK
-        if not self._record.begin_submit(lease, _digest(call)):
+        if not self._record.begin_submit(self._lease(), call.body or b""):
             return await self.make_sure()
         self._record.tell()
         try:
-            reply = await self._transport.submit(call, self._provider.busy)
+            reply = await self._transport.submit(call, self._provider.busy, self._hold)
             self._accept(self._provider.accepted(reply, self._record.job.id))
+        except _TakenOver:
+            await self.make_sure()
         except RemoteError as error:
             self._refuse(error)
             raise
         except (Unanswered, Unreadable) as error:
             log.warning("job %s: no answer to the submit (%s); asking what became of it", self._record.job.id, error)
             self._record.note(state=State.UNKNOWN)
-            await self._reconcile(lambda: _already(call))
+            await self._reconcile(lambda: call.body or b"")
+
+    def _lease(self, wait: float = 0.0) -> float:
+        """Until when a submit that begins after `wait` seconds is over."""
+        return self._clock.now() + wait + self._settings.submit_timeout + LEASE_SLACK
+
+    async def _hold(self, wait: float) -> None:
+        """Keep other processes away while this one waits to try again, and make sure that none has come in between."""
+        for seconds in (wait, 0.0):
+            if not self._record.renew_submit(self._lease(seconds)):
+                raise _TakenOver
+            await self._clock.sleep(seconds)
 
     async def _prepare(self) -> Call:
         """Everything that can fail before money is spent, and the request that spends it."""
@@ -78,28 +97,30 @@ class Submitter:
         if order is None:
             text = f"Job {self._record.job.id} was never submitted"
             raise RemoteError("not_found", text, advice="Run its graph again.")
-        check_consent(order.estimate, allow_paid=order.allow_paid, max_cost=order.max_cost)
+        self._check_consent(order)
         request = self._provider.complete(order.contract, order.request)
         await self._provider.prepare(order.contract, request)
         request = await self._uploads.place(order, request, self._provider)
         return self._provider.submission(order.contract, request, self._record.job.id)
 
-    async def _same_call(self) -> Call:
-        """The submission as it was made before, to the byte."""
+    @staticmethod
+    def _check_consent(order: Order) -> None:
+        check_consent(order.estimate, allow_paid=order.allow_paid, max_cost=order.max_cost)
+
+    def _same_body(self) -> bytes:
+        """What was sent before, to the byte, if it may be sent again: consent is asked for as for the first time."""
         if self._order is None:
             text = f"Job {self._record.job.id} may not have arrived"
             raise RemoteError("unknown_outcome", text, advice="Run its graph again.")
-        request = self._provider.complete(self._order.contract, self._order.request)
-        request = await self._uploads.place(self._order, request, self._provider)
-        call = self._provider.submission(self._order.contract, request, self._record.job.id)
-        if _digest(call) != self._record.job.body_sha256:
+        self._check_consent(self._order)
+        if not self._record.job.body:
             raise RemoteError("unknown_outcome", "The submit can't be repeated to the byte", charged="unknown")
-        return call
+        return self._record.job.body.encode()
 
-    async def _reconcile(self, call: Submission) -> None:
+    async def _reconcile(self, sent: Sent) -> None:
         """Find out what became of a submit; never make a second job."""
         try:
-            accepted = await self._provider.reconcile(self._record.job, call)
+            accepted = await self._provider.reconcile(self._record.job, sent)
         except RemoteError as error:
             if error.kind in ("validation", "quota", "safety", "not_found"):
                 self._refuse(error)
@@ -123,11 +144,3 @@ class Submitter:
     def _accept(self, accepted: Accepted) -> None:
         self._record.note(state=State.SUBMITTED, remote_id=accepted.remote_id, urls=dict(accepted.urls), error="")
         self._record.tell()
-
-
-async def _already(call: Call) -> Call:
-    return call
-
-
-def _digest(call: Call) -> str:
-    return hashlib.sha256(call.body or b"").hexdigest()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -88,10 +88,13 @@ class Transport:
         await self._shared.close()
         await self._fresh.close()
 
-    async def submit(self, call: Call, busy: Callable[[Reply], bool]) -> Reply:
+    async def submit(
+        self, call: Call, busy: Callable[[Reply], bool], pause: Callable[[float], Awaitable[None]]
+    ) -> Reply:
         """Send once; again only if it never left, or if the provider itself says that it is too `busy` to take it.
 
-        Raises Unanswered if the outcome is unknown, RemoteError if it was not sent.
+        `pause` lets that many seconds pass before the next try. Raises Unanswered if the outcome is unknown,
+        RemoteError if it was not sent.
         """
         clock, backoff = self._settings.clock, Backoff()
         for tries_left in reversed(range(SUBMIT_TRIES)):
@@ -102,11 +105,11 @@ class Transport:
                     raise RemoteError(
                         "network", f"{_host(call)} can't be reached ({error}). Nothing was sent"
                     ) from None
-                await clock.sleep(backoff.next())
+                await pause(backoff.next())
                 continue
             if not busy(reply) or not tries_left:
                 return reply
-            await clock.sleep(backoff.next(reply.retry_after(clock.now())))
+            await pause(backoff.next(reply.retry_after(clock.now())))
         raise AssertionError("unreachable")
 
     async def ask(self, call: Call, give_up: float | None = None) -> Reply:

@@ -1,7 +1,7 @@
 """What a job needs of a provider, in the words of all three."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from ..media import Media
 from ..settings import Settings
 from ..transport import REPEATABLE, Call, Reply, Transport
 
-Submission = Callable[[], Awaitable[Call]]  # makes the submit's request once more, to the byte
+Sent = Callable[[], bytes]  # the body of the submit, to the byte; RemoteError if it is not to be sent again
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Provider(ABC):
         """Whether the provider itself, not a gateway before it, says that it did not take a submit but may later."""
 
     @abstractmethod
-    async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: Sent) -> Accepted | None:
         """Find out about a submission of unknown outcome; None: the provider has no trace of it.
 
         RemoteError if there is no way to find out.

@@ -10,7 +10,7 @@ from ..journal import Job, State
 from ..media import Media
 from ..transport import Call, Reply
 from .answer import integer, items, table, tables, text
-from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
+from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 
 QUEUE_HOSTS = ("queue.fal.run", "queue.falrun.com")
 LARGE = 100_000_000  # bytes; what is larger goes in parts
@@ -71,7 +71,7 @@ class Fal(Provider):
     def busy(self, reply: Reply) -> bool:
         return reply.status == 429 and "detail" in table(reply.json())
 
-    async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: Sent) -> Accepted | None:
         raise RemoteError("unknown_outcome", "fal's answer to the submit was lost", charged="unknown")
 
     async def poll(self, job: Job) -> Progress:

@@ -10,7 +10,7 @@ from ..journal import Job, State
 from ..media import Media
 from ..transport import Call, Reply
 from .answer import items, number, table, text
-from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
+from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 
 STATES = {
     "queued": State.QUEUED,
@@ -31,6 +31,9 @@ CODES: dict[str, Kind] = {
     "not_found": "not_found",
     "idempotency_conflict": "unknown_outcome",
 }
+
+
+KEY_LIVES = 24 * 3600.0  # how long an Idempotency-Key is remembered is not documented; a day is usual
 
 
 class Rivya(Provider):
@@ -55,6 +58,9 @@ class Rivya(Provider):
 
     def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
         body = json.dumps({**request, "client_request_id": job_id}, ensure_ascii=False, sort_keys=True).encode()
+        return self._create(body, job_id)
+
+    def _create(self, body: bytes, job_id: str) -> Call:
         return Call("POST", self._url("generations"), {**self._headers(), "Idempotency-Key": job_id}, body)
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
@@ -70,10 +76,13 @@ class Rivya(Provider):
         code = text(table(table(reply.json()).get("error")).get("code")) or ""
         return reply.status in (429, 503) and CODES.get(code) == "capacity"
 
-    async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
-        """The same key with the same bytes makes no second job."""
+    async def reconcile(self, job: Job, sent: Sent) -> Accepted | None:
+        """The same key with the same bytes makes no second job, as long as the key is remembered."""
+        if not 0 <= self.settings.clock.now() - job.sent <= KEY_LIVES:
+            text = "The submit was too long ago to be repeated under its key"
+            raise RemoteError("unknown_outcome", text, charged="unknown")
         try:
-            return self.accepted(await self.transport.ask(await submission()), job.id)
+            return self.accepted(await self.transport.ask(self._create(sent(), job.id)), job.id)
         except Unreadable as error:
             raise RemoteError(
                 "unknown_outcome", f"Rivya does not say whether it has the job ({error})", charged="unknown"

@@ -11,7 +11,7 @@ from ..journal import Job, State
 from ..media import Media
 from ..transport import Call, Reply
 from .answer import integer, number, table, tables, text
-from .base import Accepted, Progress, Provider, Result, Submission, Unreadable
+from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 
 LATE_UPLOAD = "1"  # the media id that is answered while a file is still being stored
 RECONCILE_TRIES = 3
@@ -80,7 +80,7 @@ class Runware(Provider):
         errors = _items(reply, "errors")
         return reply.status in (429, 503) and bool(errors) and _error(errors[0]).kind == "capacity"
 
-    async def reconcile(self, job: Job, submission: Submission) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: Sent) -> Accepted | None:
         for attempt in range(RECONCILE_TRIES):
             if attempt:
                 await self.settings.clock.sleep(2.0**attempt)

@@ -1,5 +1,6 @@
 """What can happen to the one submit: it is never blindly repeated, and nothing paid is lost."""
 
+import dataclasses
 import re
 import socket
 from typing import Any
@@ -32,17 +33,55 @@ def test_a_lost_answer_is_found_again(bench: MakeBench, name: str, how: str) -> 
     assert one.fake.count("submit") == (2 if name == "rivya" else 1)  # Rivya's second has the same key
 
 
-def test_a_submit_that_can_not_be_repeated_to_the_byte_is_not_repeated(bench: MakeBench) -> None:
+def lost_for_good(bench: MakeBench, signed: bool = False) -> tuple[Bench, Order]:
+    """A job that Rivya has, though every answer about it was lost; its files' addresses may be `signed`."""
     rivya = bench("rivya")
+    rivya.fake.signed_uploads = signed
     order = image_order(rivya, picture())
     rivya.fake.fault("submit", Lose("close"), *[Refuse()] * 30)
     with pytest.raises(RemoteError, match="does not answer"):
         rivya.run(order)
     rivya.check(State.UNKNOWN, charges=1, files=0)
     rivya.fake.faults["submit"].clear()
-    rivya.clock.skew = 30 * 86_400.0  # the file is uploaded again, and its address is another one
+    rivya.fake.seen.clear()
+    return rivya, order
+
+
+def test_what_is_repeated_is_what_was_sent_to_the_byte(bench: MakeBench) -> None:
+    rivya, order = lost_for_good(bench)
+    rivya.clock.skew = 2 * 3600.0  # the file would be uploaded again by now, and have another address
+    rivya.restart()
+    rivya.run(order)
+    rivya.check(State.DOWNLOADED, charges=1, files=1)
+    assert (rivya.fake.count("submit"), rivya.fake.count("upload")) == (1, 0)
+
+
+@pytest.mark.parametrize("consent", [{"allow_paid": False}, {"max_cost": 11.0}], ids=str)
+def test_a_submit_is_repeated_only_for_who_agrees_to_pay(bench: MakeBench, consent: dict[str, Any]) -> None:
+    rivya, order = lost_for_good(bench)
+    with pytest.raises(RemoteError, match="allow_paid is off|below the price") as refused:
+        rivya.run(dataclasses.replace(order, **consent))
+    assert refused.value.kind == "consent" and rivya.fake.count("submit") == 0
+    rivya.check(State.UNKNOWN, charges=1, files=0)
+    rivya.run(order)
+    rivya.check(State.DOWNLOADED, charges=1, files=1)
+
+
+@pytest.mark.parametrize("skew", [25 * 3600.0, -3600.0], ids=["a day later", "a clock set back"])
+def test_a_key_that_may_be_forgotten_is_not_sent_again(bench: MakeBench, skew: float) -> None:
+    rivya, order = lost_for_good(bench)
+    rivya.clock.skew = skew
+    with pytest.raises(RemoteError, match=r"too long ago.*may have been charged.*force_new") as unknown:
+        rivya.run(order)
+    assert unknown.value.kind == "unknown_outcome" and rivya.fake.count("submit") == 0
+    rivya.check(State.UNKNOWN, charges=1, files=0)
+
+
+def test_a_submit_that_must_not_be_written_down_is_not_repeated(bench: MakeBench) -> None:
+    rivya, order = lost_for_good(bench, signed=True)
     with pytest.raises(RemoteError, match="can't be repeated to the byte"):
         rivya.run(order)
+    assert rivya.job.body == "" and rivya.fake.count("submit") == 0
     rivya.check(State.UNKNOWN, charges=1, files=0)
 
 
