@@ -20,16 +20,6 @@ from .settings import Settings
 
 CHUNK = 1 << 18
 REDIRECTS = 3
-TYPES = {
-    "video/mp4",
-    "video/webm",
-    "video/quicktime",
-    "image/png",
-    "image/jpeg",
-    "image/webp",
-    "application/octet-stream",
-    "binary/octet-stream",
-}
 
 
 class Gone(Exception):
@@ -120,10 +110,9 @@ class Downloader:
     def _check_head(self, response: aiohttp.ClientResponse) -> None:
         if response.status != 200:
             raise Gone(f"HTTP {response.status}")
-        if response.content_type not in TYPES:
-            raise RemoteError(
-                "protocol", f"The result is {response.content_type}, which is neither video nor image", charged="yes"
-            )
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind.startswith("text/") or kind.endswith("json"):  # an error page; all else its first bytes tell
+            raise RemoteError("protocol", f"The result is {kind}, which is neither video nor image", charged="yes")
         if (response.content_length or 0) > self._settings.max_download:
             raise self._too_large(response.content_length or 0)
 

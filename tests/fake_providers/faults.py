@@ -29,6 +29,22 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Bytes:
+    """Answer with a file of this Content-Type; of none at all if it is None."""
+
+    body: bytes
+    kind: str | None
+
+    async def __call__(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        assert request.transport is not None
+        kind = "" if self.kind is None else f"Content-Type: {self.kind}\r\n"
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self.body)}\r\n{kind}Connection: close\r\n\r\n"
+        request.transport.write(head.encode() + self.body)  # aiohttp's own answers always have a type
+        request.transport.close()
+        return web.Response()
+
+
+@dataclass(frozen=True)
 class Lose:
     """Do what was asked, charge for it, and then lose the answer in one of several ways."""
 

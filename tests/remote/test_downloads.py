@@ -16,7 +16,7 @@ from wan_duet.remote.download import Downloader
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.settings import Settings
-from wan_duet.tests.fake_providers.faults import Answer, Lose
+from wan_duet.tests.fake_providers.faults import Answer, Bytes, Lose
 from wan_duet.tests.fake_providers.film import film, picture
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
@@ -132,6 +132,26 @@ def test_a_fetch_that_fails_is_made_again(any_bench: Bench, fault: Any) -> None:
     outcome = any_bench.run()
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
     assert outcome.files[0].read_bytes() == film()
+
+
+@pytest.mark.parametrize(
+    "kind", [None, "", "mp4", "application/octet-stream", "application/mp4", "image/gif", "a/b; c"]
+)
+def test_what_a_result_is_its_first_bytes_tell(bench: MakeBench, kind: str | None) -> None:
+    fal = bench("fal")
+    fal.fake.fault("download", Bytes(film(), kind))
+    (path,) = fal.run().files
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+    assert fal.fake.count("download") == 1 and path.suffix == ".mp4"
+
+
+@pytest.mark.parametrize("kind", ["text/html", "Text/Plain; charset=utf-8", "application/json", "application/x+json"])
+def test_text_is_no_result_whatever_its_first_bytes(bench: MakeBench, kind: str) -> None:
+    fal = bench("fal")
+    fal.fake.fault("download", *[Bytes(film(), kind)] * 3)
+    with pytest.raises(RemoteError, match="which is neither video nor image"):
+        fal.run()
+    fal.check(State.REMOTE_DONE, charges=1, files=0)
 
 
 @pytest.mark.parametrize("fault", [Answer(404, "gone"), Answer(200, "<html/>", {"Content-Type": "video/mp4"})], ids=str)

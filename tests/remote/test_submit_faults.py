@@ -59,7 +59,7 @@ def test_what_is_repeated_is_what_was_sent_to_the_byte(bench: MakeBench) -> None
 @pytest.mark.parametrize("consent", [{"allow_paid": False}, {"max_cost": 11.0}], ids=str)
 def test_a_submit_is_repeated_only_for_who_agrees_to_pay(bench: MakeBench, consent: dict[str, Any]) -> None:
     rivya, order = lost_for_good(bench)
-    with pytest.raises(RemoteError, match="allow_paid is off|below the price") as refused:
+    with pytest.raises(RemoteError, match=r"allow_paid is off|below the price") as refused:
         rivya.run(dataclasses.replace(order, **consent))
     assert refused.value.kind == "consent" and rivya.fake.count("submit") == 0
     rivya.check(State.UNKNOWN, charges=1, files=0)
