@@ -1,4 +1,4 @@
-"""Which addresses a result may be fetched from: public ones only, checked when the connection is made."""
+"""Which addresses of a provider's naming may be used: public ones only, checked when the connection is made."""
 
 import ipaddress
 import socket
@@ -51,27 +51,27 @@ class PublicResolver(ThreadedResolver):
 
 
 def check_url(url: str, hosts: Collection[str] | None, *, allow_loopback: bool = False) -> None:
-    """Raise RemoteError unless the address is https at a host that may be fetched from.
+    """Raise RemoteError unless the address is https at a host that may be used.
 
     `hosts` are names, `*.example.com` for a domain with all below it; None is any. Names are looked up later.
     """
     try:
         parts = URL(url)  # as aiohttp will read it: ①②⑦.0.0.1 is 127.0.0.1 to it
     except ValueError:
-        raise RemoteError("unsafe", "The address of the result is none") from None
+        raise RemoteError("unsafe", "What should be an address is none") from None
     host = (parts.host or "").rstrip(".")
     if allow_loopback and parts.scheme == "http" and host == "127.0.0.1":
         return
     if parts.scheme != "https":
-        raise RemoteError("unsafe", f"The result is at {parts.scheme}://{host}; only https is fetched")
+        raise RemoteError("unsafe", f"{parts.scheme}://{host} is not https")
     if parts.user or parts.password:
-        raise RemoteError("unsafe", f"The address of the result at {host} has a user name in it")
+        raise RemoteError("unsafe", f"The address at {host} has a user name in it")
     try:
         literal = is_public(host)
     except ValueError:
         literal = True
     if not literal:
-        raise RemoteError("unsafe", f"The result is at {host}, which is not a public address")
+        raise RemoteError("unsafe", f"{host} is not a public address")
     if hosts is not None and not any(_matches(host, pattern) for pattern in hosts):
         raise RemoteError("unsafe", f"The result is at {host}; expected {', '.join(hosts)}")
 

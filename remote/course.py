@@ -48,7 +48,9 @@ class Course:
 
     def __init__(self, job: Job, order: Order | None, provider: Provider, tools: Tools, report: Report) -> None:
         self.cancelling = False
+        self._order = order
         self._provider = provider
+        self._uploads = tools.uploads
         self._settings = provider.settings
         self._clock = provider.settings.clock
         self._record = Record(job, tools.journal, self._clock, report, provider.key)
@@ -125,6 +127,7 @@ class Course:
         if job.state in (State.REMOTE_DONE, State.DOWNLOADED):
             raise self._gone()
         failure = progress.failures[0]
+        self._uploads.forget(failure, self._order, self._provider, before=float("inf"))
         charged: Charged = "no" if progress.cost == 0 else "unknown"
         error = RemoteError(failure.kind, failure.reason, charged=charged, code=failure.code)
         self._record.note(state=State.CANCELLED if failure.kind == "cancelled" else State.FAILED, error=str(error))

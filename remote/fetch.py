@@ -22,18 +22,34 @@ class Outcome:
     """A delivered job. `attached`: it was there before and nothing was submitted for it now."""
 
     job: Job
-    files: tuple[Path, ...]
-    warnings: tuple[str, ...] = ()
-    seeds: tuple[int | None, ...] = ()
-    nsfw: bool = False
     attached: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The results, in the provider's order."""
+        return tuple(Path(row["path"]) for row in self.job.files)
+
+    @property
+    def seeds(self) -> tuple[int | None, ...]:
+        """The seed of each file, where the provider tells."""
+        return tuple(row["seed"] for row in self.job.files)
+
+    @property
+    def nsfw(self) -> bool:
+        """Whether the provider says so of one of them."""
+        return any(row["nsfw"] for row in self.job.files)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What became of the other results, and what is not as it was asked for."""
+        return self.job.warnings
 
 
 def delivered(job: Job) -> Outcome | None:
     """The outcome of a job whose files were fetched before and are still there."""
-    sizes = {Path(file["path"]): file["size"] for file in job.files}
+    sizes = {Path(row["path"]): row["size"] for row in job.files}
     there = all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
-    return Outcome(job, tuple(sizes), attached=True) if job.state is State.DOWNLOADED and sizes and there else None
+    return Outcome(job, attached=True) if job.state is State.DOWNLOADED and sizes and there else None
 
 
 class Fetcher:
@@ -68,18 +84,13 @@ class Fetcher:
             raise unfetched[0][1]
         whole = progress.state is State.REMOTE_DONE and not unfetched
         state = State.DOWNLOADED if whole else self._record.job.state
-        self._record.note(state=state, files=tuple(_row(file) for _, file in fetched), error="")
-        self._record.tell()
         warnings = [*_absent(progress, self._record.job.wanted)]
         warnings += [f"Result {result.index + 1}: {error.reason}. {LATER}" for result, error in unfetched]
-        mismatches = (_mismatch(self._record.job.request, file) for _, file in fetched)
-        return Outcome(
-            self._record.job,
-            tuple(file.path for _, file in fetched),
-            (*warnings, *filter(None, mismatches)),
-            tuple(result.seed for result, _ in fetched),
-            any(result.nsfw for result in progress.results),
-        )
+        warnings += [text for _, file in fetched if (text := _mismatch(self._record.job.request, file))]
+        files = tuple(_row(result, file) for result, file in fetched)
+        self._record.note(state=state, files=files, warnings=tuple(warnings), error="")
+        self._record.tell()
+        return Outcome(self._record.job)
 
     async def _fetch(self, result: Result) -> File:
         """Fetch one result, with a fresh address if the old one has run out: it is paid and is not bought again."""
@@ -114,8 +125,10 @@ def _absent(progress: Progress, wanted: int) -> Iterator[str]:
         yield f"{silent} of {wanted} results {'did not come' if progress.state is State.REMOTE_DONE else under_way}."
 
 
-def _row(file: File) -> Mapping[str, Any]:
-    return {"path": str(file.path), "sha256": file.sha256, "size": file.size}
+def _row(result: Result, file: File) -> Mapping[str, Any]:
+    """What the journal keeps of a file."""
+    known = {"path": str(file.path), "sha256": file.sha256, "size": file.size}
+    return {**known, "seed": result.seed, "nsfw": result.nsfw}
 
 
 def _mismatch(request: Mapping[str, Any], file: File) -> str | None:

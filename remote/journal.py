@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -63,6 +63,7 @@ class Job:
     cost: float | None = None
     currency: str = "USD"
     files: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
     error: str = ""
     created: float = 0.0
     updated: float = 0.0
@@ -73,7 +74,7 @@ class Job:
         return self.request.get("numberResults", 1)
 
 
-JSON = ("request", "urls", "files")
+JSON = ("request", "urls", "files", "warnings")
 COLUMNS = tuple(field.name for field in fields(Job))
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS jobs ({", ".join(COLUMNS)}, PRIMARY KEY (id));
@@ -188,6 +189,13 @@ class Journal:
             values = (provider, profile, sha256, reference, expires)
             db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?)", values)
 
+    def forget_uploads(self, provider: str, profile: str, hashes: Collection[str], before: float) -> bool:
+        """Drop the references to these bytes that expire before that time; whether there were any."""
+        marks = ", ".join("?" * len(hashes))
+        query = f"DELETE FROM uploads WHERE provider = ? AND profile = ? AND expires < ? AND sha256 IN ({marks})"
+        with self._transaction() as db:
+            return db.execute(query, (provider, profile, before, *hashes)).rowcount > 0
+
     def _get(self, db: sqlite3.Connection, id: str) -> Job:
         row = db.execute("SELECT * FROM jobs WHERE id = ?", (id,)).fetchone()
         if row is None:
@@ -243,4 +251,5 @@ def _encode(name: str, value: Any) -> Any:
 
 def _job(row: sqlite3.Row) -> Job:
     values = {name: json.loads(row[name]) if name in JSON else row[name] for name in COLUMNS}
-    return Job(**{**values, "state": State(values["state"]), "files": tuple(values["files"])})
+    lists = {name: tuple(values[name]) for name in ("files", "warnings")}
+    return Job(**{**values, **lists, "state": State(values["state"])})

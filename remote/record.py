@@ -9,7 +9,7 @@ from .clock import Clock
 from .errors import RemoteError
 from .journal import Job, Journal
 from .money import Estimate
-from .redact import redact
+from .redact import redact, redact_all
 
 log = logging.getLogger("wan_duet")
 
@@ -52,8 +52,8 @@ class Record:
 
     def note(self, **values: Any) -> None:
         """Write down what became of a job. It goes on if that fails: the money is spent already."""
-        if "error" in values:
-            values["error"] = redact(values["error"], [self._secret])
+        said = {name: values[name] for name in ("error", "warnings") if name in values}
+        values |= redact_all(said, [self._secret])
         self._unsaved |= values
         try:
             self.job = self._journal.update(self.job.id, **self._unsaved)

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 PATTERNS = (
-    (re.compile(r"(?i)\b(authorization\W{1,4})?(bearer|key)\s+[\w.:~+/=-]{8,}"), r"\2 [key]"),
+    (re.compile(r"(?i)\bauthorization\W{1,4}(bearer|key)\s+[\w.:~+/=-]{8,}"), r"\1 [key]"),
+    # without a digit it is prose: low key lighting
+    (re.compile(r"(?i)\b(bearer|key)\s+(?=[\w.:~+/=-]*\d)[\w.:~+/=-]{16,}"), r"\1 [key]"),
     (re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]*"), r"\1?[query]"),
     (re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=]+"), "[base64]"),
     (re.compile(r"[A-Za-z0-9+/]{120,}={0,2}"), "[base64]"),
@@ -30,6 +32,6 @@ def redact_all(value: Any, secrets: Iterable[str] = ()) -> Any:
         return redact(value, secrets)
     if isinstance(value, dict):
         return {key: redact_all(child, secrets) for key, child in value.items()}
-    if isinstance(value, list):
-        return [redact_all(child, secrets) for child in value]
+    if isinstance(value, list | tuple):
+        return type(value)(redact_all(child, secrets) for child in value)
     return value

@@ -59,6 +59,7 @@ class Submitter:
                 self._record.reload()
 
     async def _submit(self) -> None:
+        begin = self._clock.now()
         try:
             call = await self._prepare()
         except RemoteError as error:
@@ -73,6 +74,9 @@ class Submitter:
         except _TakenOver:
             await self.make_sure()
         except RemoteError as error:
+            if self._uploads.forget(error, self._order, self._provider, begin):  # and it may be about them
+                self._record.note(state=State.PLANNED)
+                return await self.make_sure()
             self._refuse(error)
             raise
         except (Unanswered, Unreadable) as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from .addresses import PublicResolver, check_url
 from .backoff import Backoff
 from .errors import RemoteError
 from .proxy import proxy_for
@@ -37,13 +38,14 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One request to an API."""
+    """One request to an API. `foreign`: to an address that an answer named, checked like those of results."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     timeout: float | None = None
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,14 @@ class Transport:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shared = _session(aiohttp.TCPConnector(limit=64))
+        self._public = _session(aiohttp.TCPConnector(resolver=PublicResolver()))
         # A submit never takes a kept connection: whether a stale one carried it could not be told.
         self._fresh = _session(aiohttp.TCPConnector(limit=0, force_close=True))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._shared.close()
+        await self._public.close()
         await self._fresh.close()
 
     async def submit(
@@ -114,11 +118,15 @@ class Transport:
 
     async def ask(self, call: Call, give_up: float | None = None) -> Reply:
         """Send something that may be repeated, and repeat it until there is an answer or `give_up` (monotonic)."""
+        session = self._shared
+        if call.foreign:
+            check_url(call.url, None, allow_loopback=self._settings.allow_loopback)
+            session = self._public
         clock, backoff = self._settings.clock, Backoff()
         until = clock.monotonic() + self._settings.call_timeout if give_up is None else give_up
         while True:
             try:
-                reply = await self._once(self._shared, call, call.timeout or self._settings.call_timeout)
+                reply = await self._once(session, call, call.timeout or self._settings.call_timeout)
                 if reply.status not in REPEATABLE:
                     return reply
                 reason, wait = f"HTTP {reply.status}", backoff.next(reply.retry_after(clock.now()))

@@ -34,6 +34,13 @@ class Uploads:
         references = {name: await self._reference(file, order.profile, provider) for name, file in used.items()}
         return _replace(request, references)
 
+    def forget(self, error: RemoteError, order: Order | None, provider: Provider, before: float) -> bool:
+        """Drop what was uploaded before that time if an error may be about its absence; whether there was any."""
+        if order is None or error.kind not in ("validation", "not_found"):
+            return False
+        hashes = [file.sha256 for file in order.media.values()]
+        return self._journal.forget_uploads(provider.name, order.profile, hashes, before + provider.upload_lives)
+
     async def _reference(self, file: Media, profile: str, provider: Provider) -> Any:
         key = (provider.name, profile, file.sha256)
         if (kept := self._journal.uploaded(*key)) is not None:

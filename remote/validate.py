@@ -4,8 +4,8 @@ import math
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from .contract import Contract, Parameter
@@ -53,28 +53,32 @@ def violations(contract: Contract, request: Request) -> list[Violation]:
 def _fields(contract: Contract, value: Any, path: str, pattern: str) -> Iterator[_Field]:
     """Walk the request: `path` counts list items, `pattern` has `[]` for each of them."""
     if isinstance(value, dict):
+        dot = "." if path else ""
         for key, child in value.items():
-            dot = "." if path else ""
             name = f"{pattern}{dot}{key}"
-            parameter = contract.parameter(name)
-            yield _Field(f"{path}{dot}{key}", child, parameter)
-            if parameter is not None:
-                yield from _fields(contract, child, f"{path}{dot}{key}", name)
+            yield from _walk(contract, _Field(f"{path}{dot}{key}", child, contract.parameter(name)), name)
     elif isinstance(value, list):
-        items = contract.parameter(f"{pattern}[]")
+        item = _item_of(contract, pattern)
         for index, child in enumerate(value):
-            here = f"{path}[{index}]"
-            if isinstance(child, dict):
-                yield from _fields(contract, child, here, f"{pattern}[]")
-            else:
-                yield _Field(here, child, items or _item_of(contract.parameter(pattern)))
+            yield from _walk(contract, _Field(f"{path}[{index}]", child, item), f"{pattern}[]")
 
 
-def _item_of(parameter: Parameter | None) -> Parameter | None:
-    """What a list without a described item holds: strings of the list's own format, as with referenceVideos."""
-    if parameter is None or parameter.format is None:
-        return None
-    return Parameter(f"{parameter.path}[]", ("string",), format=parameter.format)
+def _walk(contract: Contract, field: _Field, pattern: str) -> Iterator[_Field]:
+    """A field, and what is in it if it may have something in it."""
+    yield field
+    if field.parameter is not None and _has_type(field.value, field.parameter.types):
+        yield from _fields(contract, field.value, field.path, pattern)
+
+
+def _item_of(contract: Contract, pattern: str) -> Parameter:
+    """What a list holds: what its items are said to be, objects if they have fields, else texts of its own format."""
+    path, described = f"{pattern}[]", contract.parameter(pattern)
+    item = contract.parameter(path)
+    objects = any(parameter.path.startswith(f"{path}.") for parameter in contract.parameters)
+    if item is None and not objects:
+        return Parameter(path, ("string",), format=described.format if described else None)
+    types = (*(item.types if item else ()), *(("object",) if objects else ()))
+    return replace(item or Parameter(path, ()), types=types)
 
 
 def _field_violations(field: _Field) -> Iterator[Violation]:
@@ -103,7 +107,7 @@ def _bounds(path: str, value: Any, parameter: Parameter) -> Iterator[Violation]:
         if parameter.max is not None and value > parameter.max:
             yield Violation(path, "max", value, parameter.max)
         grid = parameter.multiple_of or parameter.step
-        if grid is not None and Decimal(str(value)) % Decimal(str(grid)):
+        if grid is not None and Fraction(str(value)) % Fraction(str(grid)):
             yield Violation(path, "multiple_of", value, grid)
     size = len(value) if isinstance(value, str | list) else 0
     low, high, unit = (

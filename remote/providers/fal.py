@@ -144,7 +144,8 @@ class Fal(Provider):
         begun = await self.ask(Call("POST", path, self._headers(), body))
         target, url = _field(begun, "upload_url"), _field(begun, "file_url")
         if target and url:
-            call = Call("PUT", target, {"Content-Type": media.mime}, media.data, self.settings.upload_timeout)
+            headers, timeout = {"Content-Type": media.mime}, self.settings.upload_timeout
+            call = Call("PUT", target, headers, media.data, timeout, foreign=True)
             if (await self.transport.ask(call)).status < 300:
                 return url
         raise RemoteError("provider", f"fal did not take the file (HTTP {begun.status})")

@@ -15,7 +15,7 @@ class FakeFal(Fake):
 
     token_works = True
     cancels = True
-    part_size = 10 << 20
+    put_url: str | None = None  # where files are to be put, in place of the signed address here
 
     def routes(self) -> None:
         add = self.app.router
@@ -170,7 +170,7 @@ class FakeFal(Fake):
                 return denied
             name = f"{uuid.uuid4().hex}-{(await request.json())['file_name']}"
             signed = f"{self.url}/put/{name}?X-Amz-Signature=planted-signature-77aa"
-            return _json({"upload_url": signed, "file_url": f"{self.url}/files/{name}"})
+            return _json({"upload_url": self.put_url or signed, "file_url": f"{self.url}/files/{name}"})
 
         return await self.guarded("initiate", request, handle)
 

@@ -28,6 +28,7 @@ class FakeRunware(Fake):
     forgets = False  # getResponse no longer knows what getTaskDetails does
     failed_results: tuple[int, ...] = ()
     tells_failures = "each"  # under `errors`; "twice": within `data` as well; "once": one error for all of them
+    nsfw = False
     price = 0.25
 
     def routes(self) -> None:
@@ -117,6 +118,7 @@ class FakeRunware(Fake):
             "videoURL": self.file_url(job, f"{video}.mp4"),
             "seed": job.request.get("seed", 7) + index,
         }
+        item |= {"NSFWContent": True} if self.nsfw else {}
         return {**item, "cost": self.price} if job.request.get("includeCost") else item
 
     def details(self, task: dict[str, Any]) -> Reply:

@@ -74,6 +74,19 @@ def test_a_number_that_is_none_is_refused(value: float) -> None:
         build(contract(TURBO), {"taskUUID": UUID, "positivePrompt": "a cat", "CFGScale": value})
 
 
+def test_a_number_beyond_all_bounds_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"CFGScale is 1e\+30; max: "):
+        build(contract(TURBO), {"taskUUID": UUID, "positivePrompt": "a cat", "CFGScale": 1e30})
+
+
+@pytest.mark.parametrize("item", [{}, {"a": 1}, [], 3])
+def test_an_item_that_should_be_a_text_is_refused_by_its_place(item: Any) -> None:
+    values = {"taskUUID": UUID, "inputs.referenceImages": [item], "inputs.referenceVideos": [UUID]}
+    with pytest.raises(InvalidRequest) as refused:
+        build(contract("runware/wan22_animate"), values)
+    assert [(one.path, one.rule) for one in refused.value.violations] == [("inputs.referenceImages[0]", "type")]
+
+
 def test_a_refused_request_names_path_rule_value_and_what_is_allowed() -> None:
     with pytest.raises(InvalidRequest) as refused:
         build(contract("fal-ai/wan/v2.2-14b/speech-to-video"), {"prompt": "hi", "num_frames": 81, "image_url": "x"})

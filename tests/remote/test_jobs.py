@@ -27,6 +27,19 @@ def test_the_same_request_after_a_restart_gives_the_stored_file(any_bench: Bench
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
 
 
+@pytest.mark.parametrize("nsfw", [False, True])
+def test_what_was_said_of_a_result_is_said_again(bench: MakeBench, nsfw: bool) -> None:
+    runware = bench("runware")
+    runware.fake.failed_results, runware.fake.nsfw = (1,), nsfw
+    order = runware.order({"numberResults": 3, "width": 832, "height": 480})
+    first = runware.run(order)
+    runware.restart()
+    again = runware.run(order)
+    assert again.attached and again.files == first.files
+    assert (first.seeds, first.nsfw) == (again.seeds, again.nsfw) == ((5, 7), nsfw)
+    assert first.warnings == again.warnings and len(again.warnings) == 3
+
+
 def test_a_restart_while_a_job_runs_collects_it(any_bench: Bench) -> None:
     any_bench.options["deadline"] = 5.0  # virtual seconds: we give up before the provider is done
     with pytest.raises(RemoteError, match="The job is kept") as given_up:

@@ -105,6 +105,10 @@ def test_a_signed_address_of_the_user_goes_to_the_provider_and_nowhere_else(any_
         ("A" * 200, "[base64]"),
         ("a cat in a hat", "a cat in a hat"),
         ("the Key is here", "the Key is here"),
+        ("low key lighting, key frames", "low key lighting, key frames"),
+        ("a bearer standing-in-the-rain", "a bearer standing-in-the-rain"),
+        ("got Key 1b2c3d4e-aaaa:ffff0000 back", "got Key [key] back"),
+        ("Authorization: Key abcdefghijk", "Key [key]"),
     ],
 )
 def test_redaction(text: str, plain: str) -> None:

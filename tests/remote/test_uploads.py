@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import socket
 import wave
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from wan_duet.remote.journal import State
 from wan_duet.remote.media import Media, audio_media, image_media, video_media
 from wan_duet.remote.order import Order, order
 from wan_duet.remote.providers import fal as fal_module
+from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.film import film
 from wan_duet.tests.remote.conftest import PROMPTS, Bench, MakeBench
 
@@ -58,6 +60,82 @@ def test_an_upload_that_may_be_gone_is_made_again(any_bench: Bench) -> None:
     any_bench.clock.skew = 30 * 86_400.0
     any_bench.run(image_order(any_bench, image, force_new=1))
     assert any_bench.fake.count("upload") == 2
+
+
+GONE: dict[str, Answer] = {
+    "runware": Answer(400, {"errors": [{"code": "invalidImage", "message": "No such media."}]}),
+    "fal": Answer(422, {"detail": [{"loc": ["body", "image_url"], "msg": "not found", "type": "file_download_error"}]}),
+    "rivya": Answer(400, {"error": {"code": "validation_failed", "message": "referenceMediaItems: file not found"}}),
+}
+
+
+def image_of(bench: Bench, request: dict[str, Any]) -> Any:
+    """What an order's picture is called in the request that the fake got."""
+    match bench.name:
+        case "runware":
+            return request["inputs"]["frameImages"][0]["image"]
+        case "fal":
+            return request["image_url"]
+    return request["params"]["referenceMediaItems"][0]["url"]
+
+
+def test_a_file_that_the_provider_has_lost_is_uploaded_anew(any_bench: Bench) -> None:
+    image = picture()
+    any_bench.run(image_order(any_bench, image))
+    any_bench.fake.fault("submit", GONE[any_bench.name])
+    any_bench.run(image_order(any_bench, image, force_new=1))
+    assert any_bench.fake.count("upload") == 2 and any_bench.fake.count("submit") == 3
+    assert {job.state for job in any_bench.manager.journal.jobs()} == {State.DOWNLOADED}
+    assert len(any_bench.fake.charges) == 2
+    first, second = (image_of(any_bench, job.request) for job in any_bench.fake.generations.values())
+    assert first != second
+
+
+def test_a_file_that_was_just_uploaded_is_not_uploaded_again_for_a_refusal(any_bench: Bench) -> None:
+    any_bench.fake.fault("submit", GONE[any_bench.name], GONE[any_bench.name])
+    with pytest.raises(RemoteError) as refused:
+        any_bench.run(image_order(any_bench, picture()))
+    assert refused.value.kind == "validation"
+    assert any_bench.fake.count("upload") == 1 and any_bench.fake.count("submit") == 1
+    any_bench.check(State.REJECTED, charges=0, files=0)
+
+
+def test_a_file_that_is_missed_after_the_submit_is_uploaded_anew_by_the_next_run(bench: MakeBench) -> None:
+    """fal finds out when the job runs; that job is over, and is not made again without a word."""
+    fal = bench("fal")
+    fal.fake.fails_with = (422, GONE["fal"].body)
+    with pytest.raises(RemoteError, match="image_url: not found"):
+        fal.run(image_order(fal, picture()))
+    fal.check(State.FAILED, charges=1, files=0)
+    fal.fake.fails_with = None
+    fal.run(image_order(fal, picture()))
+    assert fal.fake.count("upload") == 2 and fal.fake.count("submit") == 2
+
+
+@pytest.mark.parametrize("target", ["http://10.0.0.1/put", "https://127.0.0.1/put", "https://169.254.169.254/put"])
+def test_a_file_is_not_put_to_a_private_address(bench: MakeBench, target: str) -> None:
+    fal = bench("fal")
+    fal.fake.token_works, fal.fake.put_url = False, target
+    with pytest.raises(RemoteError, match=r"is not https|not a public address") as unsafe:
+        fal.run(image_order(fal, picture()))
+    assert unsafe.value.kind == "unsafe"
+    fal.check(State.PLANNED, charges=0, files=0)
+
+
+def test_a_file_is_not_put_to_a_name_that_leads_to_a_private_address(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fal = bench("fal")
+    real = socket.getaddrinfo
+
+    def rebound(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return real("10.0.0.1" if host == "bucket.example.com" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+    fal.fake.token_works, fal.fake.put_url = False, "https://bucket.example.com/put"
+    with pytest.raises(RemoteError, match=r"bucket.example.com is at 10.0.0.1, which is not a public address"):
+        fal.run(image_order(fal, picture()))
+    fal.check(State.PLANNED, charges=0, files=0)
 
 
 def test_jobs_at_once_share_an_upload(any_bench: Bench) -> None:
