@@ -72,14 +72,14 @@ class Course:
         while True:
             progress = await self._poll()
             if progress is not None and progress.state is None:
-                self._check_missing(self._clock.monotonic() - seen)
+                await self._check_missing(self._clock.monotonic() - seen)
             elif progress is not None and progress.state is not None:
                 seen = self._clock.monotonic()
                 if progress.state is State.REMOTE_DONE or last_word.is_spoken(progress, seen):
-                    return self._judge(replace(progress, state=State.REMOTE_DONE))
+                    return await self._judge(replace(progress, state=State.REMOTE_DONE))
                 partial = progress if progress.results else None
                 if progress.state is not self._record.job.state:
-                    self._record.note(state=progress.state)
+                    await self._record.note(state=progress.state)
                 self._record.tell(progress.queue, progress.percent)
             wait = backoff.next()
             if self._record.seconds + wait > self._settings.deadline:
@@ -99,16 +99,16 @@ class Course:
             log.warning("job %s: %s", self._record.job.id, error.reason)
             return None
 
-    def _check_missing(self, seconds: float) -> None:
+    async def _check_missing(self, seconds: float) -> None:
         """A job that was accepted may take a while to appear, but not for ever."""
         name, job = self._provider.name, self._record.job
         if self.cancelling:
-            self._record.note(state=State.CANCELLED)
+            await self._record.note(state=State.CANCELLED)
             raise RemoteError("cancelled", f"Job {job.id} was cancelled at {name}")
         if job.state in (State.REMOTE_DONE, State.DOWNLOADED):
             raise self._gone()
         if seconds > self._settings.missing_grace:
-            self._record.note(state=State.LOST)
+            await self._record.note(state=State.LOST)
             raise RemoteError("unknown_outcome", f"{name} no longer knows job {job.id}", charged="unknown")
 
     def _gone(self) -> RemoteError:
@@ -116,19 +116,21 @@ class Course:
         text = f"{self._provider.name} no longer has the result of job {self._record.job.id}"
         return RemoteError("not_found", text, charged="yes", advice="Change force_new to make it again.")
 
-    def _judge(self, progress: Progress) -> Progress:
+    async def _judge(self, progress: Progress) -> Progress:
         """Keep every success; raise the failure if there is nothing else."""
         job = self._record.job
         if progress.cost is not None:
-            self._record.note(cost=progress.cost)
+            await self._record.note(cost=progress.cost)
         if progress.results:
-            self._record.note(state=State.REMOTE_DONE)
+            await self._record.note(state=State.REMOTE_DONE)
             return progress
         if job.state in (State.REMOTE_DONE, State.DOWNLOADED):
             raise self._gone()
         failure = progress.failures[0]
-        self._uploads.forget(failure, self._order, self._provider, before=float("inf"))
+        await self._uploads.forget(failure, self._order, self._provider, before=float("inf"))
         charged: Charged = "no" if progress.cost == 0 else "unknown"
         error = RemoteError(failure.kind, failure.reason, charged=charged, code=failure.code)
-        self._record.note(state=State.CANCELLED if failure.kind == "cancelled" else State.FAILED, error=str(error))
+        await self._record.note(
+            state=State.CANCELLED if failure.kind == "cancelled" else State.FAILED, error=str(error)
+        )
         raise error

@@ -88,7 +88,7 @@ class Fetcher:
         warnings += [f"Result {result.index + 1}: {error.reason}. {LATER}" for result, error in unfetched]
         warnings += [text for _, file in fetched if (text := _mismatch(self._record.job.request, file))]
         files = tuple(_row(result, file) for result, file in fetched)
-        self._record.note(state=state, files=files, warnings=tuple(warnings), error="")
+        await self._record.note(state=state, files=files, warnings=tuple(warnings), error="")
         self._record.tell()
         return Outcome(self._record.job)
 

@@ -1,18 +1,24 @@
 """Every job in a sqlite file, written before money is spent; several processes may share it."""
 
+import asyncio
 import json
 import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from .errors import RemoteError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FILE = "jobs.sqlite"
 OPEN_TRIES, OPEN_PAUSE = 100, 0.05  # seconds
@@ -92,6 +98,7 @@ class Journal:
         self.path = folder / FILE
         self._now = now
         self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "wan-duet journal")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
@@ -101,8 +108,13 @@ class Journal:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, when what is to be written is written."""
+        self._thread.shutdown()
         self._db.close()
+
+    async def run(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """One of the methods below, without holding up the loop while another process writes; in the order of calls."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(operation, *args, **kwargs))
 
     def claim(self, wanted: Job) -> Job:
         """The open job with this fingerprint, or `wanted` as a new one.
@@ -209,7 +221,7 @@ class Journal:
             try:
                 yield db
                 db.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # whatever ended it, an interpreter that stops included, a half is not kept
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise

@@ -90,6 +90,10 @@ class JobManager:
         await tools.transport.close()
         await tools.downloader.close()
 
+    async def _open(self) -> Journal:
+        """The journal, opened beside the loop: another process may be at it."""
+        return await asyncio.to_thread(lambda: self.journal)
+
     async def _start(self, order: Order, handle: Handle, report: Report | None) -> Outcome:
         expected, name = order.estimate, order.contract.provider
         wanted = Job(
@@ -105,11 +109,13 @@ class JobManager:
             estimate=expected.amount,
             currency=expected.currency,
         )
-        job = self.journal.claim(wanted)
+        journal = await self._open()
+        job = await journal.run(journal.claim, wanted)
         return await self._join(job, order, handle, report)
 
     async def _collect(self, job_id: str, handle: Handle, report: Report | None) -> Outcome:
-        job = self.journal.get(job_id)
+        journal = await self._open()
+        job = await journal.run(journal.get, job_id)
         if job.state in OVER:
             raise RemoteError("not_found", f"Job {job_id} is {job.state.value}: {job.error or 'nothing to collect'}")
         return await self._join(job, None, handle, report)
@@ -161,15 +167,16 @@ class JobManager:
                 log.exception("job %s: its progress could not be shown", update.job.id)
 
     async def _cancel(self, job_id: str, only_queued: bool) -> str:
-        job = self.journal.get(job_id)
+        journal = await self._open()
         course, task = self._courses.get(job_id), self._running.get(job_id)
-        if self.journal.cancel_planned(job_id):
+        if await journal.run(journal.cancel_planned, job_id):
             if task is not None:
                 task.cancel()
             return f"Job {job_id} was not sent."
+        job = await journal.run(journal.get, job_id)
         while job.state is State.SUBMITTING and task is not None and not task.done():
             await asyncio.sleep(SENDING_TICK)
-            job = self.journal.get(job_id)
+            job = await journal.run(journal.get, job_id)
         if job.state in (*OVER, State.DOWNLOADED, State.REMOTE_DONE):
             return f"Job {job_id} is {job.state.value}."
         kept = f"Job {job_id} goes on at {job.provider} and is billed: run the same graph again to collect it."

@@ -50,40 +50,40 @@ class Record:
         """How long this process has been at it."""
         return self._clock.monotonic() - self._begin
 
-    def note(self, **values: Any) -> None:
+    async def note(self, **values: Any) -> None:
         """Write down what became of a job. It goes on if that fails: the money is spent already."""
         said = {name: values[name] for name in ("error", "warnings") if name in values}
         values |= redact_all(said, [self._secret])
         self._unsaved |= values
         try:
-            self.job = self._journal.update(self.job.id, **self._unsaved)
+            self.job = await self._journal.run(self._journal.update, self.job.id, **self._unsaved)
             self._unsaved = {}
         except RemoteError as error:
             log.warning("job %s (%s there): %s", self.job.id, self._unsaved.get("remote_id", "its own id"), error)
             self.job = replace(self.job, **values)
 
-    def begin_submit(self, lease: float, body: bytes) -> bool:
+    async def begin_submit(self, lease: float, body: bytes) -> bool:
         """Take the right to submit, on the disk; False if another process has it, RemoteError if it can't be noted."""
         text = body.decode()
         kept = text if redact(text, [self._secret]) == text else ""  # what must not be written down can't be repeated
-        taken = self._journal.begin_submit(self.job.id, lease, kept)
-        self.reload()
+        taken = await self._journal.run(self._journal.begin_submit, self.job.id, lease, kept)
+        await self.reload()
         return taken
 
-    def renew_submit(self, lease: float) -> bool:
+    async def renew_submit(self, lease: float) -> bool:
         """Keep the right to submit; False if another process has taken it over."""
-        kept = self._journal.renew_submit(self.job.id, self.job.lease, lease)
-        self.reload()
+        kept = await self._journal.run(self._journal.renew_submit, self.job.id, self.job.lease, lease)
+        await self.reload()
         return kept
 
-    def take_over(self) -> None:
+    async def take_over(self) -> None:
         """Take a submit from a process that is believed dead, unless it has just shown that it is not."""
-        self._journal.take_over(self.job.id, self.job.lease)
-        self.reload()
+        await self._journal.run(self._journal.take_over, self.job.id, self.job.lease)
+        await self.reload()
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """See what another process has written."""
-        self.job = self._journal.get(self.job.id)
+        self.job = await self._journal.run(self._journal.get, self.job.id)
 
     def tell(self, queue: int | None = None, percent: float | None = None) -> None:
         """Say where the job is to whoever waits for it."""

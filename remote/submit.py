@@ -53,35 +53,37 @@ class Submitter:
             if self._record.job.lease != held:
                 held, until = self._record.job.lease, self._clock.monotonic() + longest
             if self._clock.now() >= held or self._clock.monotonic() >= until:
-                self._record.take_over()
+                await self._record.take_over()
             else:
                 await self._clock.sleep(0.5)
-                self._record.reload()
+                await self._record.reload()
 
     async def _submit(self) -> None:
         begin = self._clock.now()
         try:
             call = await self._prepare()
         except RemoteError as error:
-            self._record.note(error=str(error))  # still planned: nothing was sent, and another process may be willing
+            await self._record.note(
+                error=str(error)
+            )  # still planned: nothing was sent, and another process may be willing
             raise
-        if not self._record.begin_submit(self._lease(), call.body or b""):
+        if not await self._record.begin_submit(self._lease(), call.body or b""):
             return await self.make_sure()
         self._record.tell()
         try:
             reply = await self._transport.submit(call, self._provider.busy, self._hold)
-            self._accept(self._provider.accepted(reply, self._record.job.id))
+            await self._accept(self._provider.accepted(reply, self._record.job.id))
         except _TakenOver:
             await self.make_sure()
         except RemoteError as error:
-            if self._uploads.forget(error, self._order, self._provider, begin):  # and it may be about them
-                self._record.note(state=State.PLANNED)
+            if await self._uploads.forget(error, self._order, self._provider, begin):  # and it may be about them
+                await self._record.note(state=State.PLANNED)
                 return await self.make_sure()
-            self._refuse(error)
+            await self._refuse(error)
             raise
         except (Unanswered, Unreadable) as error:
             log.warning("job %s: no answer to the submit (%s); asking what became of it", self._record.job.id, error)
-            self._record.note(state=State.UNKNOWN)
+            await self._record.note(state=State.UNKNOWN)
             await self._reconcile(lambda: call.body or b"")
 
     def _lease(self, wait: float = 0.0) -> float:
@@ -91,7 +93,7 @@ class Submitter:
     async def _hold(self, wait: float) -> None:
         """Keep other processes away while this one waits to try again, and make sure that none has come in between."""
         for seconds in (wait, 0.0):
-            if not self._record.renew_submit(self._lease(seconds)):
+            if not await self._record.renew_submit(self._lease(seconds)):
                 raise _TakenOver
             await self._clock.sleep(seconds)
 
@@ -127,24 +129,24 @@ class Submitter:
             accepted = await self._provider.reconcile(self._record.job, sent)
         except RemoteError as error:
             if error.kind in ("validation", "quota", "safety", "not_found"):
-                self._refuse(error)
+                await self._refuse(error)
             else:
-                self._record.note(state=State.UNKNOWN, error=str(error))
+                await self._record.note(state=State.UNKNOWN, error=str(error))
             raise
         if accepted is None:
             text = f"{self._provider.name} has no trace of job {self._record.job.id}"
             error = RemoteError("unknown_outcome", text, charged="unknown")
-            self._record.note(state=State.LOST, error=str(error))
+            await self._record.note(state=State.LOST, error=str(error))
             raise error
-        self._accept(accepted)
+        await self._accept(accepted)
 
-    def _refuse(self, error: RemoteError) -> None:
+    async def _refuse(self, error: RemoteError) -> None:
         """Close a job that cost nothing; what may have cost something stays open, so that it is not made again."""
         if error.kind == "unknown_outcome":
-            self._record.note(state=State.UNKNOWN, error=str(error))
+            await self._record.note(state=State.UNKNOWN, error=str(error))
         else:
-            self._record.note(state=State.REJECTED, error=str(error), cost=0.0)
+            await self._record.note(state=State.REJECTED, error=str(error), cost=0.0)
 
-    def _accept(self, accepted: Accepted) -> None:
-        self._record.note(state=State.SUBMITTED, remote_id=accepted.remote_id, urls=dict(accepted.urls), error="")
+    async def _accept(self, accepted: Accepted) -> None:
+        await self._record.note(state=State.SUBMITTED, remote_id=accepted.remote_id, urls=dict(accepted.urls), error="")
         self._record.tell()

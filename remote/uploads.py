@@ -34,16 +34,17 @@ class Uploads:
         references = {name: await self._reference(file, order.profile, provider) for name, file in used.items()}
         return _replace(request, references)
 
-    def forget(self, error: RemoteError, order: Order | None, provider: Provider, before: float) -> bool:
+    async def forget(self, error: RemoteError, order: Order | None, provider: Provider, before: float) -> bool:
         """Drop what was uploaded before that time if an error may be about its absence; whether there was any."""
         if order is None or error.kind not in ("validation", "not_found"):
             return False
         hashes = [file.sha256 for file in order.media.values()]
-        return self._journal.forget_uploads(provider.name, order.profile, hashes, before + provider.upload_lives)
+        until = before + provider.upload_lives
+        return await self._journal.run(self._journal.forget_uploads, provider.name, order.profile, hashes, until)
 
     async def _reference(self, file: Media, profile: str, provider: Provider) -> Any:
         key = (provider.name, profile, file.sha256)
-        if (kept := self._journal.uploaded(*key)) is not None:
+        if (kept := await self._journal.run(self._journal.uploaded, *key)) is not None:
             return json.loads(kept)
         if key not in self._running:
             self._running[key] = asyncio.ensure_future(self._upload(file, key, provider))
@@ -55,7 +56,7 @@ class Uploads:
         text = json.dumps(reference)
         if "?" not in text:  # an address that is signed is a secret, and soon worthless
             expires = provider.settings.clock.now() + provider.upload_lives
-            self._journal.keep_upload(*key, text, expires)
+            await self._journal.run(self._journal.keep_upload, *key, text, expires)
         return reference
 
 

@@ -1,12 +1,14 @@
 """The journal: what can't be written stops a submit, and never stops what is paid."""
 
+import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import Journal, State
 from wan_duet.remote.record import Update
-from wan_duet.tests.remote.conftest import PROMPTS, Bench
+from wan_duet.tests.remote.conftest import PROMPTS, REAL_SECONDS, Bench, MakeBench
 
 
 def test_every_write_is_on_the_disk_before_it_returns(tmp_path: Path) -> None:
@@ -69,6 +71,25 @@ def test_what_could_not_be_written_is_written_with_the_next_change(any_bench: Be
     any_bench.restart()
     assert any_bench.run().attached
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_journal_that_another_process_holds_keeps_the_loop_free(bench: MakeBench) -> None:
+    """A hundred jobs wait for its lock, and the loop still comes round: counted, not timed."""
+    fal = bench("fal", submit_timeout=30.0)
+    holder = sqlite3.connect(fal.manager.journal.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    handles = [fal.manager.start(fal.order({"seed": seed})) for seed in range(100)]
+    rounds = sum(fal.manager._thread.run(asyncio.sleep(0, 1)).result(REAL_SECONDS) for _ in range(200))
+    assert rounds == 200 and not any(handle.claimed.done() for handle in handles)
+    holder.execute("COMMIT")
+    for handle in handles:
+        handle.claimed.result(REAL_SECONDS)
+    holder.execute("BEGIN IMMEDIATE")  # in the midst of them
+    claims = sum(fal.manager._thread.run(asyncio.sleep(0, 1)).result(REAL_SECONDS) for _ in range(200))
+    holder.execute("COMMIT")
+    assert claims == 200 and len({handle.future.result(60).files for handle in handles}) == 100
+    assert len(fal.fake.charges) == fal.fake.count("submit") == 100
+    holder.close()
 
 
 def test_days_are_added_up(any_bench: Bench) -> None:
