@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from wan_duet.tests.fake_providers.documents import Document
+from wan_duet.tests.fake_providers.provider import location
 
 Node = dict[str, Any]
 URL = "https://example.com/file.bin"
+STRICT = {"uuid", "uuid4", "uri", "data-uri", "base64", "AIR"}  # anything but blanks may be a repository's name
 
 
 def valid(document: Document, rng: random.Random) -> dict[str, Any]:
@@ -106,41 +108,40 @@ def _obey(rule: dict[str, Any], request: dict[str, Any], rng: random.Random) -> 
 def _choose_media(request: dict[str, Any], rng: random.Random) -> None:
     kinds = rng.choice([[], ["image"], ["image", "audio"]])
     if "params" in request or kinds:
-        items = [{"url": URL, "kind": kind} for kind in kinds]
+        items = [{"url": URL, "kind": kind, "name": "a", "mimeType": "b", "durationToken": "c"} for kind in kinds]
         request.setdefault("params", {})["referenceMediaItems"] = items
 
 
 def get(request: Any, path: str) -> Any:
-    for name in path.split("."):
-        request = request.get(name) if isinstance(request, dict) else None
+    """The value at a path such as `loras[0].path`; None if it is absent."""
+    for name in location(path):
+        there = isinstance(request, list if isinstance(name, int) else dict)
+        request = (request[name] if isinstance(name, int) else request.get(name)) if there else None
     return request
 
 
-def put(request: dict[str, Any], path: str, value: Any) -> None:
-    *parents, name = path.split(".")
+def put(request: Any, path: str, value: Any) -> None:
+    *parents, name = location(path)
     for parent in parents:
-        request = request.setdefault(parent, {})
+        request = request[parent] if isinstance(parent, int) else request.setdefault(parent, {})
     request[name] = value
 
 
-def remove(request: dict[str, Any], path: str) -> None:
-    *parents, name = path.split(".")
-    inside = get(request, ".".join(parents)) if parents else request
-    if isinstance(inside, dict):
-        inside.pop(name, None)
+def remove(request: Any, path: str) -> None:
+    *parents, name = location(path)
+    for parent in parents:
+        request = request[parent] if isinstance(parent, int) else request.get(parent, {})
+    request.pop(name, None)
 
 
 def mutations(document: Document, request: dict[str, Any], rng: random.Random) -> Iterator[tuple[str, dict[str, Any]]]:
     """Copies of a valid request with one thing wrong, each with the path that is to blame."""
-    for entry in document.parameters:
-        path = entry["path"]
-        if "[]" in path or (get(request, path) is None and not entry.get("required")):
-            continue
+    for entry, path in _places(document, request):
         for wrong in _wrong_values(entry, rng):
             changed = copy.deepcopy(request)
             put(changed, path, wrong)
             yield path, changed
-        if entry.get("required"):
+        if entry.get("required") and not path.endswith("]"):
             changed = copy.deepcopy(request)
             remove(changed, path)
             yield path, changed
@@ -149,6 +150,17 @@ def mutations(document: Document, request: dict[str, Any], rng: random.Random) -
     yield "no_such_field", changed
     for rule in document.rules:
         yield from _broken(rule, request, rng)
+
+
+def _places(document: Document, request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """What may be changed: the fields that are set or required, those of a list in one of its items."""
+    for entry in document.parameters:
+        head, _, tail = entry["path"].partition("[]")
+        for index, item in enumerate(get(request, head) or []) if "[]" in entry["path"] else ():
+            if isinstance(item, dict) is bool(tail) and (not tail or get(item, tail[1:]) is not None):
+                yield entry, f"{head}[{index}]{tail}"
+        if "[]" not in entry["path"] and (get(request, head) is not None or entry.get("required")):
+            yield entry, head
 
 
 def _wrong_values(entry: dict[str, Any], rng: random.Random) -> Iterator[Any]:
@@ -175,7 +187,7 @@ def _wrong_values(entry: dict[str, Any], rng: random.Random) -> Iterator[Any]:
     if "string" in kinds and "max_length" in entry:
         yield "视" * (entry["max_length"] + 1)
     if entry.get("format") and "string" in kinds:
-        yield "ftp:/no"
+        yield "ftp: /no" if set(entry["format"].split("|")) <= STRICT else " "
 
 
 def _broken(rule: dict[str, Any], request: dict[str, Any], rng: random.Random) -> Iterator[tuple[str, dict[str, Any]]]:
