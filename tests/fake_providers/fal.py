@@ -101,7 +101,7 @@ class FakeFal(Fake):
         name, mime = (f"{job.id}.png", "image/png") if kind == "image" else (f"{job.id}.mp4", "video/mp4")
         file = {"url": self.file_url(job, name), "content_type": mime, "file_name": name}
         told = {"seed": job.request.get("seed", 7), "prompt": ""}
-        documented = {entry["path"] for entry in self.documents[job.endpoint].answer}
+        documented = self.documents[job.endpoint].answer
         return {kind: file, **{name: value for name, value in told.items() if name in documented}}
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
