@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -61,40 +62,40 @@ class FakeFal(Fake):
         }
 
     async def status(self, request: web.Request) -> web.StreamResponse:
-        async def handle() -> web.StreamResponse:
-            job = self.generations.get(request.match_info["id"])
-            if denied := self._denied(request):
-                return denied
-            if job is None:
-                return _json({"detail": "Request not found"}, 404)
-            state = "done" if job.cancelled else job.state(self.clock.seconds)
-            if state == "queued":
-                return _json({**self._handle(job), "status": "IN_QUEUE", "queue_position": 3}, 202)
-            if state == "running":
-                return _json({**self._handle(job), "status": "IN_PROGRESS", "logs": []}, 202)
-            failure = {"error": "failed", "error_type": "request_error"} if job.error else {}
-            metrics = {"inference_time": job.running}
-            return _json({**self._handle(job), "status": "COMPLETED", "logs": [], "metrics": metrics, **failure})
-
-        return await self.guarded("poll", request, handle)
+        return await self._about_job("poll", request, self._status)
 
     async def result(self, request: web.Request) -> web.StreamResponse:
+        return await self._about_job("result", request, self._result)
+
+    async def _about_job(
+        self, op: str, request: web.Request, answer: Callable[[Generation], web.Response]
+    ) -> web.StreamResponse:
         async def handle() -> web.StreamResponse:
             job = self.generations.get(request.match_info["id"])
-            if denied := self._denied(request):
-                return denied
-            if job is None:
-                return _json({"detail": "Request not found"}, 404)
-            if job.cancelled:
-                return _json({"detail": "Request was cancelled", "error_type": "request_cancelled"}, 499)
-            if job.state(self.clock.seconds) != "done":
-                return _json({"detail": "Request is still in progress"}, 400)
-            if job.error:
-                status, body = job.error
-                return _json(body, status)
-            return _json(self._output(job))
+            missing = _json({"detail": "Request not found"}, 404)
+            return self._denied(request) or (answer(job) if job else missing)
 
-        return await self.guarded("result", request, handle)
+        return await self.guarded(op, request, handle)
+
+    def _status(self, job: Generation) -> web.Response:
+        state = "done" if job.cancelled else job.state(self.clock.seconds)
+        if state == "queued":
+            return _json({**self._handle(job), "status": "IN_QUEUE", "queue_position": 3}, 202)
+        if state == "running":
+            return _json({**self._handle(job), "status": "IN_PROGRESS", "logs": []}, 202)
+        failure = {"error": "failed", "error_type": "request_error"} if job.error else {}
+        metrics = {"inference_time": job.running}
+        return _json({**self._handle(job), "status": "COMPLETED", "logs": [], "metrics": metrics, **failure})
+
+    def _result(self, job: Generation) -> web.Response:
+        if job.cancelled:
+            return _json({"detail": "Request was cancelled", "error_type": "request_cancelled"}, 499)
+        if job.state(self.clock.seconds) != "done":
+            return _json({"detail": "Request is still in progress"}, 400)
+        if job.error:
+            status, body = job.error
+            return _json(body, status)
+        return _json(self._output(job))
 
     def _output(self, job: Generation) -> dict[str, Any]:
         kind = self.documents[job.endpoint].output
