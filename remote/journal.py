@@ -80,6 +80,7 @@ class Job:
         return self.request.get("numberResults", 1)
 
 
+Spent = dict[tuple[str, str, str], tuple[float, int]]
 JSON = ("request", "urls", "files", "warnings")
 COLUMNS = tuple(field.name for field in fields(Job))
 SCHEMA = f"""
@@ -175,10 +176,16 @@ class Journal:
     def jobs(self, limit: int = 100) -> list[Job]:
         """The latest jobs, newest first."""
         with self._open() as db:
-            rows = db.execute("SELECT * FROM jobs ORDER BY created DESC, rowid DESC LIMIT ?", (limit,))
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE fingerprint <> '' ORDER BY created DESC, rowid DESC LIMIT ?", (limit,)
+            )
             return [_job(row) for row in rows]
 
-    def spent(self) -> dict[tuple[str, str, str], tuple[float, int]]:
+    def forget(self, id: str) -> None:
+        """Drop what a job was and brought; its cost stays. ValueError if there is no such job."""
+        self.update(id, fingerprint="", request={}, body="", urls=None, files=(), warnings=(), error="")
+
+    def spent(self) -> Spent:
         """By day, provider and currency: what is known to be charged, and how many jobs have no known price."""
         query = """SELECT date(created, 'unixepoch', 'localtime') AS day, provider, currency,
             SUM(COALESCE(cost, estimate, 0)) AS total, SUM(cost IS NULL AND estimate IS NULL) AS unpriced

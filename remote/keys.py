@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import stat
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,18 +26,51 @@ def read_key(provider: str, profile: str, private: Path, environ: Mapping[str, s
 
     The environment is asked for the profile `default` only. keys.json is `{"default": {"fal": "…"}}`.
     """
+    if (found := _find(provider, profile, private, environ)) is not None:
+        return _checked(*found)
+    names = " or ".join(" and ".join(group) for group in VARIABLES[provider])
+    where = f"Set {names}, or write" if profile == DEFAULT else "Write"
+    advice = f'{where} {{"{profile}": {{"{provider}": "…"}}}} into {private / FILE}.'
+    raise RemoteError("auth", f"{provider} needs a key, and profile {profile!r} has none", advice=advice)
+
+
+def key_source(provider: str, profile: str, private: Path, environ: Mapping[str, str]) -> str | None:
+    """Where the key comes from: variables of the environment, or keys.json; None if none is set."""
+    found = _find(provider, profile, private, environ)
+    return None if found is None else found[1]
+
+
+def _find(provider: str, profile: str, private: Path, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """A key and where it is."""
     if profile == DEFAULT:
         for names in VARIABLES[provider]:
             if all(environ.get(name, "").strip() for name in names):
-                return _checked(":".join(environ[name].strip() for name in names), " and ".join(names))
+                return ":".join(environ[name].strip() for name in names), " and ".join(names)
+    value = _profiles(private / FILE).get(profile, {}).get(provider, "")
+    return (value.strip(), f"{FILE}, profile {profile}") if isinstance(value, str) and value.strip() else None
+
+
+def write_key(provider: str, profile: str, key: str, private: Path) -> None:
+    """Keep a key in keys.json, for this user of the machine only; an empty one is taken out.
+
+    RemoteError if it can't be a key or the file can't be read, ValueError for a provider that is none.
+    """
+    if provider not in VARIABLES:
+        raise ValueError(f"provider is {provider!r}; it must be one of {', '.join(VARIABLES)}")
     path = private / FILE
-    value = _profiles(path).get(profile, {}).get(provider, "")
-    if isinstance(value, str) and value.strip():
-        return _checked(value.strip(), f"{FILE}, profile {profile}")
-    names = " or ".join(" and ".join(group) for group in VARIABLES[provider])
-    where = f"Set {names}, or write" if profile == DEFAULT else "Write"
-    advice = f'{where} {{"{profile}": {{"{provider}": "…"}}}} into {path}.'
-    raise RemoteError("auth", f"{provider} needs a key, and profile {profile!r} has none", advice=advice)
+    kept = {name: dict(keys) for name, keys in _profiles(path).items()}
+    kept.setdefault(profile, {})[provider] = _checked(key.strip(), "what was entered")
+    kept = {name: left for name, keys in kept.items() if (left := {of: value for of, value in keys.items() if value})}
+    private.mkdir(parents=True, exist_ok=True)
+    part = private / f"{FILE}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(kept, file, indent=1)
+        os.replace(part, path)
+    except OSError as error:
+        raise RemoteError("storage", f"The key can't be written to {private} ({error.strerror})") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def profiles(private: Path) -> list[str]:

@@ -10,7 +10,7 @@ from .course import Course, Tools
 from .download import Downloader
 from .errors import RemoteError
 from .fetch import Outcome, delivered
-from .journal import OVER, Job, Journal, State
+from .journal import OVER, Job, Journal, Spent, State
 from .keys import read_key
 from .order import Order
 from .providers import provider
@@ -63,11 +63,26 @@ class JobManager:
         handle.future = self._thread.run(self._start(order, handle, report))
         return handle
 
-    def collect(self, job_id: str, report: Report | None = None) -> Handle:
-        """Bring in a job that was submitted before; nothing is submitted."""
+    def collect(self, job_id: str, report: Report | None = None, *, again: bool = False) -> Handle:
+        """Bring in a job that was submitted before, its files `again` if wished; nothing is submitted."""
         handle = Handle(self)
-        handle.future = self._thread.run(self._collect(job_id, handle, report))
+        handle.future = self._thread.run(self._collect(job_id, handle, report, again))
         return handle
+
+    def jobs(self, limit: int = 100) -> "Future[list[Job]]":
+        """The latest jobs, newest first."""
+        return self._thread.run(self._jobs(limit))
+
+    def spent(self) -> "Future[Spent]":
+        """What was charged, day by day."""
+        return self._thread.run(self._spent())
+
+    def forget(self, job_id: str) -> "Future[None]":
+        """Drop what was asked for and delivered, so that asking again makes a new job; its cost stays in the totals.
+
+        The files stay. ValueError if the job is under way here.
+        """
+        return self._thread.run(self._forget(job_id))
 
     def cancel(self, job_id: str, *, only_queued: bool) -> "Future[str]":
         """Stop a job as far as its provider can; the text says what becomes of it."""
@@ -113,32 +128,48 @@ class JobManager:
         job = await journal.run(journal.claim, wanted)
         return await self._join(job, order, handle, report)
 
-    async def _collect(self, job_id: str, handle: Handle, report: Report | None) -> Outcome:
+    async def _jobs(self, limit: int) -> list[Job]:
+        journal = await self._open()
+        return await journal.run(journal.jobs, limit)
+
+    async def _spent(self) -> Spent:
+        journal = await self._open()
+        return await journal.run(journal.spent)
+
+    async def _forget(self, job_id: str) -> None:
+        if job_id in self._running:
+            raise ValueError(f"job {job_id} is under way: interrupt it first")
+        journal = await self._open()
+        await journal.run(journal.forget, job_id)
+
+    async def _collect(self, job_id: str, handle: Handle, report: Report | None, again: bool) -> Outcome:
         journal = await self._open()
         job = await journal.run(journal.get, job_id)
         if job.state in OVER:
             raise RemoteError("not_found", f"Job {job_id} is {job.state.value}: {job.error or 'nothing to collect'}")
-        return await self._join(job, None, handle, report)
+        return await self._join(job, None, handle, report, again)
 
-    async def _join(self, job: Job, order: Order | None, handle: Handle, report: Report | None) -> Outcome:
+    async def _join(
+        self, job: Job, order: Order | None, handle: Handle, report: Report | None, again: bool = False
+    ) -> Outcome:
         """Wait for the job's one task, whoever started it; it goes on when nobody waits any more."""
         handle.claimed.set_result(job.id)
         if report is not None:
             self._reports[job.id].append(report)
         if job.id not in self._running:
-            task = self._running[job.id] = asyncio.create_task(self._drive(job, order))
-            task.add_done_callback(lambda _: self._forget(job.id))
+            task = self._running[job.id] = asyncio.create_task(self._drive(job, order, again))
+            task.add_done_callback(lambda _: self._end(job.id))
         return await asyncio.shield(self._running[job.id])
 
-    def _forget(self, job_id: str) -> None:
+    def _end(self, job_id: str) -> None:
         task = self._running.pop(job_id)
         self._courses.pop(job_id, None)
         self._reports.pop(job_id, None)
         if not task.cancelled():
             task.exception()  # nobody may be waiting; the journal has it
 
-    async def _drive(self, job: Job, order: Order | None) -> Outcome:
-        if kept := await asyncio.to_thread(delivered, job):
+    async def _drive(self, job: Job, order: Order | None, again: bool) -> Outcome:
+        if not again and (kept := await asyncio.to_thread(delivered, job)):
             return kept
         secrets: list[str] = []
         try:

@@ -6,11 +6,33 @@ from typing import Literal
 
 from .errors import Interrupted
 from .fetch import Outcome
-from .manager import Handle
+from .manager import Handle, JobManager
+from .order import Order
+from .record import Report
 
 OnInterrupt = Literal["cancel if queued", "cancel", "keep"]
 TICK = 0.25
 LONGEST_CANCEL = 10.0
+
+
+def never() -> bool:
+    """No interrupt."""
+    return False
+
+
+async def deliver(
+    manager: JobManager,
+    order: Order,
+    *,
+    report: Report | None = None,
+    interrupted: Callable[[], bool] = never,
+    on_interrupt: OnInterrupt = "cancel if queued",
+) -> Outcome:
+    """The files of an order, by a new job or by the one that it has already; what a node calls.
+
+    `report` is called in the jobs' thread. Raises RemoteError, or Interrupted once `interrupted()` is true.
+    """
+    return await wait(manager.start(order, report), interrupted, on_interrupt)
 
 
 async def wait(

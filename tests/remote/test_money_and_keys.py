@@ -10,7 +10,7 @@ import pytest
 from wan_duet.remote.contract import contract
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
-from wan_duet.remote.keys import profiles, read_key
+from wan_duet.remote.keys import key_source, profiles, read_key, write_key
 from wan_duet.remote.money import Estimate, estimate
 from wan_duet.tests.fake_providers.provider import KEY
 from wan_duet.tests.remote.conftest import Bench, MakeBench
@@ -111,6 +111,32 @@ def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, content: str) -> 
     with pytest.raises(RemoteError, match=r"keys.json") as broken:
         read_key("fal", "default", tmp_path, {})
     assert "planted" not in str(broken.value)
+
+
+def test_a_key_is_written_beside_the_others_and_taken_out_again(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    write_key("fal", "default", f" {KEY}\n", private)
+    write_key("rivya", "work", "rvya_sk_1", private)
+    assert read_key("fal", "default", private, {}) == KEY and read_key("rivya", "work", private, {}) == "rvya_sk_1"
+    assert key_source("fal", "default", private, {}) == "keys.json, profile default"
+    assert key_source("fal", "default", private, {"FAL_KEY": "x"}) == "FAL_KEY"
+    write_key("fal", "default", "", private)
+    assert key_source("fal", "default", private, {}) is None and profiles(private) == ["default", "work"]
+    assert [path.name for path in private.iterdir()] == ["keys.json"]
+    if os.name == "posix":
+        assert stat.S_IMODE((private / "keys.json").stat().st_mode) == 0o600
+
+
+def test_what_can_not_be_a_key_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(RemoteError, match="no key has") as refused:
+        write_key("fal", "default", "planted key", tmp_path)
+    assert "planted" not in str(refused.value)
+    with pytest.raises(ValueError, match="provider is 'nobody'"):
+        write_key("nobody", "default", "x", tmp_path)
+    write_keys(tmp_path, "{")
+    with pytest.raises(RemoteError, match="is not JSON"):
+        write_key("fal", "default", "x", tmp_path)
+    assert (tmp_path / "keys.json").read_text() == "{"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes mean nothing here")
