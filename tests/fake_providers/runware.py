@@ -28,6 +28,7 @@ class FakeRunware(Fake):
     forgets = False  # getResponse no longer knows what getTaskDetails does
     failed_results: tuple[int, ...] = ()
     tells_failures = "each"  # under `errors`; "twice": within `data` as well; "once": one error for all of them
+    failure = "The result could not be made."
     nsfw = False
     price = 0.25
 
@@ -97,7 +98,7 @@ class FakeRunware(Fake):
         reply: Reply = {"data": [], "errors": []}
         for index in range(job.request.get("numberResults", 1)):
             if job.error or index in self.failed_results:
-                code, message = job.error or ("providerError", "The result could not be made.")
+                code, message = job.error or ("providerError", self.failure)
                 failure = {**_error(code, message, job.request), "status": "error"}
                 if self.tells_failures != "once" or not reply["errors"]:
                     reply["errors"].append(failure)

@@ -154,7 +154,14 @@ def test_text_is_no_result_whatever_its_first_bytes(bench: MakeBench, kind: str)
     fal.check(State.REMOTE_DONE, charges=1, files=0)
 
 
-@pytest.mark.parametrize("fault", [Answer(404, "gone"), Answer(200, "<html/>", {"Content-Type": "video/mp4"})], ids=str)
+CUT = Bytes(film(60)[: len(film(60)) // 2], "video/mp4")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Answer(404, "gone"), Answer(200, "<html/>", {"Content-Type": "video/mp4"}), CUT],
+    ids=["gone", "html", "cut"],
+)
 def test_a_result_that_can_not_be_fetched_stays_paid_and_is_collected_later(any_bench: Bench, fault: Any) -> None:
     any_bench.fake.fault("download", fault, fault, fault)
     with pytest.raises(RemoteError, match=r"It was charged\..*run the same graph again to collect"):
@@ -170,6 +177,24 @@ def test_an_address_that_has_run_out_is_asked_for_again(any_bench: Bench) -> Non
     any_bench.fake.fault("download", Answer(403, "<Error>Request has expired</Error>"))
     any_bench.run()
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_an_address_that_has_run_out_is_asked_for_in_the_archive(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.forgets = True
+    runware.fake.fault("download", Answer(403, "<Error>Request has expired</Error>"))
+    runware.run()
+    assert runware.fake.count("download") == 2 and runware.fake.seen[-2].op == "details"
+    runware.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_ten_redirects_end_at_the_fourth(bench: MakeBench) -> None:
+    rivya = bench("rivya")
+    rivya.fake.fault("download", *[Answer(302, "", {"Location": "/files/again.mp4"})] * 10)
+    with pytest.raises(RemoteError, match="redirects more than 3 times"):
+        rivya.run()
+    assert rivya.fake.count("download") == 4
+    rivya.check(State.REMOTE_DONE, charges=1, files=0)
 
 
 def test_a_stream_without_end_is_cut_off(bench: MakeBench) -> None:

@@ -125,11 +125,12 @@ def test_a_hundred_jobs_at_once_on_one_thread(bench: MakeBench) -> None:
     assert {job.state for job in fal.manager.journal.jobs()} == {State.DOWNLOADED}
 
 
-def test_a_clock_that_is_set_forward_ends_no_job(any_bench: Bench) -> None:
+@pytest.mark.parametrize("seconds", [86_400.0, -86_400.0])
+def test_a_clock_that_is_set_ends_no_job(any_bench: Bench, seconds: float) -> None:
     any_bench.fake.fault("poll", None)
 
     def jump(update: Update) -> None:
-        any_bench.clock.skew = 86_400.0
+        any_bench.clock.skew = seconds
 
     any_bench.run(report=jump)
     any_bench.check(State.DOWNLOADED, charges=1, files=1)

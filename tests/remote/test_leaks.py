@@ -5,6 +5,8 @@ import logging
 
 import pytest
 from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.info import info
+from wan_duet.remote.keys import write_key
 from wan_duet.remote.record import Update
 from wan_duet.remote.redact import redact
 from wan_duet.tests.fake_providers.faults import Answer
@@ -13,6 +15,10 @@ from wan_duet.tests.remote.conftest import Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture
 
 SIGNED = f"https://bucket.example/in.png?X-Amz-Signature={SIGNATURE}"
+
+
+DATA = base64.b64encode(picture().data).decode()
+QUOTE = f"bad: Authorization: Bearer {KEY}; Key {KEY}; {SIGNED}; data:image/png;base64,{DATA}"
 
 
 def marks() -> list[bytes]:
@@ -63,12 +69,10 @@ def test_a_signed_address_of_an_upload_is_not_kept(bench: MakeBench) -> None:
 def test_a_run_that_fails_leaks_nothing(any_bench: Bench, op: str, caplog: pytest.LogCaptureFixture) -> None:
     """The provider quotes what it was sent, headers and all."""
     caplog.set_level(logging.DEBUG)
-    data = base64.b64encode(picture().data).decode()
-    quote = f"bad: Authorization: Bearer {KEY}; Key {KEY}; {SIGNED}; data:image/png;base64,{data}"
     shape = {
-        "runware": {"errors": [{"code": "invalidParameter", "message": quote}]},
-        "fal": {"detail": quote},
-        "rivya": {"error": {"code": "validation_failed", "message": quote}},
+        "runware": {"errors": [{"code": "invalidParameter", "message": QUOTE}]},
+        "fal": {"detail": QUOTE},
+        "rivya": {"error": {"code": "validation_failed", "message": QUOTE}},
     }[any_bench.name]
     any_bench.fake.fault(op, *[Answer(400, shape)] * 3)
     texts: list[str] = []
@@ -80,6 +84,23 @@ def test_a_run_that_fails_leaks_nothing(any_bench: Bench, op: str, caplog: pytes
         leaks(any_bench, [*texts, *(record.getMessage() for record in caplog.records if record.name == "wan_duet")])
         == []
     )
+
+
+def test_a_failure_beside_good_results_leaks_nothing(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.failed_results, runware.fake.failure = (1,), QUOTE
+    order = runware.order({"numberResults": 2})
+    said = [info(runware.run(order), order), repr(runware.run(order)), *runware.job.warnings]
+    assert "One result failed" in said[0] and leaks(runware, said) == []
+
+
+def test_a_key_that_was_entered_leaks_nothing(any_bench: Bench) -> None:
+    """It is in keys.json, which is for that, and nowhere else."""
+    any_bench.options["environ"] = {}
+    write_key(any_bench.name, "default", KEY, any_bench.settings.private)
+    outcome = any_bench.run(image_order(any_bench, picture()))
+    (any_bench.settings.private / "keys.json").unlink()
+    assert leaks(any_bench, [repr(outcome), info(outcome)]) == []
 
 
 def test_a_signed_address_of_the_user_goes_to_the_provider_and_nowhere_else(any_bench: Bench) -> None:

@@ -79,6 +79,15 @@ def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
     assert profiles(tmp_path) == ["default", "work"]
 
 
+@pytest.mark.parametrize("environ", [{}, dict.fromkeys(("RUNWARE_API_KEY", "FAL_KEY", "RIVYA_API_KEY"), "two\nlines")])
+def test_without_a_key_nothing_is_sent(any_bench: Bench, environ: dict[str, str]) -> None:
+    any_bench.options["environ"] = environ
+    with pytest.raises(RemoteError, match=r"has none|no key has") as refused:
+        any_bench.run()
+    assert refused.value.kind == "auth" and any_bench.fake.seen == []
+    any_bench.check(State.PLANNED, charges=0, files=0)
+
+
 def test_a_missing_key_names_both_places(tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match=r"Set FAL_KEY or FAL_KEY_ID and FAL_KEY_SECRET, or write .*keys.json"):
         read_key("fal", "default", tmp_path, {"FAL_KEY": "  "})

@@ -214,6 +214,8 @@ def test_a_refusal_is_said_once_and_costs_nothing(bench: MakeBench, name: str, a
     with pytest.raises(RemoteError) as refused:
         one.run()
     assert refused.value.kind == kind
+    assert refused.value.reason.startswith(f"{name.capitalize() if name != 'fal' else name}")
+    assert refused.value.advice in str(refused.value)
     assert one.fake.count("submit") == 1
     one.check(State.UNKNOWN if kind == "unknown_outcome" else State.REJECTED, charges=0, files=0)
     one.run()  # the next run makes a new job, or asks again under the same key
