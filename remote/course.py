@@ -84,7 +84,7 @@ class Course:
             wait = backoff.next()
             if self._record.seconds + wait > self._settings.deadline:
                 if partial is not None:
-                    return partial
+                    return await self._judge(partial)
                 raise RemoteError("timeout", f"Job {self._record.job.id} takes longer than we wait", charged="unknown")
             await self._clock.sleep(wait)
 
@@ -122,7 +122,7 @@ class Course:
         if progress.cost is not None:
             await self._record.note(cost=progress.cost)
         if progress.results:
-            await self._record.note(state=State.REMOTE_DONE)
+            await self._record.note(state=progress.state)
             return progress
         if job.state in (State.REMOTE_DONE, State.DOWNLOADED):
             raise self._gone()

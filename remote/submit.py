@@ -63,9 +63,8 @@ class Submitter:
         try:
             call = await self._prepare()
         except RemoteError as error:
-            await self._record.note(
-                error=str(error)
-            )  # still planned: nothing was sent, and another process may be willing
+            # still planned: nothing was sent, and another process may be willing
+            await self._record.note(error=str(error))
             raise
         if not await self._record.begin_submit(self._lease(), call.body or b""):
             return await self.make_sure()

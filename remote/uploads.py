@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from .journal import Journal
 from .media import Media
 from .order import Order
 from .providers.base import Provider
+
+log = logging.getLogger("wan_duet")
 
 
 class Uploads:
@@ -40,7 +43,11 @@ class Uploads:
             return False
         hashes = [file.sha256 for file in order.media.values()]
         until = before + provider.upload_lives
-        return await self._journal.run(self._journal.forget_uploads, provider.name, order.profile, hashes, until)
+        try:
+            return await self._journal.run(self._journal.forget_uploads, provider.name, order.profile, hashes, until)
+        except RemoteError as failure:  # what the provider said is more than that it can't be written down
+            log.warning("%s", failure)
+            return False
 
     async def _reference(self, file: Media, profile: str, provider: Provider) -> Any:
         key = (provider.name, profile, file.sha256)

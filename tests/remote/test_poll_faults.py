@@ -271,6 +271,7 @@ def test_results_that_are_there_at_the_deadline_are_delivered_and_the_others_lat
 
     outcome = runware.run(order, report=hold_one_back)
     runware.check(State.RUNNING, charges=2, files=1)
+    assert runware.job.cost == 0.25
     assert outcome.warnings == ("1 of 2 results are still being made. Run the same graph again to collect them.",)
     runware.fake.faults["poll"].clear()
     assert len(runware.run(order).files) == 2

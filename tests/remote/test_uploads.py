@@ -17,6 +17,7 @@ from wan_duet.remote.journal import State
 from wan_duet.remote.media import Media, audio_media, image_media, video_media
 from wan_duet.remote.order import Order, order
 from wan_duet.remote.providers import fal as fal_module
+from wan_duet.remote.record import Update
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.film import film
 from wan_duet.tests.remote.conftest import PROMPTS, Bench, MakeBench
@@ -89,6 +90,21 @@ def test_a_file_that_the_provider_has_lost_is_uploaded_anew(any_bench: Bench) ->
     assert len(any_bench.fake.charges) == 2
     first, second = (image_of(any_bench, job.request) for job in any_bench.fake.generations.values())
     assert first != second
+
+
+def test_a_refusal_is_said_though_the_journal_fails(any_bench: Bench) -> None:
+    """It is the refusal that is raised, not that the lost file can't be noted."""
+    image = picture()
+    any_bench.run(image_order(any_bench, image))
+    any_bench.fake.fault("submit", GONE[any_bench.name])
+
+    def break_journal(update: Update) -> None:
+        if update.job.state is State.SUBMITTING:
+            any_bench.manager.journal._db.execute("PRAGMA query_only=ON")
+
+    with pytest.raises(RemoteError) as refused:
+        any_bench.manager.start(image_order(any_bench, image, force_new=1), break_journal).future.result(20)
+    assert refused.value.kind == "validation" and len(any_bench.fake.charges) == 1
 
 
 def test_a_file_that_was_just_uploaded_is_not_uploaded_again_for_a_refusal(any_bench: Bench) -> None:
