@@ -3,10 +3,12 @@
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import torch
 from comfy_api.input_impl import VideoFromFile
 
-from ..video.clip import Audio, Clip, clip_of_file, clip_of_images
+from ..video.clip import Audio, Clip, clip_of_images
+from ..video.read import clip_of_file
 
 SAME_SECONDS = 1e-3
 
@@ -22,6 +24,9 @@ def images_of(video: Any, fps_of_images: float) -> tuple[torch.Tensor, float | F
     """The images [B, H, W, C], frame rate and sound of a VIDEO, or of images."""
     if isinstance(video, torch.Tensor):
         return video, fps_of_images, None
+    if (source := _whole_file(video)) is not None:
+        clip = clip_of_file(source)
+        return torch.from_numpy(np.stack(list(clip.frames()))) / 255, clip.fps, clip.sound()
     parts = video.get_components()
     return parts.images, parts.frame_rate, parts.audio
 

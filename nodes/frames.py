@@ -276,11 +276,10 @@ class VideoToLatent(io.ComfyNode):
     def execute(cls, video: Any, vae: Any, width: int, height: int, length: int, resample_fps: float) -> io.NodeOutput:
         clip = clip_of(video, resample_fps or FPS)
         size = on_grid(width, height, PATCH_5B if vae.latent_channels == CHANNELS_5B else PATCH)
-        count = clip.count or sum(1 for _ in clip.frames())
-        given = (count, float(clip.fps), resample_fps, length)
+        given = (clip.count, float(clip.fps), resample_fps, length)
         chosen = chosen_frames(*given)
         images = gather(clip.frames(), chosen, size.width, size.height)
-        lines = [f"{size.width}x{size.height}", *chosen_lines(chosen, *given), *size.notes]
+        lines = [f"{size.width}x{size.height}", *chosen_lines(chosen, *given), *clip.notes, *size.notes]
         if (clip.width, clip.height) != (size.width, size.height):
             lines.append(f"{clip.width}x{clip.height} scaled and cropped to {size.width}x{size.height}.")
         report = shown("\n".join(lines))

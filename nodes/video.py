@@ -163,7 +163,7 @@ def _clip(video: Any, fps: float, audio: Audio | None, model: str, between: int,
     """The clip that the inputs mean; a video file is streamed unless its frames are needed at once."""
     if not between:
         clip = clip_of(video, FPS_OF_IMAGES)
-        return replace(clip, fps=exact_fps(fps) if fps else clip.fps, audio=audio or clip.audio)
+        return replace(clip, fps=exact_fps(fps) if fps else clip.fps, sound=(lambda: audio) if audio else clip.sound)
     images, rate, own = images_of(video, FPS_OF_IMAGES)
     rate = fps or rate
     images = interpolated(images, model, between)

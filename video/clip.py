@@ -1,12 +1,11 @@
 """A video as its frames one at a time, wherever they come from, so that a long one never is in memory twice."""
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
-import av
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,38 +16,48 @@ Audio = dict[str, Any]
 """The host's AUDIO: `waveform` [B, C, S] in -1..1 and `sample_rate`."""
 
 
+def silence() -> Audio | None:
+    """The sound of a silent clip."""
+    return None
+
+
 @dataclass(frozen=True)
 class Clip:
-    """`frames()` starts over at every call, `count` is 0 where a file doesn't say it, `audio` None for a silent one."""
+    """`frames()`, `backwards()` and `sound()` start over at every call: what is not asked for is not decoded.
+
+    `notes` say what a file asked for, or had to be changed, to be read as `count` frames at `fps`.
+    """
 
     frames: Callable[[], Iterator[Frame]]
+    backwards: Callable[[], Iterator[Frame]]
     width: int
     height: int
     fps: Fraction
-    count: int = 0
-    audio: Audio | None = None
+    count: int
+    sound: Callable[[], Audio | None] = silence
+    notes: tuple[str, ...] = ()
 
 
 def clip_of_images(images: Tensor, fps: float | Fraction, audio: Audio | None = None) -> Clip:
     """A clip of images [B, H, W, C] in 0..1, converted when they are asked for."""
     height, width = images.shape[1:3]
-    return Clip(lambda: map(pixels, images), width, height, exact_fps(fps), len(images), audio)
-
-
-def clip_of_file(source: str | io.BytesIO) -> Clip:
-    """A clip of a video file, decoded when its frames are asked for. Raises ValueError if it holds no video."""
-    with _opened(source) as container:
-        if not container.streams.video:
-            raise ValueError(f"{source} holds no video stream. Connect a video.")
-        stream = container.streams.video[0]
-        width, height, fps = stream.width, stream.height, stream.average_rate or Fraction(1)
-        count, audio = stream.frames, _decoded_audio(container)
-    return Clip(lambda: _decoded(source), width, height, exact_fps(fps), count, audio)
+    count = len(images)
+    return Clip(
+        lambda: map(pixels, images),
+        lambda: (pixels(images[index]) for index in reversed(range(count))),
+        width,
+        height,
+        exact_fps(fps),
+        count,
+        lambda: audio,
+    )
 
 
 def reversed_clip(clip: Clip) -> Clip:
-    """The clip from its end to its start, silent; a file's frames are held in memory for that, 3 bytes a pixel."""
-    return replace(clip, frames=lambda: reversed(list(clip.frames())), audio=None)
+    """The clip from its end to its start, and its sound with it."""
+    sound = clip.sound
+    seconds = clip.count / clip.fps
+    return replace(clip, frames=clip.backwards, backwards=clip.frames, sound=lambda: _reversed_sound(sound(), seconds))
 
 
 def pixels(image: Tensor) -> Frame:
@@ -62,24 +71,18 @@ def exact_fps(fps: float | Fraction) -> Fraction:
     return Fraction(fps).limit_denominator(1001)
 
 
-def _opened(source: str | io.BytesIO) -> Any:
-    if isinstance(source, io.BytesIO):
-        source.seek(0)
-    return av.open(source)
+def moved(audio: Audio, samples: int, length: int | None = None) -> Audio:
+    """The sound begun so many samples later, after silence, or earlier, and cut or filled up to `length` samples."""
+    kept: Tensor = audio["waveform"][..., max(-samples, 0) :]
+    begun = torch.nn.functional.pad(kept, (max(samples, 0), 0))
+    if length is not None:
+        begun = torch.nn.functional.pad(begun[..., :length], (0, max(length - begun.shape[-1], 0)))
+    return {**audio, "waveform": begun}
 
 
-def _decoded(source: str | io.BytesIO) -> Iterator[Frame]:
-    with _opened(source) as container:
-        for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
-
-
-def _decoded_audio(container: Any) -> Audio | None:
-    if not container.streams.audio:
+def _reversed_sound(audio: Audio | None, seconds: Fraction) -> Audio | None:
+    """The sound from the end of the picture to its start, which are not always its own."""
+    if audio is None:
         return None
-    stream = container.streams.audio[0]
-    planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
-    parts = [part.to_ndarray() for frame in container.decode(stream) for part in planar.resample(frame)]
-    if not parts:
-        return None
-    return {"waveform": torch.from_numpy(np.concatenate(parts, axis=1))[None], "sample_rate": stream.rate}
+    whole = moved(audio, 0, ceil(audio["sample_rate"] * seconds))
+    return {**whole, "waveform": whole["waveform"].flip(-1)}

@@ -36,7 +36,8 @@ def write_video(
         with av.open(str(partial), "w", format=container.muxer, options=container.options) as output:
             output.metadata.update(metadata)
             stream = _video_stream(output, clip, settings)
-            sound = Sound(output, container.audio, clip.audio, clip.fps) if clip.audio else None
+            audio = clip.sound()
+            sound = Sound(output, container.audio, audio, clip.fps) if audio else None
             for pixels in clip.frames():
                 picture = _picture(pixels[: stream.height, : stream.width])
                 picture.pts, picture.time_base = count, Fraction(1) / clip.fps

@@ -35,7 +35,7 @@ class Sliced(VideoFromFile):
 def test_a_whole_file_is_not_decoded_at_once(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VideoFromFile, "get_components", lambda self: pytest.fail("decoded at once"))
     clip = clip_of(VideoFromFile(file), 16.0)
-    assert (clip.width, clip.height, clip.fps, clip.count, clip.audio is not None) == (32, 16, 24, 24, True)
+    assert (clip.width, clip.height, clip.fps, clip.count, clip.sound() is not None) == (32, 16, 24, 24, True)
 
 
 def test_a_part_of_a_file_stays_a_part(file: str) -> None:
@@ -47,5 +47,5 @@ def test_a_part_of_a_file_stays_a_part(file: str) -> None:
 def test_a_video_made_of_images_keeps_its_frame_rate_and_images_get_one() -> None:
     parts = VideoComponents(images=ramp(3, 32, 16), frame_rate=Fraction(30), audio=click(0.1, 0.05))
     made = clip_of(VideoFromComponents(parts), 16.0)
-    assert (made.fps, made.count, made.audio is not None) == (30, 3, True)
+    assert (made.fps, made.count, made.sound() is not None) == (30, 3, True)
     assert clip_of(torch.zeros(2, 16, 32, 3), 16.0).fps == 16

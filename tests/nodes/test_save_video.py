@@ -18,10 +18,11 @@ from wan_duet.dev.server import Server
 from wan_duet.nodes.interpolation import interpolated
 from wan_duet.tests.nodes.graph import Graph, Node, Result, Runner
 from wan_duet.tests.video.conftest import click, ramp
-from wan_duet.video.clip import clip_of_file, clip_of_images
+from wan_duet.video.clip import clip_of_images
 from wan_duet.video.encode import write_video
 from wan_duet.video.formats import Settings
 from wan_duet.video.metadata import RECEIPT
+from wan_duet.video.read import clip_of_file
 
 Files = dict[str, str]
 USUAL = {
@@ -101,7 +102,7 @@ def test_a_video_keeps_its_frame_rate_and_its_sound(run: Runner, graph: Graph, s
     result = run(graph)
     clips = [clip_of_file(str(file_of(result, node))) for node in (kept, slow, silent, made)]
     assert [float(clip.fps) for clip in clips] == [24, 12, 24, 30]
-    assert [clip.audio is not None for clip in clips] == [True, True, False, False]
+    assert [clip.sound() is not None for clip in clips] == [True, True, False, False]
     assert [len(list(clip.frames())) for clip in clips] == [12, 12, 12, 5]
 
 

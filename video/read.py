@@ -1,0 +1,130 @@
+"""A video file as a clip: turned upright, at one constant rate, its sound where it belongs."""
+
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from itertools import repeat
+from typing import Any
+
+import av
+import numpy as np
+import torch
+
+from .clip import Audio, Clip, Frame, moved
+from .orientation import Orientation, orientation_of
+from .timeline import Timeline, timeline
+
+HELD = 256 << 20  # bytes of decoded frames that a file played backwards may keep
+Source = str | io.BytesIO
+
+
+def clip_of_file(source: Source) -> Clip:
+    """A clip of a video file; only its index and its first frame are read. Raises ValueError if it holds no video."""
+    found = _timeline(source)
+    first = next(_decoded(source), None)
+    if first is None:
+        raise ValueError(f"{_name(source)} holds no frame that can be read. Connect another video.")
+    upright = orientation_of(first)
+    return Clip(
+        partial(_frames, source, found, upright),
+        partial(_backwards, source, found, upright, max(HELD // (first.width * first.height * 3 // 2), 1)),
+        *upright.size(first.width, first.height),
+        found.fps,
+        int(found.repeats.sum()),
+        partial(_sound, source, found.start),
+        (*upright.notes, *found.notes),
+    )
+
+
+def _name(source: Source) -> str:
+    return "the video" if isinstance(source, io.BytesIO) else source
+
+
+def _opened(source: Source) -> Any:
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
+    return av.open(source)
+
+
+def _timeline(source: Source) -> Timeline:
+    """When the frames are seen, from the packets, which need not be decoded for that."""
+    with _opened(source) as container:
+        if not container.streams.video:
+            raise ValueError(f"{_name(source)} holds no video stream. Connect a video.")
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
+        if not packets:
+            raise ValueError(f"{_name(source)} holds no frame. Connect another video.")
+        fps = Fraction(stream.average_rate or stream.guessed_rate or 1)
+        if any(packet.pts is None for packet in packets):
+            return timeline(range(len(packets)), 1 / fps, 1, fps)
+        last = max(packets, key=lambda packet: packet.pts)
+        return timeline([packet.pts for packet in packets], stream.time_base, last.duration or 0, fps)
+
+
+def _decoded(source: Source) -> Iterator[av.VideoFrame]:
+    with _opened(source) as container:
+        yield from container.decode(video=0)
+
+
+def _frames(source: Source, times: Timeline, upright: Orientation) -> Iterator[Frame]:
+    for frame in _decoded(source):
+        yield from _shown(frame, times, upright)
+
+
+def _shown(frame: av.VideoFrame, times: Timeline, upright: Orientation) -> Iterator[Frame]:
+    """The frame as often as it is shown, converted once."""
+    if count := times.shown(frame.pts):
+        yield from repeat(upright(frame.to_ndarray(format="rgb24")), count)
+
+
+def _backwards(source: Source, times: Timeline, upright: Orientation, held: int) -> Iterator[Frame]:
+    """Stretches of at most `held` frames, the last one first, each decoded from the key frame before it."""
+    for end in range(len(times.times), 0, -held):
+        for frame in reversed(_stretch(source, times.times[max(end - held, 0) : end])):
+            yield from _shown(frame, times, upright)
+
+
+def _stretch(source: Source, times: np.ndarray) -> list[av.VideoFrame]:
+    """The frames of these times; from the start of the file if it can't be entered before them."""
+    frames: list[av.VideoFrame] = []
+    for enter in (True, False):
+        with _opened(source) as container:
+            stream = container.streams.video[0]
+            try:
+                if enter:
+                    container.seek(int(times[0]), stream=stream)
+            except OSError:
+                continue
+            frames = list(_between(container.decode(stream), int(times[0]), int(times[-1])))
+        if len(frames) == len(times):
+            break
+    return frames
+
+
+def _between(frames: Iterator[av.VideoFrame], first: int, last: int) -> Iterator[av.VideoFrame]:
+    """The frames from one time to another; where a file knows no times, they are counted."""
+    for index, frame in enumerate(frames):
+        time = index if frame.pts is None else frame.pts
+        if time > last:
+            return
+        if time >= first:
+            yield frame
+
+
+def _sound(source: Source, start: Fraction) -> Audio | None:
+    """The sound from the moment `start` on, in seconds: silence where it begins later, cut where it began before."""
+    with _opened(source) as container:
+        if not container.streams.audio:
+            return None
+        stream = container.streams.audio[0]
+        planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+        begun, parts = None, []
+        for frame in container.decode(stream):
+            begun = frame.pts * frame.time_base if begun is None and frame.pts is not None else begun
+            parts += [part.to_ndarray() for part in planar.resample(frame)]
+        if not parts:
+            return None
+        audio = {"waveform": torch.from_numpy(np.concatenate(parts, axis=1))[None], "sample_rate": stream.rate}
+        return moved(audio, round(((start if begun is None else begun) - start) * stream.rate))

@@ -1,0 +1,69 @@
+"""When each frame of a file is to be seen, and which of them a clip at one constant rate shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from .clip import exact_fps
+
+FASTEST = 240
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """`times` of a file's frames, rising, in units of `tick` seconds, and how often a clip at `fps` shows each."""
+
+    times: np.ndarray
+    tick: Fraction
+    fps: Fraction
+    repeats: np.ndarray
+    varies: bool
+
+    @property
+    def start(self) -> Fraction:
+        """Seconds at which the first frame is seen."""
+        return int(self.times[0]) * self.tick
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know about the rate."""
+        how = f"read at {float(self.fps):g} fps, with the frame nearest to each moment"
+        return (f"The frame rate of the file varies: {how}.",) if self.varies else ()
+
+    def shown(self, time: int | None) -> int:
+        """How often the frame of this time is shown; once if the file doesn't know its time."""
+        if time is None or not self.varies:
+            return 1
+        place = min(int(np.searchsorted(self.times, time)), len(self.times) - 1)
+        return int(self.repeats[place])
+
+
+def timeline(times: Sequence[int], tick: Fraction, last: int, fps: Fraction) -> Timeline:
+    """The frames of a file at these times, the last one for `last` ticks; `fps` is what the file says of its rate.
+
+    At a constant rate every frame is shown once. Otherwise the clip takes the whole rate that most of its frames have.
+    """
+    seen = np.sort(np.asarray(times, dtype=np.int64))
+    count = len(seen)
+    even = np.linspace(seen[0], seen[-1], count)
+    if count < 3 or np.array_equal(_nearest(seen, even), np.arange(count)):
+        return Timeline(seen, tick, exact_fps(fps), np.ones(count, np.int64), varies=False)
+    usual = _usual(np.diff(seen))
+    rate = Fraction(min(max(round(1 / (usual * tick)), 1), FASTEST))
+    frames = max(round((int(seen[-1] - seen[0]) + max(last, usual)) * tick * rate), 1)
+    moments = seen[0] + np.arange(frames) / float(rate * tick)
+    return Timeline(seen, tick, rate, np.bincount(_nearest(seen, moments), minlength=count), varies=True)
+
+
+def _nearest(times: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    """For every moment the index of the time that is nearest to it."""
+    return np.searchsorted((times[1:] + times[:-1]) / 2, moments, side="right")
+
+
+def _usual(gaps: np.ndarray) -> Fraction:
+    """The mean of those gaps that are near the middle one: clocks in milliseconds take 33 and 34 in turn."""
+    middle = np.sort(gaps)[len(gaps) // 2]
+    near = gaps[np.abs(gaps - middle) <= middle / 4]
+    return Fraction(max(float(near.mean()), 1.0)).limit_denominator(1001)
