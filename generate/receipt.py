@@ -4,7 +4,6 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,9 @@ from ..experts.lora.merge import MergeLora
 from ..experts.lora.scheduled import ScheduledLora
 from ..experts.pair import Expert, Experts
 from ..samplers.plan import Plan
-
-Prompt = Mapping[str, Mapping[str, Any]]
-"""A graph in API form."""
+from .graph import Prompt, seeds, solvers
 
 SAMPLES, SAMPLE_BYTES = 64, 1 << 16
-SEEDS = ("seed", "noise_seed")
 
 
 def receipt(
@@ -31,16 +27,22 @@ def receipt(
     *,
     prompt: Prompt | None = None,
     node_id: str | None = None,
+    result: int = 0,
     experts: Experts | None = None,
     plan: Plan | None = None,
     ran: str | None = None,
 ) -> dict[str, Any]:
-    """Everything that is known of how the input of node `node_id` was made, ready for JSON; no path of this machine."""
+    """Everything that is known of how the input of node `node_id` was made, ready for JSON; no path of this machine.
+
+    `result` is its number, from 0 on, where a run has made several.
+    """
+    in_graph = (prompt, node_id) if prompt and node_id else None
     known = {
         "versions": versions(comfyui),
         "experts": _experts(experts) if experts else None,
         "plan": asdict(plan) if plan else None,
-        "seeds": seeds(prompt, node_id) if prompt and node_id else None,
+        "seeds": seeds(*in_graph, result) if in_graph else None,
+        "solvers": solvers(*in_graph) if in_graph else None,
         "ran": ran,
     }
     return {name: value for name, value in known.items() if value}
@@ -53,24 +55,6 @@ def versions(comfyui: str) -> dict[str, str]:
     own = pack[1] if pack else "unknown"
     python = platform.python_version()
     return {"wan_duet": own, "comfyui": comfyui, "torch": torch.__version__, "av": av.__version__, "python": python}
-
-
-def seeds(prompt: Prompt, node_id: str) -> dict[str, int]:
-    """Every seed among the nodes that `node_id` depends on, by node: `{"11 RandomNoise": 42}`."""
-    found: dict[str, int] = {}
-    waiting, seen = [node_id], set()
-    while waiting:
-        current = waiting.pop()
-        if current in seen or current not in prompt:
-            continue
-        seen.add(current)
-        node = prompt[current]
-        for name, value in node["inputs"].items():
-            if isinstance(value, list) and value:
-                waiting.append(str(value[0]))
-            elif name in SEEDS and isinstance(value, int):
-                found[f"{current} {node['class_type']}"] = value
-    return found
 
 
 def fingerprint(path: str) -> str:

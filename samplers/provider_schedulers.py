@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .solvers import described
+
 EXACT, NEAREST, DISTILLED_ONLY, UNSUPPORTED = "exact", "nearest", "distilled only", "unsupported"
 
 
@@ -25,12 +27,13 @@ class ProviderScheduler:
         if self.verdict == UNSUPPORTED:
             raise ValueError(f"scheduler '{self.name}' is not supported: it {self.differs}. Choose another name.")
 
+    @property
+    def described(self) -> str:
+        """Solver and options in words."""
+        return described(self.solver, self.options)
+
     def __str__(self) -> str:
-        options = "".join(
-            f", {option} {value:g}" if value != str(value) else f", {option} {value}"
-            for option, value in self.options.items()
-        )
-        return f"{self.name}: {self.solver}{options}, spacing {self.spacing} ({self.verdict}: {self.differs})"
+        return f"{self.name}: {self.described}, spacing {self.spacing} ({self.verdict}: {self.differs})"
 
 
 @cache

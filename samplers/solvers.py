@@ -1,5 +1,6 @@
 """The solvers by name: the host's and our own, and those that are wrong on a flow model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from .flow_dpmpp import sample_flow_dpmpp
@@ -32,7 +33,17 @@ def solver(name: str, options: dict[str, Any] | None = None) -> Sampler:
 def name_of(sampler: Sampler) -> str:
     """The name a SAMPLER goes by, as far as its function tells; `another` for one of a different kind."""
     function = getattr(sampler, "sampler_function", None)
-    return getattr(function, "__name__", "another").removeprefix("sample_").removesuffix("_function")
+    name = getattr(function, "__name__", "another").removeprefix("sample_").removesuffix("_function")
+    return name.replace("unipc", "uni_pc") if name in ("unipc", "unipc_bh2") else name
+
+
+def described(name: str, options: Mapping[str, Any]) -> str:
+    """A solver and its options in words: `flow_unipc, order 3`."""
+    return ", ".join([name, *(f"{option} {_short(value)}" for option, value in options.items())])
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def wrong_line(name: str) -> str | None:

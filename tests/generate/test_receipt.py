@@ -7,23 +7,8 @@ from wan_duet.experts.handle import MissingHandle
 from wan_duet.experts.lora.schedule import parse_schedule
 from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.pair import Expert, Experts
-from wan_duet.generate.receipt import fingerprint, receipt, seeds, versions
+from wan_duet.generate.receipt import fingerprint, receipt, versions
 from wan_duet.samplers.plan import Phase, Plan
-
-PROMPT = {
-    "1": {"class_type": "RandomNoise", "inputs": {"noise_seed": 42}},
-    "2": {"class_type": "WanDuet_Sampler", "inputs": {"noise": ["1", 0], "seed": 7, "latent": ["2", 0]}},
-    "3": {"class_type": "RandomNoise", "inputs": {"noise_seed": 5}},
-    "4": {"class_type": "Save", "inputs": {"video": ["2", 0], "format": "mp4", "gone": ["99", 0]}},
-    "5": {"class_type": "Linked", "inputs": {"seed": ["6", 0], "video": ["2", 0]}},
-    "6": {"class_type": "PrimitiveInt", "inputs": {"value": 9}},
-}
-
-
-def test_the_seeds_are_those_that_the_file_depends_on() -> None:
-    assert seeds(PROMPT, "4") == {"1 RandomNoise": 42, "2 WanDuet_Sampler": 7}
-    assert seeds(PROMPT, "3") == {"3 RandomNoise": 5}
-    assert "6 PrimitiveInt" not in seeds(PROMPT, "5")
 
 
 @pytest.mark.parametrize("place", [0, 100_000, 5_000_000, 9_999_999])
