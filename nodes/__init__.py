@@ -3,10 +3,12 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
-from .frames import FrameConditioning, FrameImage, Size, VideoToLatent
+from .frames import FrameConditioning, FrameImage
 from .lora import ApplyLoras, Lora
 from .planning import Preset, ProviderScheduler, StagePlan
 from .sampling import Guider, Sampler
+from .size import Size
+from .source import VideoToLatent
 from .video import SaveVideo
 
 

@@ -1,5 +1,6 @@
 """What comes over a socket for VIDEO or IMAGE, as a clip."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +11,7 @@ from comfy_api.input_impl import VideoFromFile
 from ..video.clip import Audio, Clip, clip_of_images
 from ..video.read import clip_of_file
 
+FPS_OF_IMAGES = 16.0  # what Wan 2.2 A14B is made for
 SAME_SECONDS = 1e-3
 
 
@@ -18,6 +20,11 @@ def clip_of(video: Any, fps_of_images: float) -> Clip:
     if (source := _whole_file(video)) is not None:
         return clip_of_file(source)
     return clip_of_images(*images_of(video, fps_of_images))
+
+
+def sound_of(audio: Any) -> Callable[[], Audio | None]:
+    """The sound of an AUDIO, or of a VIDEO, of which nothing else is decoded then."""
+    return (lambda: audio) if isinstance(audio, dict) else clip_of(audio, FPS_OF_IMAGES).sound
 
 
 def images_of(video: Any, fps_of_images: float) -> tuple[torch.Tensor, float | Fraction, Audio | None]:

@@ -1,5 +1,7 @@
 """Nodes of the shelf "Sampling": what is decided before a run."""
 
+from typing import Any
+
 import torch
 from comfy_api.latest import io
 
@@ -9,7 +11,8 @@ from ..samplers.plan import Plan
 from ..samplers.planner import LAST_STEPS, STRENGTH_MODES, make_plan, report
 from ..samplers.presets import PRESETS, preset_plan
 from ..samplers.provider_schedulers import DISTILLED_ONLY, provider_schedulers
-from ..samplers.solvers import SOLVERS, solver
+from ..samplers.solvers import SOLVERS, name_of, options_of
+from ..samplers.solvers import solver as named_solver
 from ..samplers.spacing import SPACINGS
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
@@ -44,58 +47,12 @@ class StagePlan(io.ComfyNode):
             search_aliases=["scheduler", "sigmas", "boundary", "split steps", "shift", "modelsamplingsd3"],
             inputs=[
                 WanExperts.Input("experts", tooltip="The pair to plan for; only its headers are looked at."),
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps of the whole run, both experts."),
-                io.Float.Input(
-                    "cfg_high", default=3.5, min=0.0, max=100.0, step=0.1, tooltip="Guidance of the high-noise expert."
-                ),
-                io.Float.Input(
-                    "cfg_low",
-                    default=3.5,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="Guidance of the low-noise expert. At 1 it skips the negative prompt and is twice as fast.",
-                ),
-                io.Float.Input(
-                    "shift",
-                    default=0.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.01,
-                    tooltip="How long the run stays at high noise. 0 follows the model: 12 for T2V, 5 for I2V, "
-                    "or what a ModelSamplingSD3 node has set. Distilled LoRAs want 5.",
-                ),
-                io.Combo.Input("sampler", options=SOLVERS, default="euler", tooltip="The solver."),
-                io.Combo.Input("spacing", options=SPACINGS, default="simple", tooltip="How the sigmas are spaced."),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="How much of a given video or image is made anew. Below 1 only the last steps x strength "
-                    "steps run. 0 gives it back, 1 ignores it.",
-                ),
-                advanced(
-                    io.Float.Input(
-                        "boundary",
-                        default=0.0,
-                        optional=True,
-                        min=0.0,
-                        max=1.0,
-                        step=0.001,
-                        tooltip="The sigma at which the experts change. 0 follows the model: .875 for T2V, .9 for I2V.",
-                    )
-                ),
-                advanced(
-                    io.Combo.Input(
-                        "strength_mode",
-                        options=list(STRENGTH_MODES),
-                        default=LAST_STEPS,
-                        optional=True,
-                        tooltip="last steps: strength 0.5 of 20 runs the last 10 (diffusers, fal). all steps: 20 run "
-                        "from about the same start (ComfyUI's denoise); with few steps a high strength is then full.",
-                    )
+                *_guidance(),
+                *_solving(),
+                _strength(),
+                *_rarely_needed(),
+                io.Sampler.Input(
+                    "solver", optional=True, tooltip="From Provider Scheduler or another node, in place of sampler."
                 ),
             ],
             outputs=_plan_outputs(),
@@ -114,21 +71,91 @@ class StagePlan(io.ComfyNode):
         strength: float,
         boundary: float = 0.0,
         strength_mode: str = LAST_STEPS,
+        solver: Any = None,
     ) -> io.NodeOutput:
+        chosen = solver or named_solver(sampler)
+        name, options = (name_of(solver), options_of(solver)) if solver else (sampler, {})
         plan = make_plan(
             experts,
             steps=steps,
             cfg_high=cfg_high,
             cfg_low=cfg_low,
             shift=shift,
-            sampler=sampler,
+            sampler=name,
             spacing=spacing,
             strength=strength,
             boundary=boundary,
             strength_mode=strength_mode,
         )
-        text = report(plan, experts, sampler=sampler, spacing=spacing, steps=steps, strength=strength)
-        return io.NodeOutput(plan, solver(sampler), sigmas_of(plan), shown(text))
+        said = {"sampler": name, "options": options, "spacing": spacing}
+        text = report(plan, experts, steps=steps, strength=strength, **said)
+        return io.NodeOutput(plan, chosen, sigmas_of(plan), shown(text))
+
+
+def _guidance() -> list[io.Input]:
+    return [
+        io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps of the whole run, both experts."),
+        io.Float.Input(
+            "cfg_high", default=3.5, min=0.0, max=100.0, step=0.1, tooltip="Guidance of the high-noise expert."
+        ),
+        io.Float.Input(
+            "cfg_low",
+            default=3.5,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            tooltip="Guidance of the low-noise expert. At 1 it skips the negative prompt and is twice as fast.",
+        ),
+    ]
+
+
+def _solving() -> list[io.Input]:
+    return [
+        io.Float.Input(
+            "shift",
+            default=0.0,
+            min=0.0,
+            max=100.0,
+            step=0.01,
+            tooltip="How long the run stays at high noise. 0 follows the model: 12 for T2V, 5 for I2V, "
+            "or what a ModelSamplingSD3 node has set. Distilled LoRAs want 5.",
+        ),
+        io.Combo.Input("sampler", options=SOLVERS, default="euler", tooltip="The solver."),
+        io.Combo.Input("spacing", options=SPACINGS, default="simple", tooltip="How the sigmas are spaced."),
+    ]
+
+
+def _strength() -> io.Input:
+    return io.Float.Input(
+        "strength",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        tooltip="How much of a given video or image is made anew. Below 1 only the last steps x strength "
+        "steps run. 0 gives it back, 1 ignores it.",
+    )
+
+
+def _rarely_needed() -> list[io.Input]:
+    boundary = io.Float.Input(
+        "boundary",
+        default=0.0,
+        optional=True,
+        min=0.0,
+        max=1.0,
+        step=0.001,
+        tooltip="The sigma at which the experts change. 0 follows the model: .875 for T2V, .9 for I2V.",
+    )
+    strength_mode = io.Combo.Input(
+        "strength_mode",
+        options=list(STRENGTH_MODES),
+        default=LAST_STEPS,
+        optional=True,
+        tooltip="last steps: strength 0.5 of 20 runs the last 10 (diffusers, fal). all steps: 20 run "
+        "from about the same start (ComfyUI's denoise); with few steps a high strength is then full.",
+    )
+    return [advanced(boundary), advanced(strength_mode)]
 
 
 class Preset(io.ComfyNode):
@@ -154,7 +181,7 @@ class Preset(io.ComfyNode):
         plan = preset_plan(values, experts)
         text = report(plan, experts, sampler=values.sampler, spacing=values.spacing, steps=values.steps)
         text = f"{preset}: {values.about}\n{text}"
-        return io.NodeOutput(plan, solver(values.sampler), sigmas_of(plan), shown(text))
+        return io.NodeOutput(plan, named_solver(values.sampler), sigmas_of(plan), shown(text))
 
 
 class ProviderScheduler(io.ComfyNode):
@@ -181,7 +208,7 @@ class ProviderScheduler(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Sampler.Output(display_name="sampler", tooltip="The solver, for Duet Sampler."),
+                io.Sampler.Output(display_name="sampler", tooltip="For the solver of Stage Plan, or for Duet Sampler."),
                 io.Custom("COMBO").Output(display_name="spacing", tooltip="For the spacing of Stage Plan."),
                 io.String.Output(display_name="report", tooltip="What the name comes to, and what differs."),
             ],
@@ -194,4 +221,4 @@ class ProviderScheduler(io.ComfyNode):
         lines = [str(found)]
         if found.verdict == DISTILLED_ONLY and not (experts and any_distilled(experts)):
             lines.append("warning: put a distilled LoRA on both experts, or choose another name.")
-        return io.NodeOutput(solver(found.solver, found.options), found.spacing, shown("\n".join(lines)))
+        return io.NodeOutput(named_solver(found.solver, found.options), found.spacing, shown("\n".join(lines)))

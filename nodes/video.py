@@ -10,22 +10,22 @@ import comfyui_version
 import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
+from comfy_execution.utils import get_executing_context
 
 from ..experts.pair import Experts
 from ..generate.receipt import receipt
 from ..samplers.plan import Plan
-from ..video.clip import Audio, Clip, clip_of_images, exact_fps, reversed_clip
+from ..video.clip import Clip, clip_of_images, exact_fps, reversed_clip
 from ..video.encode import write_still, write_video, written_size
 from ..video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES, Settings
 from ..video.metadata import RECEIPT, texts
-from .clips import clip_of, images_of
+from .clips import FPS_OF_IMAGES, clip_of, images_of, sound_of
 from .interpolation import INTERPOLATIONS, NONE, interpolated
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
 from .text import shown
 
 SHELF = "Wan Duet/Video"
-FPS_OF_IMAGES = 16.0  # what Wan 2.2 A14B is made for
 
 
 class SaveVideo(io.ComfyNode):
@@ -40,80 +40,16 @@ class SaveVideo(io.ComfyNode):
             search_aliases=["save video", "video combine", "export mp4", "webm", "mov", "save image"],
             inputs=[
                 io.MultiType.Input("video", types=[io.Video, io.Image], tooltip="A video, or images."),
-                io.String.Input(
-                    "filename_prefix",
-                    default="video/wan_duet",
-                    tooltip="Folder and start of the name, below the output folder. %date:yyyy-MM-dd% is filled in.",
+                *_file(),
+                *_playback(),
+                io.MultiType.Input(
+                    "audio",
+                    types=[io.Audio, io.Video],
+                    optional=True,
+                    tooltip="Sound in place of the video's own: an AUDIO, or a VIDEO to take it from.",
                 ),
-                io.Combo.Input(
-                    "format",
-                    options=list(FORMATS),
-                    default="mp4",
-                    tooltip="mp4 and mov hold H.264, webm VP9. png and jpeg are for a single frame.",
-                ),
-                io.Combo.Input(
-                    "quality", options=list(QUALITIES), default="high", tooltip="How close to what was generated."
-                ),
-                io.Combo.Input(
-                    "write_mode",
-                    options=list(WRITE_MODES),
-                    default="balanced",
-                    tooltip="fast writes quickly, small takes several times as long for a smaller file.",
-                ),
-                io.Float.Input(
-                    "fps",
-                    default=0.0,
-                    min=0.0,
-                    max=240.0,
-                    step=0.01,
-                    tooltip="Frames a second. 0: those of the video; 16 for images. Another value plays it faster or "
-                    "slower.",
-                ),
-                io.Boolean.Input("reverse", default=False, tooltip="From the end to the start, without sound."),
-                io.Audio.Input("audio", optional=True, tooltip="Sound in place of the video's own."),
-                WanExperts.Input("experts", optional=True, tooltip="For the receipt: their files and LoRAs."),
-                WanPlan.Input("plan", optional=True, tooltip="For the receipt: the plan of the run."),
-                io.String.Input(
-                    "ran", optional=True, force_input=True, tooltip="For the receipt: the report of Duet Sampler."
-                ),
-                advanced(
-                    io.Int.Input(
-                        "exact_quality",
-                        default=0,
-                        min=0,
-                        max=MOST,
-                        optional=True,
-                        tooltip=f"From {LEAST} to {MOST}, in place of quality. 0: not used.",
-                    )
-                ),
-                advanced(
-                    io.Combo.Input(
-                        "interpolation",
-                        options=list(INTERPOLATIONS),
-                        default=NONE,
-                        optional=True,
-                        tooltip="New frames between the generated ones. Needs a ComfyUI of 2026 and a model file in "
-                        "models/frame_interpolation.",
-                    )
-                ),
-                advanced(
-                    io.Int.Input(
-                        "interpolated_frames",
-                        default=1,
-                        min=0,
-                        max=4,
-                        optional=True,
-                        tooltip="New frames in each gap.",
-                    )
-                ),
-                advanced(
-                    io.Boolean.Input(
-                        "adjust_fps",
-                        default=True,
-                        optional=True,
-                        tooltip="Raise fps with the interpolated frames, so that the duration stays. Off: slow motion.",
-                    )
-                ),
+                *_for_the_receipt(),
+                *_rarely_needed(),
             ],
             outputs=[
                 io.String.Output(display_name="file", tooltip="The file's name below the output folder."),
@@ -133,7 +69,7 @@ class SaveVideo(io.ComfyNode):
         write_mode: str,
         fps: float,
         reverse: bool,
-        audio: Audio | None = None,
+        audio: Any = None,
         experts: Experts | None = None,
         plan: Plan | None = None,
         ran: str | None = None,
@@ -144,30 +80,105 @@ class SaveVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         settings = Settings(format, max(exact_quality, LEAST) if exact_quality else QUALITIES[quality], write_mode)
         between = interpolated_frames if interpolation != NONE else 0
-        clip = _clip(video, fps, audio, interpolation, between, adjust_fps)
-        if reverse:
-            clip = reversed_clip(clip)
+        clip = _interpolated(video, interpolation, between, adjust_fps) if between else clip_of(video, FPS_OF_IMAGES)
+        clip = _played(clip, fps * (between + 1 if adjust_fps else 1), reverse, audio)
         path, subfolder = _new_file(filename_prefix, clip, settings.extension)
         made_with = {"experts": experts, "plan": plan, "ran": ran}
         count = _write(path, clip, settings, _metadata(cls.hidden, made_with))
-        what = "an image" if format in STILLS else f"{count} frames at {float(clip.fps):g} fps"
-        size = f"{path.stat().st_size / 1e6:.2f} MB"
-        width, height = written_size(clip, settings)
-        report = shown(f"{path.name}: {width}x{height}, {what}, {size} ({settings})")
+        report = shown(_report(path, clip, settings, count))
         saved = ui.SavedResult(path.name, subfolder, io.FolderType.output)
         preview = ui.SavedImages([saved], is_animated=format not in STILLS)
         return io.NodeOutput(str(Path(subfolder, path.name)), report, ui=preview)
 
 
-def _clip(video: Any, fps: float, audio: Audio | None, model: str, between: int, adjust_fps: bool) -> Clip:
-    """The clip that the inputs mean; a video file is streamed unless its frames are needed at once."""
-    if not between:
-        clip = clip_of(video, FPS_OF_IMAGES)
-        return replace(clip, fps=exact_fps(fps) if fps else clip.fps, sound=(lambda: audio) if audio else clip.sound)
-    images, rate, own = images_of(video, FPS_OF_IMAGES)
-    rate = fps or rate
-    images = interpolated(images, model, between)
-    return clip_of_images(images, rate * (between + 1) if adjust_fps else rate, audio or own)
+def _file() -> list[io.Input]:
+    return [
+        io.String.Input(
+            "filename_prefix",
+            default="video/wan_duet",
+            tooltip="Folder and start of the name, below the output folder. %date:yyyy-MM-dd% is filled in.",
+        ),
+        io.Combo.Input(
+            "format",
+            options=list(FORMATS),
+            default="mp4",
+            tooltip="mp4 and mov hold H.264, webm VP9. png and jpeg are for a single frame.",
+        ),
+        io.Combo.Input("quality", options=list(QUALITIES), default="high", tooltip="How close to what was generated."),
+        io.Combo.Input(
+            "write_mode",
+            options=list(WRITE_MODES),
+            default="balanced",
+            tooltip="fast writes quickly, small takes several times as long for a smaller file.",
+        ),
+    ]
+
+
+def _playback() -> list[io.Input]:
+    return [
+        io.Float.Input(
+            "fps",
+            default=0.0,
+            min=0.0,
+            max=240.0,
+            step=0.01,
+            tooltip="Frames a second. 0: those of the video; 16 for images. Another value plays it faster or slower.",
+        ),
+        io.Boolean.Input(
+            "reverse", default=False, tooltip="From the end to the start, with its own sound; audio is kept as it is."
+        ),
+    ]
+
+
+def _for_the_receipt() -> list[io.Input]:
+    return [
+        WanExperts.Input("experts", optional=True, tooltip="For the receipt: their files and LoRAs."),
+        WanPlan.Input("plan", optional=True, tooltip="For the receipt: the plan of the run."),
+        io.String.Input("ran", optional=True, force_input=True, tooltip="For the receipt: the report of Duet Sampler."),
+    ]
+
+
+def _rarely_needed() -> list[io.Input]:
+    exact_quality = io.Int.Input(
+        "exact_quality",
+        default=0,
+        min=0,
+        max=MOST,
+        optional=True,
+        tooltip=f"From {LEAST} to {MOST}, in place of quality. 0: not used.",
+    )
+    interpolation = io.Combo.Input(
+        "interpolation",
+        options=list(INTERPOLATIONS),
+        default=NONE,
+        optional=True,
+        tooltip="New frames between the generated ones. Needs a ComfyUI of 2026 and a model file in "
+        "models/frame_interpolation.",
+    )
+    interpolated_frames = io.Int.Input(
+        "interpolated_frames", default=1, min=0, max=4, optional=True, tooltip="New frames in each gap."
+    )
+    adjust_fps = io.Boolean.Input(
+        "adjust_fps",
+        default=True,
+        optional=True,
+        tooltip="Raise fps with the interpolated frames, so that the duration stays. Off: slow motion.",
+    )
+    return [advanced(widget) for widget in (exact_quality, interpolation, interpolated_frames, adjust_fps)]
+
+
+def _interpolated(video: Any, model: str, between: int, adjust_fps: bool) -> Clip:
+    """The clip of a video, or of images, with new frames in each gap."""
+    images, rate, sound = images_of(video, FPS_OF_IMAGES)
+    rate = rate * (between + 1) if adjust_fps else rate
+    return clip_of_images(interpolated(images, model, between), rate, sound)
+
+
+def _played(clip: Clip, fps: float, reverse: bool, audio: Any) -> Clip:
+    """The clip as the settings want it: backwards with its own sound, and only then at another rate or sound."""
+    if reverse:
+        clip = reversed_clip(clip)
+    return replace(clip, fps=exact_fps(fps) if fps else clip.fps, sound=sound_of(audio) if audio else clip.sound)
 
 
 def _new_file(prefix: str, clip: Clip, extension: str) -> tuple[Path, str]:
@@ -181,7 +192,10 @@ def _metadata(hidden: Any, made_with: dict[str, Any]) -> dict[str, str]:
     """What is embedded: nothing under --disable-metadata."""
     if args.disable_metadata:
         return {}
-    found = receipt(comfyui_version.__version__, prompt=hidden.prompt, node_id=hidden.unique_id, **made_with)
+    running = get_executing_context()
+    result = (running.list_index or 0) if running else 0
+    graph = {"prompt": hidden.prompt, "node_id": hidden.unique_id, "result": result}
+    found = receipt(comfyui_version.__version__, **graph, **made_with)
     values = {**(hidden.extra_pnginfo or {}), RECEIPT: found}
     return texts({**values, "prompt": hidden.prompt} if hidden.prompt else values)
 
@@ -189,12 +203,9 @@ def _metadata(hidden: Any, made_with: dict[str, Any]) -> dict[str, str]:
 def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str]) -> int:
     """Write the file and return the number of frames."""
     if settings.format in STILLS:
-        frames = clip.frames()
-        first = next(frames, None)
-        if first is None or next(frames, None) is not None:
-            many = "no" if first is None else clip.count or "several"
-            raise ValueError(f"{settings.format} holds one frame, the video has {many}. Choose mp4, webm or mov.")
-        write_still(path, first, settings, metadata)
+        if clip.count != 1:
+            raise ValueError(f"{settings.format} holds one frame, the video has {clip.count}. Choose mp4, webm or mov.")
+        write_still(path, next(clip.frames()), settings, metadata)
         return 1
     progress = comfy.utils.ProgressBar(clip.count)
 
@@ -203,3 +214,13 @@ def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str])
         progress.update(1)
 
     return write_video(path, clip, settings, metadata, step)
+
+
+def _report(path: Path, clip: Clip, settings: Settings, count: int) -> str:
+    """What was written, and what a file was changed in when it was read."""
+    width, height = written_size(clip, settings)
+    what = "an image"
+    if settings.format not in STILLS:
+        what = f"{count} frames at {float(clip.fps):g} fps, {float(count / clip.fps):.2f} s"
+    size = f"{path.stat().st_size / 1e6:.2f} MB"
+    return "\n".join([f"{path.name}: {width}x{height}, {what}, {size} ({settings})", *clip.notes])

@@ -1,18 +1,23 @@
 """From a pair of experts and a few numbers to a plan, and what the user should know about it before the run."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from ..experts.kind import HIGH, LOW
 from ..experts.pair import Experts
 from .distilled import distilled_lines
 from .lora_schedule import on_plan
 from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
 from .shift import connected_shifts
-from .solvers import wrong_line
+from .solvers import described, wrong_line
 from .spacing import NOT_MADE_FOR_FLOW, spaced_sigmas
 
 AUTO = 0.0  # a boundary or shift of 0 follows the model
 LAST_STEPS, ALL_STEPS = "last steps", "all steps"
 FULL_NOISE = 0.9999
 STRENGTH_MODES = (LAST_STEPS, ALL_STEPS)
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 def make_plan(
@@ -46,7 +51,16 @@ def make_plan(
     return Plan(sigmas, chosen_shift, (*opening, *phases))
 
 
-def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: int, strength: float = 1.0) -> str:
+def report(
+    plan: Plan,
+    experts: Experts,
+    *,
+    sampler: str,
+    spacing: str,
+    steps: int,
+    strength: float = 1.0,
+    options: Mapping[str, Any] = NO_OPTIONS,
+) -> str:
     """The split in one line, what a half split would have got wrong, what looks odd, then the table of steps.
 
     Raises ValueError for a LoRA schedule that the plan has no phases for.
@@ -54,7 +68,7 @@ def report(plan: Plan, experts: Experts, *, sampler: str, spacing: str, steps: i
     experts = on_plan(experts, plan)
     if not plan.sigmas:
         return "No step to do: at this strength the latent comes back as it is."
-    settings = [f"shift {plan.shift:g}", f"{sampler} / {spacing}"]
+    settings = [f"shift {plan.shift:g}", f"{described(sampler, options)} / {spacing}"]
     if plan.boundary is not None:
         settings.insert(0, f"boundary {plan.boundary:g}")
     lines = [f"{split_line(plan)} ({', '.join(settings)})"]

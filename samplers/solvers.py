@@ -37,6 +37,11 @@ def name_of(sampler: Sampler) -> str:
     return name.replace("unipc", "uni_pc") if name in ("unipc", "unipc_bh2") else name
 
 
+def options_of(sampler: Sampler) -> dict[str, Any]:
+    """The options that a SAMPLER was made with."""
+    return dict(getattr(sampler, "extra_options", {}))
+
+
 def described(name: str, options: Mapping[str, Any]) -> str:
     """A solver and its options in words: `flow_unipc, order 3`."""
     return ", ".join([name, *(f"{option} {_short(value)}" for option, value in options.items())])

@@ -1,7 +1,7 @@
 """Which way up a file wants its frames: phones store them as the sensor lies and say how to turn them."""
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -38,7 +38,8 @@ class Orientation(NamedTuple):
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """What the display matrix of a frame asks for (ISO 14496-12, 8.3.2); nothing for other than right angles."""
-    matrix = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    found: Any = frame.side_data
+    matrix = next((bytes(data) for data in found if data.type.name == "DISPLAYMATRIX"), None)
     if matrix is None:
         return Orientation()
     a, b, _, c, d = (round(number / ONE) for number in struct.unpack("=5i", matrix[:20]))

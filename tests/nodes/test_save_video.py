@@ -18,6 +18,7 @@ from wan_duet.dev.server import Server
 from wan_duet.nodes.interpolation import interpolated
 from wan_duet.tests.nodes.graph import Graph, Node, Result, Runner
 from wan_duet.tests.video.conftest import click, ramp
+from wan_duet.tests.video.test_read import with_matrix
 from wan_duet.video.clip import clip_of_images
 from wan_duet.video.encode import write_video
 from wan_duet.video.formats import Settings
@@ -62,6 +63,15 @@ def source(server: Server) -> Iterator[str]:
     path.unlink()
 
 
+@pytest.fixture
+def early(server: Server) -> Iterator[str]:
+    """The same, with its click at a tenth of a second."""
+    path = server.base / "input" / "test-early.mp4"
+    write_video(path, clip_of_images(ramp(12, 64, 48), 24.0, click(0.5, 0.1)), Settings(), {}, lambda: None)
+    yield path.name
+    path.unlink()
+
+
 @pytest.mark.parametrize("format", ["mp4", "webm", "mov"])
 def test_images_become_a_video_that_the_node_shows(run: Runner, graph: Graph, format: str) -> None:
     node = save(graph, images(graph), format=format)
@@ -73,7 +83,7 @@ def test_images_become_a_video_that_the_node_shows(run: Runner, graph: Graph, fo
     clip = clip_of_file(str(path))
     assert (clip.width, clip.height, clip.fps, len(list(clip.frames()))) == (64, 48, 16, 5)
     assert result.base / "output" / result.text(name) == path
-    assert result.text(report).startswith(f"{path.name}: 64x48, 5 frames at 16 fps, 0.0")
+    assert result.text(report).startswith(f"{path.name}: 64x48, 5 frames at 16 fps, 0.31 s, 0.0")
 
 
 def test_the_report_gives_the_size_in_the_file(run: Runner, graph: Graph) -> None:
@@ -93,17 +103,51 @@ def test_files_do_not_overwrite_each_other(run: Runner, graph: Graph) -> None:
 
 def test_a_video_keeps_its_frame_rate_and_its_sound(run: Runner, graph: Graph, source: str) -> None:
     video = graph.add("LoadVideo", file=source)
-    kept, slow, silent = (
+    kept, slow, back = (
         save(graph, video, format="webm"),
         save(graph, video, fps=12.0),
         save(graph, video, reverse=True),
     )
     made = save(graph, graph.add("CreateVideo", images=images(graph), fps=30.0))
     result = run(graph)
-    clips = [clip_of_file(str(file_of(result, node))) for node in (kept, slow, silent, made)]
+    clips = [clip_of_file(str(file_of(result, node))) for node in (kept, slow, back, made)]
     assert [float(clip.fps) for clip in clips] == [24, 12, 24, 30]
-    assert [clip.sound() is not None for clip in clips] == [True, True, False, False]
+    assert [clip.sound() is not None for clip in clips] == [True, True, True, False]
     assert [len(list(clip.frames())) for clip in clips] == [12, 12, 12, 5]
+
+
+def heard(path: Path) -> float:
+    """The second at which a file's click is heard."""
+    sound = clip_of_file(str(path)).sound()
+    assert sound is not None
+    return int(sound["waveform"].abs().amax(dim=(0, 1)).argmax()) / sound["sample_rate"]
+
+
+def test_a_reversed_video_takes_its_own_sound_along_and_leaves_another_as_it_is(
+    run: Runner, graph: Graph, early: str, source: str
+) -> None:
+    video, other = graph.add("LoadVideo", file=early), graph.add("LoadVideo", file=source)
+    loaded = graph.add("GetVideoComponents", video=other)[1]
+    nodes = [save(graph, video, reverse=True, **more) for more in ({}, {"audio": other}, {"audio": loaded})]
+    result = run(graph)
+    found = [heard(file_of(result, node)) for node in nodes]
+    assert found == pytest.approx([0.4, 0.25, 0.25], abs=1024 / 44_100)
+
+
+def test_images_get_the_sound_of_a_connected_video(run: Runner, graph: Graph, source: str) -> None:
+    video = graph.add("LoadVideo", file=source)
+    node = save(graph, images(graph, 16), audio=video)
+    path = file_of(run(graph), node)
+    assert heard(path) == pytest.approx(0.25, abs=1024 / 44_100)
+    with av.open(str(path)) as found:
+        assert found.duration / av.time_base == pytest.approx(1.0, abs=0.03)
+
+
+def test_the_report_says_what_a_file_was_changed_in(run: Runner, graph: Graph, source: str, server: Server) -> None:
+    with_matrix(server.base / "input" / source, 0, 1, -1, 0)
+    report = graph.show(save(graph, graph.add("LoadVideo", file=source))[1])
+    first, second = run(graph).text(report).splitlines()
+    assert ": 48x64, 12 frames at 24 fps, 0.50 s" in first and second == "Turned as the file asks."
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("png", ".png"), ("jpeg", ".jpg")])
@@ -162,6 +206,7 @@ def test_a_file_holds_its_graph_and_a_receipt_of_its_run(
     receipt = json.loads(found[RECEIPT])
     assert receipt["versions"].keys() == {"wan_duet", "comfyui", "torch", "av", "python"}
     assert list(receipt["seeds"].values()) == [11]
+    assert list(receipt["solvers"].values()) == [{"sampler": "euler", "spacing": "simple"}]
     assert len(receipt["plan"]["sigmas"]) == 3
     assert receipt["ran"].startswith("Ran ")
     high, low = receipt["experts"]["high"], receipt["experts"]["low"]
@@ -171,6 +216,27 @@ def test_a_file_holds_its_graph_and_a_receipt_of_its_run(
     assert high["loras"][0]["strength"] == 0.5
     assert high["loras"][0]["sampled_sha256"] != low["loras"][0]["sampled_sha256"]
     assert str(server.base) not in found[RECEIPT]
+
+
+def test_each_of_several_results_is_saved_with_its_own_seed(
+    server: Server, client: Client, graph: Graph, files: Files, output_folder: str
+) -> None:
+    experts = graph.load(files["high"])
+    scheduler = graph.add("WanDuet_ProviderScheduler", scheduler="UniPC 3M Karras")
+    plan = graph.plan(experts, steps=2, spacing=scheduler[1], solver=scheduler[0])
+    texts = {**graph.inputs(), "latent": graph.add("EmptyHunyuanLatentVideo", width=64, height=48, length=1)}
+    graph.prompt[texts["latent"].id]["inputs"]["batch_size"] = 1
+    seed = graph.add("PrimitiveInt", value=30)
+    given = {"experts": experts, "plan": plan, "sampler": plan[1], "seed": seed, "count": 3}
+    sampler = graph.add("WanDuet_Sampler", **given, **texts)
+    decoded = graph.add("VAEDecode", samples=sampler, vae=graph.add("VAELoader", vae_name="wan_2.1_vae.safetensors"))
+    save(graph, decoded, format="mp4", filename_prefix=f"{output_folder}/several")
+    entry = queue_with_workflow(client, graph)
+    found = [json.loads(texts_of(server.base / file)[RECEIPT]) for file in outputs(entry)]
+    assert [list(receipt["seeds"].values()) for receipt in found] == [[30], [31], [32]]
+    assert {str(receipt["solvers"]) for receipt in found} == {
+        str({f"{sampler.id} WanDuet_Sampler": {"sampler": "flow_unipc, order 3", "spacing": "flow_karras"}})
+    }
 
 
 def test_nothing_is_embedded_where_the_host_forbids_it(

@@ -53,6 +53,13 @@ def test_a_video_is_resampled_cut_and_cropped(run: Runner, graph: Graph, clip: s
     ]
 
 
+def test_a_size_can_follow_a_video(run: Runner, graph: Graph, clip: str) -> None:
+    settings = {"resolution": "480p", "aspect_ratio": "auto", "duration": 0.5, "fps": 16.0}
+    video = graph.add("LoadVideo", file=clip)
+    size = graph.show(graph.add("WanDuet_Size", **settings, image=video)[4])
+    assert run(graph).text(size).startswith("704x560, 9 frames at 16 fps")  # as 80x64
+
+
 def test_the_latent_is_that_of_the_hosts_encoder(run: Runner, graph: Graph) -> None:
     images = graph.add("EmptyImage", width=64, height=48, batch_size=6, color=0x3399CC)
     ours = graph.save(to_latent(graph, images, resample_fps=0.0))
