@@ -17,7 +17,7 @@ SAME_SECONDS = 1e-3
 
 def clip_of(video: Any, fps_of_images: float) -> Clip:
     """The clip of a VIDEO, streamed if it is a file, or of images, which have no frame rate of their own."""
-    if (source := _whole_file(video)) is not None:
+    if (source := whole_file(video)) is not None:
         return clip_of_file(source)
     return clip_of_images(*images_of(video, fps_of_images))
 
@@ -31,14 +31,14 @@ def images_of(video: Any, fps_of_images: float) -> tuple[torch.Tensor, float | F
     """The images [B, H, W, C], frame rate and sound of a VIDEO, or of images."""
     if isinstance(video, torch.Tensor):
         return video, fps_of_images, None
-    if (source := _whole_file(video)) is not None:
+    if (source := whole_file(video)) is not None:
         clip = clip_of_file(source)
         return torch.from_numpy(np.stack(list(clip.frames()))) / 255, clip.fps, clip.sound()
     parts = video.get_components()
     return parts.images, parts.frame_rate, parts.audio
 
 
-def _whole_file(video: Any) -> Any:
+def whole_file(video: Any) -> Any:
     """What a video is streamed from; None if it is no file or, on newer hosts, only a part of one."""
     if not isinstance(video, VideoFromFile):
         return None

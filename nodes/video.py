@@ -24,6 +24,7 @@ from .interpolation import INTERPOLATIONS, NONE, interpolated
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
 from .text import shown
+from .upload import upload, upload_settings
 
 SHELF = "Wan Duet/Video"
 
@@ -77,6 +78,7 @@ class SaveVideo(io.ComfyNode):
         interpolation: str = NONE,
         interpolated_frames: int = 1,
         adjust_fps: bool = True,
+        upload_profile: str = "",
     ) -> io.NodeOutput:
         settings = Settings(format, max(exact_quality, LEAST) if exact_quality else QUALITIES[quality], write_mode)
         between = interpolated_frames if interpolation != NONE else 0
@@ -85,7 +87,10 @@ class SaveVideo(io.ComfyNode):
         path, subfolder = _new_file(filename_prefix, clip, settings.extension)
         made_with = {"experts": experts, "plan": plan, "ran": ran}
         count = _write(path, clip, settings, _metadata(cls.hidden, made_with))
-        report = shown(_report(path, clip, settings, count))
+        lines = _report(path, clip, settings, count)
+        if upload_profile:
+            lines.append(_sent(path, upload_profile))
+        report = shown("\n".join(lines))
         saved = ui.SavedResult(path.name, subfolder, io.FolderType.output)
         preview = ui.SavedImages([saved], is_animated=format not in STILLS)
         return io.NodeOutput(str(Path(subfolder, path.name)), report, ui=preview)
@@ -164,7 +169,14 @@ def _rarely_needed() -> list[io.Input]:
         optional=True,
         tooltip="Raise fps with the interpolated frames, so that the duration stays. Off: slow motion.",
     )
-    return [advanced(widget) for widget in (exact_quality, interpolation, interpolated_frames, adjust_fps)]
+    upload_profile = io.String.Input(
+        "upload_profile",
+        default="",
+        optional=True,
+        tooltip="A profile of keys.json whose signed address the file is also sent to. Empty: it stays here.",
+    )
+    widgets = (exact_quality, interpolation, interpolated_frames, adjust_fps, upload_profile)
+    return [advanced(widget) for widget in widgets]
 
 
 def _interpolated(video: Any, model: str, between: int, adjust_fps: bool) -> Clip:
@@ -192,12 +204,23 @@ def _metadata(hidden: Any, made_with: dict[str, Any]) -> dict[str, str]:
     """What is embedded: nothing under --disable-metadata."""
     if args.disable_metadata:
         return {}
-    running = get_executing_context()
-    result = (running.list_index or 0) if running else 0
-    graph = {"prompt": hidden.prompt, "node_id": hidden.unique_id, "result": result}
+    graph = {"prompt": hidden.prompt, "node_id": hidden.unique_id, "result": _result()}
     found = receipt(comfyui_version.__version__, **graph, **made_with)
     values = {**(hidden.extra_pnginfo or {}), RECEIPT: found}
     return texts({**values, "prompt": hidden.prompt} if hidden.prompt else values)
+
+
+def _result() -> int:
+    """Which of several results of a run the node is at, from 0 on."""
+    running = get_executing_context()
+    return (running.list_index or 0) if running else 0
+
+
+def _sent(path: Path, profile: str) -> str:
+    """Send the file; a signed address takes one, and the next would take its place."""
+    if _result():
+        return f"Not sent: the address of profile '{profile}' has the first result."
+    return upload(path, profile, upload_settings())
 
 
 def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str]) -> int:
@@ -216,11 +239,11 @@ def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str])
     return write_video(path, clip, settings, metadata, step)
 
 
-def _report(path: Path, clip: Clip, settings: Settings, count: int) -> str:
+def _report(path: Path, clip: Clip, settings: Settings, count: int) -> list[str]:
     """What was written, and what a file was changed in when it was read."""
     width, height = written_size(clip, settings)
     what = "an image"
     if settings.format not in STILLS:
         what = f"{count} frames at {float(clip.fps):g} fps, {float(count / clip.fps):.2f} s"
     size = f"{path.stat().st_size / 1e6:.2f} MB"
-    return "\n".join([f"{path.name}: {width}x{height}, {what}, {size} ({settings})", *clip.notes])
+    return [f"{path.name}: {width}x{height}, {what}, {size} ({settings})", *clip.notes]

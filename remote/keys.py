@@ -1,4 +1,4 @@
-"""Where a provider's key comes from: the environment, else keys.json; a graph only ever names a profile."""
+"""Where keys and signed addresses come from: the environment, else keys.json; a graph only ever names a profile."""
 
 import json
 import logging
@@ -14,6 +14,7 @@ log = logging.getLogger("wan_duet")
 
 DEFAULT = "default"
 FILE = "keys.json"
+PUT = "put"  # the entry of a profile that is no key but a signed address
 VARIABLES = {
     "runware": (("RUNWARE_API_KEY",),),
     "fal": (("FAL_KEY",), ("FAL_KEY_ID", "FAL_KEY_SECRET")),
@@ -71,6 +72,16 @@ def write_key(provider: str, profile: str, key: str, private: Path) -> None:
         raise RemoteError("storage", f"The key can't be written to {private} ({error.strerror})") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_put_address(profile: str, private: Path) -> str:
+    """The signed address that a profile has for finished files: `{"work": {"put": "https://…"}}`; else RemoteError."""
+    path = private / FILE
+    value = _profiles(path).get(profile, {}).get(PUT, "")
+    if isinstance(value, str) and value.strip():
+        return _checked(value.strip(), f"{FILE}, profile {profile}")
+    advice = f'Write {{"{profile}": {{"{PUT}": "https://…"}}}} into {path}.'
+    raise RemoteError("auth", f"profile {profile!r} names no address to put a file at", advice=advice)
 
 
 def profiles(private: Path) -> list[str]:

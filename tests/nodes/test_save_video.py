@@ -239,6 +239,32 @@ def test_each_of_several_results_is_saved_with_its_own_seed(
     }
 
 
+def test_a_refused_upload_leaves_the_file_and_its_address_is_nowhere(
+    server: Server, client: Client, graph: Graph, output_folder: str
+) -> None:
+    private = server.base / "user" / "__wan_duet"
+    private.mkdir(parents=True, exist_ok=True)
+    keys, address = private / "keys.json", "http://127.0.0.1:9/x?X-Amz-Signature=planted-signature-77aa"
+    keys.write_text(json.dumps({"test": {"put": address}}), encoding="utf-8")
+    node = save(graph, images(graph), upload_profile="test", filename_prefix=f"{output_folder}/sent")
+    try:
+        with pytest.raises(
+            PromptError, match=f"{node.id}: upload_profile is 'test': .* is saved in the output"
+        ) as failed:
+            queue_with_workflow(client, graph)
+    finally:
+        keys.unlink()
+    (path,) = (server.base / "output" / output_folder).glob("sent_*.mp4")
+    assert len(list(clip_of_file(str(path)).frames())) == 5
+    for text in (
+        str(failed.value),
+        server.log_text(),
+        path.read_bytes().decode("latin-1"),
+        json.dumps(client.request("/history")),
+    ):
+        assert "planted-signature" not in text
+
+
 def test_nothing_is_embedded_where_the_host_forbids_it(
     start_server: Callable[..., Server], graph: Graph, output_folder: str
 ) -> None:

@@ -1,0 +1,50 @@
+"""Put a finished file at an address that was signed beforehand. Such an address is a secret: no message shows it."""
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+from yarl import URL
+
+from .addresses import PublicResolver, check_url
+from .errors import RemoteError
+from .proxy import proxy_for
+from .settings import Settings
+
+TYPES = {
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".mov": "video/quicktime",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+}
+STORED = (200, 201, 204)
+ADVICE = "The signed address may have run out: write a new one into keys.json."
+
+
+async def put_file(path: Path, url: str, settings: Settings) -> None:
+    """Send the file in one PUT, as S3 and its like take it; RemoteError if the other side has not stored it.
+
+    The address must be https at a public host. Redirects are not followed: the signature is for this one.
+    """
+    check_url(url, None, allow_loopback=settings.allow_loopback)
+    limits = aiohttp.ClientTimeout(total=settings.upload_timeout, sock_connect=15)
+    connector = aiohttp.TCPConnector(resolver=PublicResolver())
+    try:
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            with path.open("rb") as file:
+                sent = session.put(
+                    URL(url, encoded=True),  # as it was signed, letter for letter
+                    data=file,
+                    headers={"Content-Type": TYPES.get(path.suffix, "application/octet-stream")},
+                    timeout=limits,
+                    allow_redirects=False,
+                    proxy=proxy_for(url),
+                )
+                async with sent as response:
+                    status = response.status
+    except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as error:
+        # The name alone: some messages quote the address
+        raise RemoteError("network", f"The file was not sent ({type(error).__name__})", advice=ADVICE) from None
+    if status not in STORED:
+        raise RemoteError("storage", f"The file was not stored (HTTP {status})", advice=ADVICE)
