@@ -1,6 +1,5 @@
 """A tiny VAE of the real class, and images to give to it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import comfy.sd
@@ -9,15 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from wan_duet.dev.tiny import vae as tiny_vae
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more time to handing work over than they win."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+from wan_duet.tests.one_thread import one_thread as one_thread
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_wan import WanFirstLastFrameToVideo, WanImageToVideo
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 from wan_duet.conditioning.frame_images import FrameImage, place
@@ -137,6 +139,24 @@ def test_an_image_of_strength_0_is_absent(vae: Any, encoded: list[int], make_ima
     both, _ = ours(vae, first, FrameImage(last, "last"))
     for name in ("concat_latent_image", "concat_mask"):
         assert torch.equal(low[name], without[name]) and torch.equal(high[name], both[name])
+
+
+shares = st.sampled_from([0.0, 1.0]) | st.floats(0, 1)
+
+
+@given(st.dictionaries(st.integers(0, LENGTH - 1), st.tuples(shares, shares), min_size=1))
+def test_any_strengths_at_any_frames_are_in_the_masks_and_nothing_else_is(
+    strengths: dict[int, tuple[float, float]],
+) -> None:
+    latent = torch.zeros(1, 16, 5, 1, 1)
+    frames = [FrameImage(torch.zeros(1, 8, 8, 3), str(frame), *both) for frame, both in strengths.items()]
+    values = given_frames(lambda clip: latent, place(frames, LENGTH), 8, 8, LENGTH)
+    for expert, found in enumerate(values):
+        mask = found["concat_mask"][0, :, :, 0, 0].T.flatten()
+        by_frame = [mask[:4].tolist(), *([value] for value in mask[4:].tolist())]
+        for frame, masked in enumerate(by_frame):
+            expected = 1 - strengths[frame][expert] if frame in strengths else 1.0
+            assert masked == pytest.approx([expected] * len(masked), abs=1e-6), (expert, frame)
 
 
 def test_equal_strengths_make_one_set_of_values(vae: Any, make_images: Any) -> None:

@@ -1,25 +1,15 @@
 """Tiny experts in files and in memory: `high` and `twin` hold equal weights, `other` different ones."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import comfy.sd
 import pytest
-import torch
 from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
 from wan_duet.dev.tiny import transformer
+from wan_duet.tests.one_thread import one_thread as one_thread
 
 pytest.register_assert_rewrite("wan_duet.tests.samplers.runs")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more time to handing work over than they win."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

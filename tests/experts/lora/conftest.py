@@ -15,6 +15,7 @@ from wan_duet.dev.tiny import transformer
 from wan_duet.experts.handle import ModelHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.layouts import DIM, I2V, I2V_21, LAYOUTS, T2V, build
+from wan_duet.tests.one_thread import one_thread as one_thread
 
 SETTINGS = {T2V: {"in_dim": 16}, I2V: {"in_dim": 36}, I2V_21: {"in_dim": 36, "model_type": "i2v"}}
 
@@ -23,15 +24,6 @@ SETTINGS = {T2V: {"in_dim": 16}, I2V: {"in_dim": 36}, I2V_21: {"in_dim": 36, "mo
 def as_the_executor_runs_nodes():
     with torch.inference_mode():
         yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors this small take longer to share out than to work on."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
