@@ -53,14 +53,14 @@ def _timeline(source: Source) -> Timeline:
         if not container.streams.video:
             raise ValueError(f"{_name(source)} holds no video stream. Connect a video.")
         stream = container.streams.video[0]
-        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
-        if not packets:
+        packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        seen = [(packet.pts, packet.duration or 0) for packet in packets]
+        if not seen:
             raise ValueError(f"{_name(source)} holds no frame. Connect another video.")
         fps = Fraction(stream.average_rate or stream.guessed_rate or 1)
-        if any(packet.pts is None for packet in packets):
-            return timeline(range(len(packets)), 1 / fps, 1, fps)
-        last = max(packets, key=lambda packet: packet.pts)
-        return timeline([packet.pts for packet in packets], stream.time_base, last.duration or 0, fps)
+        if any(time is None for time, _ in seen):
+            return timeline(range(len(seen)), 1 / fps, 1, fps)
+        return timeline([time for time, _ in seen], stream.time_base, max(seen)[1], fps)
 
 
 def _decoded(source: Source) -> Iterator[av.VideoFrame]:
