@@ -3,10 +3,17 @@
 import base64
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from wan_duet.dev.client import Client, Prompt, outputs
 from wan_duet.dev.server import Server
 from wan_duet.tests.browser.editor import Editor
+from wan_duet.tests.video.test_read import with_matrix
+from wan_duet.video.clip import clip_of_images
+from wan_duet.video.encode import write_video
+from wan_duet.video.formats import Settings
+from wan_duet.video.read import clip_of_file
 
 MIME = {"mp4": "video/mp4", "webm": "video/webm", "mov": "video/quicktime"}
 PROMPT_TEXT = 'a } brace, a "quote" and 雪'
@@ -41,6 +48,20 @@ PLAY = """async address => {
     const {videoWidth, videoHeight, duration} = video;
     video.remove();
     return {videoWidth, videoHeight, duration, colour: [...context.getImageData(0, 0, 1, 1).data].slice(0, 3)};
+}"""
+CORNERS = """async address => {
+    const video = document.createElement("video");
+    video.muted = true;
+    video.src = address;
+    document.body.append(video);
+    await video.play();
+    await new Promise((done, failed) => { video.onended = done; video.onerror = () => failed(video.error.message); });
+    const {videoWidth: width, videoHeight: height} = video;
+    const context = new OffscreenCanvas(width, height).getContext("2d");
+    context.drawImage(video, 0, 0);
+    video.remove();
+    const at = (x, y) => context.getImageData(x, y, 1, 1).data[0];
+    return {size: [width, height], corners: [8, height - 8].map(y => [8, width - 8].map(x => at(x, y)))};
 }"""
 LOADED = """name => app.graph.nodes.length === 2
     && app.extensionManager.workflow.activeWorkflow?.filename?.includes(name)"""
@@ -101,3 +122,18 @@ def test_the_node_shows_its_video(
 ) -> None:
     saved(editor, client, server, output_folder, format)
     editor.page.wait_for_function(SHOWN)
+
+
+@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)])
+def test_a_turned_file_is_read_as_the_browser_shows_it(
+    editor: Editor, client: Client, server: Server, output_folder: str, matrix: tuple[int, int, int, int]
+) -> None:
+    images = torch.zeros(3, 96, 160, 3)
+    images[:, :32, :32], images[:, :32, -32:], images[:, -32:, :32] = 1.0, 0.7, 0.35
+    path = server.base / "output" / output_folder / f"turned{matrix.index(max(matrix))}{matrix[0]}.mp4"
+    write_video(path, clip_of_images(images, 16.0), Settings(), {}, lambda: None)
+    seen = editor.page.evaluate(CORNERS, address(client, with_matrix(path, *matrix)))
+    clip = clip_of_file(str(path))
+    frame = next(clip.frames())
+    assert seen["size"] == [clip.width, clip.height]
+    assert np.array(seen["corners"]) == pytest.approx(frame[[[8], [-8]], [8, -8], 0].astype(float), abs=12)
