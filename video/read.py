@@ -82,8 +82,9 @@ def _shown(frame: av.VideoFrame, times: Timeline, upright: Orientation) -> Itera
 def _backwards(source: Source, times: Timeline, upright: Orientation, held: int) -> Iterator[Frame]:
     """Stretches of at most `held` frames, the last one first, each decoded from the key frame before it."""
     for end in range(len(times.times), 0, -held):
-        for frame in reversed(_stretch(source, times.times[max(end - held, 0) : end])):
-            yield from _shown(frame, times, upright)
+        frames = _stretch(source, times.times[max(end - held, 0) : end])
+        while frames:  # each gone as it is shown, before the next stretch is decoded
+            yield from _shown(frames.pop(), times, upright)
 
 
 def _stretch(source: Source, times: np.ndarray) -> list[av.VideoFrame]:
