@@ -1,6 +1,6 @@
 """What comes over a socket for VIDEO or IMAGE, as a clip."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -24,7 +24,7 @@ def clip_of(video: Any, fps_of_images: float) -> Clip:
 
 def sound_of(audio: Any) -> Callable[[], Audio | None]:
     """The sound of an AUDIO, or of a VIDEO, of which nothing else is decoded then."""
-    return (lambda: audio) if isinstance(audio, dict) else clip_of(audio, FPS_OF_IMAGES).sound
+    return (lambda: audio) if isinstance(audio, Mapping) else clip_of(audio, FPS_OF_IMAGES).sound
 
 
 def images_of(video: Any, fps_of_images: float) -> tuple[torch.Tensor, float | Fraction, Audio | None]:

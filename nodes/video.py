@@ -190,7 +190,8 @@ def _played(clip: Clip, fps: float, reverse: bool, audio: Any) -> Clip:
     """The clip as the settings want it: backwards with its own sound, and only then at another rate or sound."""
     if reverse:
         clip = reversed_clip(clip)
-    return replace(clip, fps=exact_fps(fps) if fps else clip.fps, sound=sound_of(audio) if audio else clip.sound)
+    sound = clip.sound if audio is None else sound_of(audio)
+    return replace(clip, fps=exact_fps(fps) if fps else clip.fps, sound=sound)
 
 
 def _new_file(prefix: str, clip: Clip, extension: str) -> tuple[Path, str]:

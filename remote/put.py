@@ -19,7 +19,9 @@ TYPES = {
     ".jpg": "image/jpeg",
 }
 STORED = (200, 201, 204)
-ADVICE = "The signed address may have run out: write a new one into keys.json."
+REFUSED = "The signed address may have run out: write a new one into keys.json."
+UNREACHED = "Check the connection and the address in keys.json."
+UNSAFE = "Nothing was sent: the address in keys.json must be https at a public host."
 
 
 async def put_file(path: Path, url: str, settings: Settings) -> None:
@@ -27,24 +29,30 @@ async def put_file(path: Path, url: str, settings: Settings) -> None:
 
     The address must be https at a public host. Redirects are not followed: the signature is for this one.
     """
-    check_url(url, None, allow_loopback=settings.allow_loopback)
-    limits = aiohttp.ClientTimeout(total=settings.upload_timeout, sock_connect=15)
-    connector = aiohttp.TCPConnector(resolver=PublicResolver())
     try:
-        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-            with path.open("rb") as file:
-                sent = session.put(
-                    URL(url, encoded=True),  # as it was signed, letter for letter
-                    data=file,
-                    headers={"Content-Type": TYPES.get(path.suffix, "application/octet-stream")},
-                    timeout=limits,
-                    allow_redirects=False,
-                    proxy=proxy_for(url),
-                )
-                async with sent as response:
-                    status = response.status
+        check_url(url, None, allow_loopback=settings.allow_loopback)
+        status = await _status_of_put(path, url, settings)
+    except RemoteError as error:
+        raise RemoteError(error.kind, error.reason, advice=UNSAFE) from None
     except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as error:
         # The name alone: some messages quote the address
-        raise RemoteError("network", f"The file was not sent ({type(error).__name__})", advice=ADVICE) from None
+        raise RemoteError("network", f"The file was not sent ({type(error).__name__})", advice=UNREACHED) from None
     if status not in STORED:
-        raise RemoteError("storage", f"The file was not stored (HTTP {status})", advice=ADVICE)
+        raise RemoteError("storage", f"The file was not stored (HTTP {status})", advice=REFUSED)
+
+
+async def _status_of_put(path: Path, url: str, settings: Settings) -> int:
+    limits = aiohttp.ClientTimeout(total=settings.upload_timeout, sock_connect=15)
+    connector = aiohttp.TCPConnector(resolver=PublicResolver())
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        with path.open("rb") as file:
+            sent = session.put(
+                URL(url, encoded=True),  # as it was signed, letter for letter
+                data=file,
+                headers={"Content-Type": TYPES.get(path.suffix, "application/octet-stream")},
+                timeout=limits,
+                allow_redirects=False,
+                proxy=proxy_for(url),
+            )
+            async with sent as response:
+                return response.status

@@ -1,6 +1,6 @@
 """A video as its frames one at a time, wherever they come from, so that a long one never is in memory twice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
@@ -12,7 +12,7 @@ from torch import Tensor
 
 Frame = np.ndarray
 """[H, W, 3], uint8."""
-Audio = dict[str, Any]
+Audio = Mapping[str, Any]
 """The host's AUDIO: `waveform` [B, C, S] in -1..1 and `sample_rate`."""
 
 

@@ -123,6 +123,7 @@ def test_an_address_that_is_not_https_at_a_public_host_is_refused(video: Path, t
     with pytest.raises(RemoteError) as refused:
         put(video, f"{url}?{QUERY}", tmp_path)
     assert refused.value.kind == "unsafe" and SIGNATURE not in str(refused.value)
+    assert str(refused.value).endswith("Nothing was sent: the address in keys.json must be https at a public host.")
 
 
 def test_a_name_that_leads_to_a_private_address_is_refused(
