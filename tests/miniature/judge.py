@@ -32,11 +32,27 @@ class Verdict(NamedTuple):
 
 def judge(frames: Frames) -> Verdict:
     """Return colour, shape and direction of the one shape in `frames`, [T, H, W, 3] in 0..1."""
-    masks = np.ptp(frames, axis=3) > CHROMA
-    seen = masks.sum((1, 2)) >= LEAST_AREA
-    if seen.mean() < 0.8 or not (seen[0] and seen[-1]):
+    masks = _masks(frames)
+    if masks is None:
         return Verdict(None, None, None)
-    return Verdict(_color(frames[masks]), _shape(masks[seen]), _direction(masks[seen]))
+    return Verdict(_color(frames[_vivid(frames)]), _shape(masks), _direction(masks))
+
+
+def drift(frames: Frames) -> float:
+    """Return how far the shape gets off its way from first to last frame, in pixels: drawn ones go straight."""
+    masks = _masks(frames)
+    return float("inf") if masks is None else min(map(abs, _way(masks)))
+
+
+def _vivid(frames: Frames) -> NDArray[np.bool_]:
+    return np.ptp(frames, axis=3) > CHROMA
+
+
+def _masks(frames: Frames) -> NDArray[np.bool_] | None:
+    """Return where the shape is, in the frames that show it; None if too few do."""
+    masks = _vivid(frames)
+    seen = masks.sum((1, 2)) >= LEAST_AREA
+    return masks[seen] if seen.mean() >= 0.8 and seen[0] and seen[-1] else None
 
 
 def _color(pixels: Frames) -> str:
@@ -59,12 +75,17 @@ def _area_ratio(mask: NDArray[np.bool_]) -> float:
 
 
 def _direction(masks: NDArray[np.bool_]) -> str | None:
-    """Return where the mask's centroid goes, by a straight line fitted to its way; None if it stays or wavers."""
-    centroids = np.array([np.argwhere(mask).mean(0) for mask in masks])
-    times = np.arange(len(masks))
-    down, right = (np.polyfit(times, centroids[:, axis], 1)[0] * (len(masks) - 1) for axis in (0, 1))
+    """Return where the shape goes; None if it stays or wavers."""
+    down, right = _way(masks)
     if max(abs(down), abs(right)) < max(LEAST_MOTION, 2 * min(abs(down), abs(right))):
         return None
     if abs(right) > abs(down):
         return "right" if right > 0 else "left"
     return "down" if down > 0 else "up"
+
+
+def _way(masks: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return how far the masks' centroid goes down and right, by a straight line fitted to its way, in pixels."""
+    centroids = np.array([np.argwhere(mask).mean(0) for mask in masks])
+    down, right = np.polyfit(np.arange(len(masks)), centroids, 1)[0] * (len(masks) - 1)
+    return float(down), float(right)

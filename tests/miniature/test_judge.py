@@ -50,10 +50,19 @@ def test_sees_the_color_that_the_lora_would_make(judged):
     assert [verdict[1:] for verdict in changed] == [verdict[1:] for verdict in judged[: len(CAPTIONS)]]
 
 
+def test_sees_how_far_a_shape_gets_off_its_way():
+    for frames in drawn(0).frames:
+        clip = frames.permute(1, 2, 3, 0).numpy()
+        lower = np.stack([np.roll(frame, index // 4, axis=0) for index, frame in enumerate(clip)])
+        assert judging.drift(clip) < 0.5
+        assert judging.drift(lower) > 3 or judge(clip).direction in ("up", "down")
+
+
 def test_sees_nothing_in_grey_and_in_noise():
     grey = np.full((17, 64, 64, 3), 0.4)
     noise = np.random.default_rng(0).random((17, 64, 64, 3))
     assert judge(grey) == (None, None, None)
+    assert judging.drift(grey) == np.inf
     assert judge(noise).direction is None
 
 
