@@ -34,7 +34,7 @@ from wan_duet.experts.kind import HIGH, I2V_A14B, LOW, T2V_A14B  # noqa: E402
 FOLDER = ROOT / ".dev" / "miniature"
 WEIGHTS = ROOT / "dev" / "miniature" / "weights"
 SEEDS = {HIGH: 1, LOW: 2}
-T2V = Schedule(4600)
+T2V = Schedule(6400)
 I2V = Schedule(1200, learning_rate=7e-4, averaged_over=200)
 LORA = Schedule(400, learning_rate=2e-3, averaged_over=100)
 T2V_CLIPS, I2V_CLIPS, LORA_CLIPS = 2048, 2048, 512
