@@ -12,6 +12,7 @@ from PIL import Image
 from ..check_film import read_frames
 from ..client import Client, Prompt, outputs
 from ..server import Server
+from . import prompts
 
 Frames = NDArray[np.float64]
 
@@ -31,6 +32,11 @@ class Studio:
         for file in files:
             file.unlink()
         return found
+
+    def guided(self, caption: str, seed: int, clip: Frames, given: Sequence[int]) -> Frames:
+        """Return the film made with these frames of `clip` as frame images, before any compression."""
+        images = {str(frame): self.put_image(f"frame_{frame}.png", clip[frame]) for frame in given}
+        return self.frames(prompts.as_images(prompts.with_frames(caption, seed, images)))
 
     def put_image(self, name: str, picture: Frames) -> str:
         """Save a picture [H, W, 3] in 0..1 where LoadImage finds it, and return its name there."""
