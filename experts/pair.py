@@ -78,6 +78,11 @@ class Experts:
         )
         return replace(self, **dict(zip((HIGH, LOW), changed, strict=False)))
 
+    def without(self, kind: type) -> "Experts":
+        """The same experts without their changes of one kind."""
+        kept = (replace(own, changes=tuple(c for c in own.changes if not isinstance(c, kind))) for own in self)
+        return replace(self, **dict(zip((HIGH, LOW), kept, strict=False)))
+
 
 def is_dynamic(patcher: Any) -> bool:
     """Whether the host keeps this patcher's weights mapped and patches them as they are used (2026 hosts)."""

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .cache import DualBlockCache, FirstBlockCache
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames import FrameConditioning, FrameImage
 from .lora import ApplyLoras, Lora
@@ -27,6 +28,8 @@ class WanDuetExtension(ComfyExtension):
             ProviderScheduler,
             Guider,
             Sampler,
+            FirstBlockCache,
+            DualBlockCache,
             Size,
             FrameImage,
             FrameConditioning,

@@ -60,6 +60,12 @@ def any_distilled(experts: Experts) -> bool:
     return any(map(is_distilled, names)) or any(map(_unknown, experts))
 
 
+def distilled_names(experts: Experts, plan: Plan, role: str) -> list[str]:
+    """The distilled files that take part in the steps of the expert in `role`, by name."""
+    own = (sigma for sigma in plan.steps() if experts.low is None or plan.role(sigma) == role)
+    return list(dict.fromkeys(name for sigma in own for name in _in_force(experts[role], plan, sigma)))
+
+
 def _in_force(expert: Expert, plan: Plan, sigma: float) -> Iterator[str]:
     """The distilled files that take part in an evaluation: the checkpoint itself, and LoRAs at a strength but 0."""
     names = [expert.handle.name]

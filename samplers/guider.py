@@ -17,6 +17,7 @@ from ..experts.pair import Experts
 from ..experts.prefetch import Prefetch
 from ..experts.twin import twin_of, twin_of_checkpoint
 from .expert_conds import for_expert, refuse_ignored_frames, refuse_other_size
+from .follower import following
 from .host import (
     CFGGuider,
     ModelPatcher,
@@ -48,7 +49,7 @@ class DuetGuider(CFGGuider):
 
     def __init__(self, experts: Experts, plan: Plan, say: Callable[[str], None] = log.info):
         # CFGGuider's own __init__ would open an expert now; a graph may yet be cancelled, or start below the boundary
-        self.experts = on_plan(experts, plan).with_change(Shift(plan.shift))
+        self.experts, self._followers = following(on_plan(experts, plan).with_change(Shift(plan.shift)), plan)
         self.plan = plan
         self.say = say
         self.original_conds: dict[str, list[dict]] = {}
@@ -191,6 +192,8 @@ class DuetGuider(CFGGuider):
             self._lead, self._patcher = roles[0], None
         self._active, self._twin = self._lead, None
         self.evaluations.clear()
+        for follower in self._followers:
+            follower.begin()
         self._after.callback(self._forget)
         self._open_lead(for_run=True)
         for role in set(roles) - {self._lead}:
@@ -200,6 +203,8 @@ class DuetGuider(CFGGuider):
 
     def _switch(self, role: str, options: dict[str, Any]) -> None:
         """Bring the weights of `role` in; the host makes room by moving the other expert's out."""
+        for follower in self._followers:
+            follower.leave(self._active)
         if self._keep:
             leaving = self.model_patcher if self._active == self._lead else self._stage(self._active).model_patcher
             leaving.clean_hooks()  # while it idles it would miss the keyframes that pass
@@ -249,6 +254,7 @@ class DuetGuider(CFGGuider):
         prompts = [cond.get("cross_attn") for cond in self.original_conds.get("negative", [])]
         if ignored and any(prompt is not None and torch.count_nonzero(prompt) for prompt in prompts):
             lines.append(ignored)
+        lines += [line for follower in self._followers for line in follower.report()]
         return "\n".join(lines)
 
 

@@ -1,0 +1,133 @@
+"""A cache on both experts in one run, and the change that brings it there."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP
+
+from ..experts.kind import HIGH, LOW
+from ..experts.lora.vary import VaryLoras
+from ..experts.pair import Change, Expert, Experts
+from ..samplers.distilled import distilled_names
+from ..samplers.plan import Plan
+from .expert import KEY, ExpertCache
+from .policy import Technique
+from .report import told
+from .settings import Settings
+
+log = logging.getLogger("wan_duet")
+
+
+@dataclass(frozen=True)
+class StepCache:
+    """What a cache node puts on a pair: a technique and its settings."""
+
+    technique: Technique
+    settings: Settings
+
+    def __str__(self) -> str:
+        threshold, target = self.settings.threshold, self.settings.target
+        goal = f"target {target:g}x" if target else f"reuse threshold {threshold:g}"
+        return f"{self.technique.name}, {goal}, at most {self.settings.max_consecutive} in a row"
+
+    def follow(self, plan: Plan, experts: Experts) -> "CacheRun":
+        """The cache in the runs of one guider. Raises ValueError if its window does not fit the plan."""
+        if plan.sigmas:
+            self.settings.window.check(len(plan.steps()))
+        return CacheRun(self, plan, experts)
+
+
+@dataclass(frozen=True)
+class CacheOn:
+    """A step cache on the expert in `role`: a change."""
+
+    followed: StepCache
+    role: str
+
+    def __str__(self) -> str:
+        return str(self.followed)
+
+    def __call__(self, patcher: ModelPatcher) -> None:
+        """For a run by another sampler than ours: all its steps are this expert's, and its report goes to the log."""
+        cache = ExpertCache(self.followed.technique, self.followed.settings, self.role, _all_steps, _no_weights)
+        cache.attach(patcher)
+
+        def say(_: ModelPatcher) -> None:
+            for line in told(str(self.followed), [cache.log]):
+                log.info(line)
+            cache.begin()
+
+        patcher.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, say)
+
+
+class CacheRun:
+    """A step cache that follows a guider's runs: it knows which steps are whose."""
+
+    def __init__(self, cache: StepCache, plan: Plan, experts: Experts):
+        self._cache = cache
+        roles = (HIGH, LOW) if experts.low else (HIGH,)
+        self._on = {role: self._expert_cache(role, plan, experts) for role in roles}
+
+    def on(self, role: str) -> Change:
+        """The change that puts it on the expert in `role`."""
+        return self._on[role].attach
+
+    def begin(self) -> None:
+        """A run begins."""
+        for cache in self._on.values():
+            cache.begin()
+
+    def leave(self, role: str) -> None:
+        """The evaluations go on with another expert: nothing of this one's is kept."""
+        self._on[role].drop()
+
+    def report(self) -> list[str]:
+        """What was reused in the last run."""
+        return told(str(self._cache), [cache.log for cache in self._on.values()])
+
+    def _expert_cache(self, role: str, plan: Plan, experts: Experts) -> ExpertCache:
+        settings, technique = self._cache.settings, self._cache.technique
+        own = partial(_own_steps, plan, role) if experts.low else _all_steps
+        idle = _idle(settings, role, plan, experts)
+        return ExpertCache(technique, settings, role, own, partial(_weights, experts[role]), idle)
+
+
+def with_cache(experts: Experts, cache: StepCache) -> Experts:
+    """The experts with a step cache, in the place of one that was there."""
+    bare = without_cache(experts)
+    for role in (HIGH, LOW) if experts.low else (HIGH,):
+        bare = bare.with_change(CacheOn(cache, role), role)
+    return bare
+
+
+def without_cache(experts: Experts) -> Experts:
+    """The experts without a step cache."""
+    return experts.without(CacheOn)
+
+
+def _idle(settings: Settings, role: str, plan: Plan, experts: Experts) -> str:
+    """Why nothing is reused on the expert in `role` whatever the run; empty if something may be."""
+    if settings.low_only and role == HIGH and experts.low:
+        return "low expert only"
+    names = distilled_names(experts, plan, role)
+    return f"distilled ({names[0]})" if names and not settings.force else ""
+
+
+def _own_steps(plan: Plan, role: str, sigmas: Sequence[float]) -> list[int]:
+    return [step for step, own in enumerate(plan.roles(sigmas)) if own == role]
+
+
+def _all_steps(sigmas: Sequence[float]) -> range:
+    return range(len(sigmas) - 1)
+
+
+def _weights(expert: Expert, sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:
+    varied = [change for change in expert.changes if isinstance(change, VaryLoras)]
+    return tuple(strength for change in varied for strength in change.strengths(sigmas, sigma))
+
+
+def _no_weights(sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:
+    return ()

@@ -1,0 +1,216 @@
+"""Nodes of the shelf "Cache": evaluations that reuse what the blocks made of an earlier one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..cache.dual_block import DualBlock
+from ..cache.masks import ALL_ALLOWED, MASKS
+from ..cache.policy import Technique
+from ..cache.presets import ACCELERATIONS, NONE, OBSERVED, REGULAR, Preset
+from ..cache.run import StepCache, with_cache, without_cache
+from ..cache.settings import Settings, Window
+from ..cache.store import DEVICES, OFFLOAD
+from ..experts.pair import Experts
+from .schema import advanced, schema
+from .sockets import WanExperts
+
+SHELF = "Wan Duet/Cache"
+
+
+def _first_inputs(default: float, presets: str) -> list[io.Input]:
+    return [
+        WanExperts.Input("experts", tooltip="The pair to cache. A cache that is on it already is replaced."),
+        io.Combo.Input(
+            "acceleration",
+            options=list(ACCELERATIONS),
+            default=REGULAR,
+            tooltip=f"none: no cache. {presets} custom: the reuse_threshold below.",
+        ),
+        io.Float.Input(
+            "reuse_threshold",
+            default=default,
+            min=0.0,
+            max=1.0,
+            step=0.005,
+            round=False,
+            tooltip="For custom. Higher reuses more, is faster and strays further from the uncached video. 0 reuses "
+            "nothing.",
+        ),
+        io.Int.Input(
+            "max_consecutive",
+            default=3,
+            min=1,
+            max=5,
+            tooltip="Evaluations reused in a row at most. Fewer, spread out, keep closer to the uncached video.",
+        ),
+        io.Boolean.Input(
+            "low_only",
+            default=False,
+            tooltip="Leave the high-noise expert alone, which lays down the motion.",
+        ),
+    ]
+
+
+def _last_inputs() -> list[io.Input]:
+    step = {"min": 0, "max": 1000, "default": 0, "optional": True}
+    inputs: list[io.WidgetInput] = [
+        io.Float.Input(
+            "target_speedup",
+            default=0.0,
+            min=0.0,
+            max=5.0,
+            step=0.1,
+            optional=True,
+            tooltip="2 means: half of the evaluations. Takes the place of the threshold where the cache can plan ahead "
+            "(TeaCache, MagCache); else the report says which threshold would have come near it. 0: no target.",
+        ),
+        io.Int.Input(
+            "warmup",
+            default=2,
+            min=1,
+            max=100,
+            optional=True,
+            tooltip="Evaluations at the start of each expert's stage that are computed in any case. The last one of a "
+            "stage always is.",
+        ),
+        io.Int.Input("start_step", tooltip="Reuse nothing before this step of the whole run.", **step),
+        io.Int.Input("end_step", tooltip="Reuse nothing from this step of the whole run on. 0: the end.", **step),
+        io.Int.Input(
+            "start_percent",
+            default=0,
+            min=0,
+            max=99,
+            optional=True,
+            tooltip="In place of start_step: in percent of the whole run's steps.",
+        ),
+        io.Int.Input(
+            "end_percent",
+            default=100,
+            min=1,
+            max=100,
+            optional=True,
+            tooltip="In place of end_step: in percent of the whole run's steps.",
+        ),
+        io.Combo.Input(
+            "cache_device",
+            options=list(DEVICES),
+            default=OFFLOAD,
+            optional=True,
+            tooltip="Where residuals are kept. offload device: main memory, which costs little time. main device: the "
+            "GPU, some GB at 720p.",
+        ),
+        io.Boolean.Input(
+            "extrapolate",
+            default=True,
+            optional=True,
+            tooltip="Draw a line through the last two computed residuals instead of repeating the last one: closer to "
+            "the uncached video, for twice the memory.",
+        ),
+        io.Boolean.Input(
+            "force",
+            default=False,
+            optional=True,
+            tooltip="Reuse in runs of fewer than 12 steps and with distilled models too, where it costs the most.",
+        ),
+        io.Int.Input(
+            "audit",
+            default=0,
+            min=0,
+            max=100,
+            optional=True,
+            tooltip="Compute every so-many-th reused evaluation as well and report the true error: 1 for all of them. "
+            "This takes the time that the cache saves. 0: none.",
+        ),
+    ]
+    return [advanced(widget) for widget in inputs]
+
+
+def _experts_output() -> list[io.Output]:
+    return [WanExperts.Output(display_name="experts", tooltip="The pair with the cache on it.")]
+
+
+def _cached(
+    experts: Experts,
+    technique: Technique,
+    presets: Mapping[str, Preset],
+    acceleration: str,
+    reuse_threshold: float,
+    *,
+    start_step: int = 0,
+    end_step: int = 0,
+    start_percent: int = 0,
+    end_percent: int = 100,
+    target_speedup: float = 0.0,
+    cache_device: str = OFFLOAD,
+    step_mask: str = "",
+    **settings: Any,
+) -> io.NodeOutput:
+    window = Window(start_step, end_step, start_percent, end_percent)
+    if acceleration == NONE:
+        return io.NodeOutput(without_cache(experts))
+    threshold, target = presets.get(acceleration, Preset(reuse_threshold))
+    chosen = Settings(
+        threshold, target=target_speedup or target, window=window, device=cache_device, mask=step_mask, **settings
+    )
+    return io.NodeOutput(with_cache(experts, StepCache(technique, chosen)))
+
+
+class FirstBlockCache(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_FirstBlockCache",
+            display_name="First Block Cache",
+            category=SHELF,
+            description="Runs the first block of every evaluation; where it adds nearly what it added last time, the "
+            "other blocks are left out and what they added is carried on.",
+            search_aliases=["fbcache", "first block cache", "wavespeed", "step cache", "speed up"],
+            inputs=[*_first_inputs(0.12, _thresholds()), *_last_inputs()],
+            outputs=_experts_output(),
+        )
+
+    @classmethod
+    def execute(cls, experts: Experts, acceleration: str, reuse_threshold: float, **settings: Any) -> io.NodeOutput:
+        return _cached(experts, DualBlock(1), OBSERVED, acceleration, reuse_threshold, **settings)
+
+
+class DualBlockCache(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        first, last = _first_inputs(0.12, _thresholds()), _last_inputs()
+        blocks = io.Int.Input(
+            "first_blocks",
+            default=4,
+            min=1,
+            max=39,
+            tooltip="Blocks that always run (F). More judge better, and save less.",
+        )
+        mask = io.String.Input(
+            "step_mask",
+            default=ALL_ALLOWED,
+            optional=True,
+            tooltip=f"none, {', '.join(MASKS)} (cache-dit's names), or a mark for every step of the run: # is computed "
+            "in any case, . may be reused. The strip of a report will do.",
+        )
+        return schema(
+            node_id="WanDuet_DualBlockCache",
+            display_name="Dual Block Cache",
+            category=SHELF,
+            description="First Block Cache with more blocks to judge by, and a mask of steps: DBCache of cache-dit, "
+            "without blocks at the end.",
+            search_aliases=["dbcache", "cache-dit", "dual block cache", "step cache", "speed up"],
+            inputs=[*first, blocks, advanced(mask), *last],
+            outputs=_experts_output(),
+        )
+
+    @classmethod
+    def execute(
+        cls, experts: Experts, acceleration: str, reuse_threshold: float, first_blocks: int, **settings: Any
+    ) -> io.NodeOutput:
+        return _cached(experts, DualBlock(first_blocks), OBSERVED, acceleration, reuse_threshold, **settings)
+
+
+def _thresholds() -> str:
+    return " ".join(f"{name}: a threshold of {preset.threshold:g}." for name, preset in OBSERVED.items())

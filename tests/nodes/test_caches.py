@@ -1,0 +1,88 @@
+"""Cache nodes in graphs on a real server: what leaves them is what the report says."""
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from wan_duet.dev.client import PromptError
+from wan_duet.tests.nodes.graph import Graph, Result, Runner
+
+TOTALS = re.compile(r"In all (\d+) of (\d+) evaluations, (\d+) of (\d+) block forwards")
+NODES = ["WanDuet_FirstBlockCache", "WanDuet_DualBlockCache"]
+CUSTOM: dict[str, Any] = {"acceleration": "custom", "max_consecutive": 2, "low_only": False}
+
+
+def cached(
+    run: Runner, files: dict[str, str], node: str | None, *, steps: int = 12, **settings: Any
+) -> tuple[torch.Tensor, str]:
+    """The latent and the report of a run with a cache, or without one."""
+    graph = Graph()
+    experts = graph.load(files["high"], files["low"])
+    if node:
+        first = {"first_blocks": 1} if node == "WanDuet_DualBlockCache" else {}
+        experts = graph.add(node, experts=experts, **{**CUSTOM, **first, **settings})
+    plan = graph.plan(experts, steps=steps, cfg_high=3.5, cfg_low=3.5)
+    sampler = graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=plan[1], seed=3, **graph.inputs())
+    latent, report = graph.save(sampler), graph.show(sampler[1])
+    result: Result = run(graph)
+    return result.latent(latent), result.text(report)
+
+
+@pytest.fixture(scope="module")
+def plain(server: Any, output_folder: str, files: dict[str, str]) -> torch.Tensor:
+    """The run without a cache."""
+    return cached(Runner(server, output_folder), files, None)[0]
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_at_threshold_0_the_video_is_the_uncached_one(
+    run: Runner, files: dict[str, str], plain: torch.Tensor, node: str
+) -> None:
+    latent, report = cached(run, files, node, reuse_threshold=0.0)
+    assert torch.equal(latent, plain)
+    assert TOTALS.search(report) and "(1.000)" in report
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_high_threshold_reuses_as_often_as_the_guards_allow(
+    run: Runner, files: dict[str, str], plain: torch.Tensor, node: str
+) -> None:
+    latent, report = cached(run, files, node, reuse_threshold=1.0, warmup=1)
+    assert not torch.equal(latent, plain)
+    assert "high: 4 of 8 evaluations computed  #..#..##" in report
+    assert "low: 2 of 4 evaluations computed  #..#" in report
+    found = TOTALS.search(report)
+    assert found
+    computed, evaluations, blocks_run, blocks = map(int, found.groups())
+    assert evaluations == 12
+    assert blocks == 12 * 2 * 2  # of 2 blocks, for 2 prompts
+    assert blocks_run == (evaluations + computed) * 2  # the first block always runs
+
+
+def test_acceleration_none_is_no_cache(run: Runner, files: dict[str, str], plain: torch.Tensor) -> None:
+    latent, report = cached(run, files, NODES[0], acceleration="none", reuse_threshold=1.0)
+    assert torch.equal(latent, plain)
+    assert not TOTALS.search(report)
+
+
+def test_a_short_run_is_left_alone_and_says_so(run: Runner, files: dict[str, str]) -> None:
+    _, report = cached(run, files, NODES[0], steps=8, reuse_threshold=1.0)
+    assert "8 of 8 evaluations" in report and "fewer than 12 steps" in report
+    _, report = cached(run, files, NODES[0], steps=8, reuse_threshold=1.0, force=True)
+    assert "8 of 8 evaluations" not in report
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"start_step": 3, "end_percent": 50}, "has both steps"),
+        ({"start_step": 5, "end_step": 5}, "Start before the end"),
+        ({"end_step": 13}, "the run has 12 steps"),
+    ],
+)
+def test_a_wrong_window_is_refused_by_name(
+    run: Runner, files: dict[str, str], settings: dict[str, int], said: str
+) -> None:
+    with pytest.raises(PromptError, match=said):
+        cached(run, files, NODES[0], reuse_threshold=0.1, **settings)
