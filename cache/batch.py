@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .evaluation import Evaluation, Key
+from .magcache import Measuring, ratio
 from .policy import sampled
 from .stage import StageState
 
@@ -35,6 +36,9 @@ class Batch:
     def keep(self, residual: Tensor) -> None:
         """Remember, for each prompt, what the blocks made this time."""
         for key, part in zip(self._keys, residual.chunk(len(self._keys)), strict=True):
+            if isinstance(self._state.policy, Measuring):
+                before = self._state.residuals.latest(key)
+                self._evaluation.ratios.append(1.0 if before is None else ratio(part, before.to(part.device)))
             self._state.residuals.put(key, self._evaluation.sigma, part)
 
     def end(self) -> None:

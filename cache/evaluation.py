@@ -39,6 +39,7 @@ class Evaluation:
     seen: Any = None
     error: float | None = None  # by the technique's estimate, if it was reused
     reused: bool = False
+    ratios: list[float] = field(default_factory=list)  # of its residuals' sizes to the ones before, where measured
     _calls: Counter[Hashable] = field(default_factory=Counter)
     _settled: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)

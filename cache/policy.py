@@ -1,6 +1,5 @@
 """What a technique is: two pure functions of what it watches and of what it remembers of the last computed step."""
 
-from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from comfy.model_base import BaseModel
@@ -33,8 +32,8 @@ class Policy(Protocol):
 class Planned(Policy, Protocol):
     """A technique that watches the sigmas alone: all its decisions are known before the run."""
 
-    def changes(self, model: BaseModel, sigmas: Sequence[float]) -> list[float]:
-        """What it sees at each of a stage's steps."""
+    def changes(self, model: BaseModel, sigmas: Tensor) -> list[float]:
+        """What it sees at each of a stage's steps, which start at `sigmas`."""
         ...
 
 

@@ -21,6 +21,7 @@ class Log:
     threshold: float | None = None
     errors: list[float | None] = field(default_factory=list)  # of each evaluation, by the technique's estimate
     audits: list[tuple[int, float]] = field(default_factory=list)  # evaluation, true relative error
+    measured: list[tuple[float, float]] = field(default_factory=list)  # sigma, ratio of the residual's size
     notes: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -33,6 +34,8 @@ class Log:
         self.marks += REUSED if evaluation.reused else COMPUTED
         self.bytes = max(self.bytes, held)
         self.errors.append(evaluation.error)
+        if evaluation.ratios:
+            self.measured.append((evaluation.sigma, sum(evaluation.ratios) / len(evaluation.ratios)))
         if evaluation.forced:
             self.reasons[evaluation.forced] += 1
 
@@ -41,9 +44,10 @@ class Log:
         self.blocks_run += run
         self.blocks_total += total
 
-    def note(self, text: str) -> None:
-        """Something to be said once."""
-        self.notes[text] = None
+    def note(self, text: str | None) -> None:
+        """Something to be said once, if there is anything."""
+        if text:
+            self.notes[text] = None
 
     def audit_due(self, every: int) -> bool:
         """Whether the batch at hand, of an evaluation that is reused, is to be computed as well."""

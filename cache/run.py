@@ -14,6 +14,7 @@ from ..experts.pair import Change, Expert, Experts
 from ..samplers.distilled import distilled_names
 from ..samplers.plan import Plan
 from .expert import KEY, ExpertCache
+from .magcache import MagCache
 from .policy import Technique
 from .report import told
 from .settings import Settings
@@ -86,6 +87,9 @@ class CacheRun:
 
     def report(self) -> list[str]:
         """What was reused in the last run."""
+        for role, cache in self._on.items():
+            if isinstance(self._cache.technique, MagCache):
+                cache.log.note(self._cache.technique.conclude(role, cache.log.measured))
         return told(str(self._cache), [cache.log for cache in self._on.values()])
 
     def _expert_cache(self, role: str, plan: Plan, experts: Experts) -> ExpertCache:

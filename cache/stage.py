@@ -1,6 +1,8 @@
 """What a stage of a run remembers of its evaluations."""
 
+import math
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 from comfy.model_base import BaseModel
@@ -20,7 +22,9 @@ class StageState:
     """
 
     def __init__(self, settings: Settings, policy: Any, stage: Stage, sigmas: Tensor, idle: str):
-        self.settings, self.policy, self.stage, self.sigmas, self.idle = settings, policy, stage, sigmas, idle
+        retained = math.ceil(getattr(policy, "retention", 0.0) * len(stage.own))
+        self.settings = replace(settings, warmup=max(settings.warmup, retained))
+        self.policy, self.stage, self.sigmas, self.idle = policy, stage, sigmas, idle
         self.residuals = Residuals(settings.device, settings.extrapolate)
         self.threshold = settings.threshold
         self.changes: dict[int, float] | None = None
@@ -31,7 +35,7 @@ class StageState:
 
     def plan(self, model: BaseModel) -> None:
         """For a planned technique: look ahead at all steps, and find the threshold that meets the target."""
-        changes = self.policy.changes(model, [self.stage.sigmas[step] for step in self.stage.own])
+        changes = self.policy.changes(model, self.sigmas[list(self.stage.own)])
         self.changes = dict(zip(self.stage.own, changes, strict=True))
         if self.settings.target:
             self.threshold = solved(self.policy, changes, self.settings, self.stage)

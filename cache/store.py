@@ -36,6 +36,11 @@ class Residuals:
         """What is held now."""
         return sum(kept.residual.nbytes for held in self._kept.values() for kept in held)
 
+    def latest(self, key: Hashable) -> Tensor | None:
+        """The last residual that was computed under a key."""
+        held = self._kept.get(key)
+        return held[-1].residual if held else None
+
     def put(self, key: Hashable, sigma: float, residual: Tensor) -> None:
         """Keep a residual, in the oldest one's place."""
         held = [kept for kept in self._kept.get(key, []) if kept.sigma != sigma]

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from .cache import DualBlockCache, FirstBlockCache
+from .cache import DualBlockCache, FirstBlockCache, MagCacheNode, TeaCacheNode
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames import FrameConditioning, FrameImage
 from .lora import ApplyLoras, Lora
@@ -30,6 +30,8 @@ class WanDuetExtension(ComfyExtension):
             Sampler,
             FirstBlockCache,
             DualBlockCache,
+            TeaCacheNode,
+            MagCacheNode,
             Size,
             FrameImage,
             FrameConditioning,

@@ -6,12 +6,15 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..cache.dual_block import DualBlock
+from ..cache.magcache import AUTHORS, MEASURE, RATIOS, RETENTIONS, MagCache
 from ..cache.masks import ALL_ALLOWED, MASKS
 from ..cache.policy import Technique
-from ..cache.presets import ACCELERATIONS, NONE, OBSERVED, REGULAR, Preset
+from ..cache.presets import ACCELERATIONS, NONE, OBSERVED, PLANNED, REGULAR, Preset
 from ..cache.run import StepCache, with_cache, without_cache
 from ..cache.settings import Settings, Window
 from ..cache.store import DEVICES, OFFLOAD
+from ..cache.teacache import AUTO, COEFFICIENTS, E0, E, TeaCache
+from ..experts.handle import ModelHandle
 from ..experts.pair import Experts
 from .schema import advanced, schema
 from .sockets import WanExperts
@@ -212,5 +215,100 @@ class DualBlockCache(io.ComfyNode):
         return _cached(experts, DualBlock(first_blocks), OBSERVED, acceleration, reuse_threshold, **settings)
 
 
+class TeaCacheNode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        signal = io.Combo.Input(
+            "signal",
+            options=[E, E0],
+            default=E,
+            optional=True,
+            tooltip="What is watched: e, the embedding of the timestep, or e0, what the blocks are given of it.",
+        )
+        coefficients = io.Combo.Input(
+            "coefficients",
+            options=list(COEFFICIENTS),
+            default=AUTO,
+            tooltip="Published polynomials that turn a change of the embedding into one of the output. Nobody has "
+            "published any for A14B: auto takes none for it, and TI2V-5B's for that.",
+        )
+        return schema(
+            node_id="WanDuet_TeaCache",
+            display_name="TeaCache",
+            category=SHELF,
+            description="Leaves all blocks out until the embedding of the timestep has changed enough. On Wan that "
+            "follows from the sigmas: the whole run is planned before it begins.",
+            search_aliases=["teacache", "tea cache", "step cache", "speed up"],
+            inputs=[*_first_inputs(0.1, _targets()), coefficients, advanced(signal), *_last_inputs()],
+            outputs=_experts_output(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        experts: Experts,
+        acceleration: str,
+        reuse_threshold: float,
+        coefficients: str,
+        signal: str = E,
+        **settings: Any,
+    ) -> io.NodeOutput:
+        technique = TeaCache(coefficients, signal)
+        return _cached(experts, technique, PLANNED, acceleration, reuse_threshold, **settings)
+
+
+class MagCacheNode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        ratios = io.Combo.Input(
+            "ratios",
+            options=list(RATIOS),
+            default=AUTO,
+            tooltip="auto: those measured on these files before, or the published ones of their kind. measure: one run "
+            "without reuse, after which they are kept for these files.",
+        )
+        retention = io.Combo.Input(
+            "retention",
+            options=list(RETENTIONS),
+            default=AUTHORS,
+            optional=True,
+            tooltip="authors': the first fifth of each stage is computed; on I2V all of the high expert's and a tenth "
+            "of the low one's. none: warmup alone decides.",
+        )
+        return schema(
+            node_id="WanDuet_MagCache",
+            display_name="MagCache",
+            category=SHELF,
+            description="Leaves all blocks out until the size of what they add has drifted, by ratios measured once "
+            "for a model. The whole run is planned before it begins.",
+            search_aliases=["magcache", "mag cache", "step cache", "speed up", "calibration"],
+            inputs=[*_first_inputs(0.06, _targets()), ratios, advanced(retention), *_last_inputs()],
+            outputs=_experts_output(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        experts: Experts,
+        acceleration: str,
+        reuse_threshold: float,
+        ratios: str,
+        retention: str = AUTHORS,
+        **settings: Any,
+    ) -> io.NodeOutput:
+        handles = [expert.handle for expert in experts]
+        files = () if any(isinstance(handle, ModelHandle) for handle in handles) else tuple(h.name for h in handles)
+        if ratios == MEASURE and not files:
+            raise ValueError(
+                "ratios is 'measure', but connected MODELs have no file names: use Load Experts."
+            )
+        technique = MagCache(files, ratios, retention)
+        return _cached(experts, technique, PLANNED, acceleration, reuse_threshold, **settings)
+
+
 def _thresholds() -> str:
     return " ".join(f"{name}: a threshold of {preset.threshold:g}." for name, preset in OBSERVED.items())
+
+
+def _targets() -> str:
+    return " ".join(f"{name}: 1 in {preset.target:g} evaluations is computed." for name, preset in PLANNED.items())

@@ -1,15 +1,24 @@
 """Cache nodes in graphs on a real server: what leaves them is what the report says."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 import torch
 from wan_duet.dev.client import PromptError
+from wan_duet.dev.server import Server
 from wan_duet.tests.nodes.graph import Graph, Result, Runner
 
 TOTALS = re.compile(r"In all (\d+) of (\d+) evaluations, (\d+) of (\d+) block forwards")
-NODES = ["WanDuet_FirstBlockCache", "WanDuet_DualBlockCache"]
+BLOCK_CACHES = ["WanDuet_FirstBlockCache", "WanDuet_DualBlockCache"]
+PLANNED = ["WanDuet_TeaCache", "WanDuet_MagCache"]
+NODES = [*BLOCK_CACHES, *PLANNED]
+OWN: dict[str, dict[str, Any]] = {
+    "WanDuet_DualBlockCache": {"first_blocks": 1},
+    "WanDuet_TeaCache": {"coefficients": "auto"},
+    "WanDuet_MagCache": {"ratios": "auto", "retention": "none"},
+}
 CUSTOM: dict[str, Any] = {"acceleration": "custom", "max_consecutive": 2, "low_only": False}
 
 
@@ -20,8 +29,7 @@ def cached(
     graph = Graph()
     experts = graph.load(files["high"], files["low"])
     if node:
-        first = {"first_blocks": 1} if node == "WanDuet_DualBlockCache" else {}
-        experts = graph.add(node, experts=experts, **{**CUSTOM, **first, **settings})
+        experts = graph.add(node, experts=experts, **{**CUSTOM, **OWN.get(node, {}), **settings})
     plan = graph.plan(experts, steps=steps, cfg_high=3.5, cfg_low=3.5)
     sampler = graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=plan[1], seed=3, **graph.inputs())
     latent, report = graph.save(sampler), graph.show(sampler[1])
@@ -44,7 +52,7 @@ def test_at_threshold_0_the_video_is_the_uncached_one(
     assert TOTALS.search(report) and "(1.000)" in report
 
 
-@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("node", BLOCK_CACHES)
 def test_a_high_threshold_reuses_as_often_as_the_guards_allow(
     run: Runner, files: dict[str, str], plain: torch.Tensor, node: str
 ) -> None:
@@ -58,6 +66,33 @@ def test_a_high_threshold_reuses_as_often_as_the_guards_allow(
     assert evaluations == 12
     assert blocks == 12 * 2 * 2  # of 2 blocks, for 2 prompts
     assert blocks_run == (evaluations + computed) * 2  # the first block always runs
+
+
+@pytest.mark.parametrize("node", PLANNED)
+def test_a_planned_cache_meets_its_target(run: Runner, files: dict[str, str], node: str) -> None:
+    _, report = cached(run, files, node, steps=16, reuse_threshold=0.0, target_speedup=2.0, warmup=1, max_consecutive=3)
+    assert "high: 5 of 11 evaluations" in report and "low: 2 of 5 evaluations" in report
+    found = TOTALS.search(report)
+    assert found and found.groups() == ("7", "16", "28", "64")  # no block runs in a reused evaluation
+
+
+def test_magcache_measures_ratios_and_uses_them_from_then_on(
+    run: Runner, files: dict[str, str], server: Server, plain: torch.Tensor
+) -> None:
+    folder = server.base / "user" / "wan_duet" / "magnitudes"
+    try:
+        latent, report = cached(run, files, "WanDuet_MagCache", reuse_threshold=0.0, ratios="measure")
+        assert torch.equal(latent, plain)
+        assert "high: 8 ratios measured" in report and "low: 4 ratios measured" in report
+        kept = {path.name: json.loads(path.read_text()) for path in folder.glob("pair_*.json")}
+        assert {name: len(points) for name, points in kept.items()} == {"pair_high.json": 8, "pair_low.json": 4}
+        (folder / "pair_high.json").write_text(json.dumps([[sigma, 1.0] for sigma, _ in kept["pair_high.json"]]))
+        _, report = cached(run, files, "WanDuet_MagCache", reuse_threshold=1e-6, warmup=1)
+        assert "high: 4 of 8 evaluations computed  #..#..##" in report  # ratios of 1: nothing ever drifts
+        assert "low: 4 of 4" in report
+    finally:
+        for path in folder.glob("pair_*.json"):
+            path.unlink()
 
 
 def test_acceleration_none_is_no_cache(run: Runner, files: dict[str, str], plain: torch.Tensor) -> None:

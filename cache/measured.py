@@ -1,0 +1,36 @@
+"""MagCache's ratios measured on the user's own checkpoints, a small file for each in ComfyUI's user folder."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import folder_paths
+
+Point = tuple[float, float]
+"""A sigma, and the ratio of the residual's size there to that at the sigma before."""
+
+
+def path_of(name: str) -> Path:
+    """Where the ratios of a checkpoint are, by its file name without folders."""
+    stem = Path(name.replace("\\", "/")).stem
+    return Path(folder_paths.get_user_directory(), "wan_duet", "magnitudes", f"{stem}.json")
+
+
+def load(name: str) -> list[Point] | None:
+    """The measured points at falling sigmas; None if there are none. Raises ValueError for a file that is damaged."""
+    path = path_of(name)
+    if not path.is_file():
+        return None
+    try:
+        points = [(float(sigma), float(ratio)) for sigma, ratio in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}. Delete it, or measure the ratios again.") from error
+    return points
+
+
+def save(name: str, points: Sequence[Point]) -> Path:
+    """Keep measured points, in the place of earlier ones; returns the file."""
+    path = path_of(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(points), encoding="utf-8")
+    return path
