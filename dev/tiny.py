@@ -56,7 +56,7 @@ def transformer(
         dtype=torch.float32,
         **settings,
     )
-    return _random_weights(net, seed)
+    return random_weights(net, seed)
 
 
 def header(family: str, **sizes: Any) -> dict[str, Tensor]:
@@ -94,7 +94,7 @@ def vae(seed: int) -> dict[str, Tensor]:
     """Return random fp32 weights of the Wan 2.1 VAE, which the A14B models use."""
     from comfy.ldm.wan.vae import WanVAE
 
-    return _random_weights(WanVAE(dim=8, z_dim=16, temperal_downsample=[False, True, True]), seed)
+    return random_weights(WanVAE(dim=8, z_dim=16, temperal_downsample=[False, True, True]), seed)
 
 
 def text_encoder(seed: int) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ def text_encoder(seed: int) -> dict[str, Tensor]:
 
     config = json.loads(UMT5_CONFIG.read_text())
     net = T5(config, torch.float32, "cpu", disable_weight_init)
-    weights = {name: weight.bfloat16() for name, weight in _random_weights(net, seed).items()}
+    weights = {name: weight.bfloat16() for name, weight in random_weights(net, seed).items()}
     # The host knows an XXL encoder by the last axis of this weight, of a layer that the tiny one lacks.
     mark = torch.zeros(1, config["d_model"], dtype=torch.bfloat16)
     weights["encoder.block.23.layer.1.DenseReluDense.wi_1.weight"] = mark
@@ -145,7 +145,7 @@ def write(base: Path) -> None:
     _save(text_encoder(0), base, "text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors")
 
 
-def _random_weights(net: torch.nn.Module, seed: int) -> dict[str, Tensor]:
+def random_weights(net: torch.nn.Module, seed: int) -> dict[str, Tensor]:
     """Scale by fan-in, so that activations keep their size through any depth and 40 steps stay finite."""
     generator = torch.Generator().manual_seed(seed)
     weights: dict[str, Tensor] = {}

@@ -299,9 +299,7 @@ class MagCacheNode(io.ComfyNode):
         handles = [expert.handle for expert in experts]
         files = () if any(isinstance(handle, ModelHandle) for handle in handles) else tuple(h.name for h in handles)
         if ratios == MEASURE and not files:
-            raise ValueError(
-                "ratios is 'measure', but connected MODELs have no file names: use Load Experts."
-            )
+            raise ValueError("ratios is 'measure', but connected MODELs have no file names: use Load Experts.")
         technique = MagCache(files, ratios, retention)
         return _cached(experts, technique, PLANNED, acceleration, reuse_threshold, **settings)
 
