@@ -72,7 +72,9 @@ class ExpertCache:
 
     def drop(self) -> None:
         """Let go of every tensor, and start anew with the next evaluation."""
-        self._state = None
+        state, self._state = self._state, None
+        if state is not None:  # the traceback of an error may hold it for long
+            state.forget()
 
     def predict(
         self, executor: Any, x: Tensor, timestep: Tensor, model_options: dict[str, Any], seed: int | None

@@ -52,7 +52,7 @@ class Technique(Protocol):
 
 def relative_change(now: Tensor, before: Tensor) -> float:
     """Mean absolute difference of two tensors, over the mean absolute value of the earlier one."""
-    return float((now - before).abs().mean() / before.abs().mean())
+    return ((now - before).abs().mean() / before.abs().mean()).item()
 
 
 def sampled(hidden: Tensor) -> Tensor:

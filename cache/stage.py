@@ -52,6 +52,11 @@ class StageState:
                 evaluation.settle(error < self.threshold)
         return evaluation
 
+    def forget(self) -> None:
+        """Let go of every tensor."""
+        self.residuals.clear()
+        self.since = self.since_key = None
+
     def end(self, evaluation: Evaluation) -> None:
         """Take note of what really happened."""
         computed = not evaluation.reused

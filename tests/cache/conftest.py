@@ -1,10 +1,13 @@
 """Models that the tests of a module share, and how much memory the host believes to have."""
 
+import math
 from collections.abc import Callable, Iterator
+from itertools import repeat
+from typing import Any
 
-import comfy.model_management
 import pytest
 import torch
+from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from wan_duet.tests.cache.models import patcher
 
@@ -28,7 +31,11 @@ def free_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[bool] | b
     """A function that lets the host batch all prompts, or none, or as an iterator says for each batch in turn."""
 
     def let(batch: Iterator[bool] | bool) -> None:
-        turns = iter(lambda: batch, None) if isinstance(batch, bool) else batch
-        monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *_: 1e15 if next(turns) else 0.0)
+        turns = repeat(batch) if isinstance(batch, bool) else batch
+
+        def needed(_: BaseModel, shape: list[int], **__: Any) -> float:
+            return 0.0 if shape[0] == 1 or next(turns) else math.inf
+
+        monkeypatch.setattr(BaseModel, "memory_required", needed)
 
     return let

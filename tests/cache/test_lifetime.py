@@ -1,0 +1,183 @@
+"""Nothing outlives its run or crosses the switch, nothing given is changed, and an error leaves no trace."""
+
+import gc
+import weakref
+from dataclasses import replace
+from typing import Any
+
+import comfy.model_management
+import comfy.sd
+import pytest
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from comfy.samplers import CFGGuider, ksampler
+from torch import nn
+from wan_duet.cache.dual_block import DualBlock
+from wan_duet.cache.policy import Technique
+from wan_duet.cache.run import CacheRun, StepCache, with_cache
+from wan_duet.cache.settings import Settings
+from wan_duet.cache.store import Residuals
+from wan_duet.cache.teacache import TeaCache
+from wan_duet.dev.tiny import transformer
+from wan_duet.samplers.guider import DuetGuider
+from wan_duet.tests.cache.models import always, blocks, cached, calls, prompt, sample, sigmas
+from wan_duet.tests.samplers.runs import Job, duet_guider, pair
+
+JOB = Job(steps=16)
+BACK_AND_FORTH = Job("heunpp2", steps=16)  # its evaluations change experts three times
+REUSE = Settings(1e9, warmup=1, max_consecutive=2)
+
+
+def expert(seed: int) -> ModelPatcher:
+    """One half of a pair, of four blocks."""
+    return comfy.sd.load_diffusion_model_state_dict(transformer(seed, layers=4))
+
+
+@pytest.fixture(scope="module")
+def high() -> ModelPatcher:
+    return expert(0)
+
+
+@pytest.fixture(scope="module")
+def low() -> ModelPatcher:
+    return expert(1)
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Residuals, Any, weakref.ref]]:
+    """Every residual that is kept while the test runs: by whom, under which key, and whether it is alive."""
+    found: list[tuple[Residuals, Any, weakref.ref]] = []
+    put = Residuals.put
+
+    def watch(self: Residuals, key: Any, sigma: float, residual: torch.Tensor) -> None:
+        found.append((self, key, weakref.ref(residual)))
+        put(self, key, sigma, residual)
+
+    monkeypatch.setattr(Residuals, "put", watch)
+    return found
+
+
+def guider(high: ModelPatcher, low: ModelPatcher, job: Job, settings: Settings = REUSE) -> DuetGuider:
+    return duet_guider(with_cache(pair(high, low), StepCache(DualBlock(1), settings)), job)
+
+
+def alive(stored: list[tuple[Residuals, Any, weakref.ref]]) -> int:
+    gc.collect()
+    return sum(residual() is not None for *_, residual in stored)
+
+
+def test_a_second_run_is_what_it_would_have_been_alone(high: ModelPatcher, low: ModelPatcher) -> None:
+    """Other noise, other length, other size, on the same guider and on models that have run before."""
+    jobs = [JOB, Job(steps=12, latent=torch.zeros(1, 16, 5, 8, 8)), Job(steps=20, latent=torch.zeros(1, 16, 3, 12, 8))]
+    alone = [guider(expert(0), expert(1), job).sample(**job.arguments) for job in jobs]
+    reused = guider(high, low, JOB)
+    for job, expected in zip([*jobs, *jobs], [*alone, *alone], strict=True):
+        assert torch.equal(reused.sample(**job.arguments), expected)
+
+
+def test_nothing_is_left_after_a_run(high: ModelPatcher, low: ModelPatcher, stored: list) -> None:
+    made = guider(high, low, JOB)
+    made.sample(**JOB.arguments)
+    assert stored and alive(stored) == 0
+
+
+@pytest.mark.parametrize("job", [JOB, BACK_AND_FORTH], ids=["once", "three times"])
+def test_nothing_crosses_the_switch(
+    high: ModelPatcher, low: ModelPatcher, stored: list, monkeypatch: pytest.MonkeyPatch, job: Job
+) -> None:
+    """When an expert leaves, what it made is gone at once, and the next one begins by computing."""
+    left: list[int] = []
+    leave = CacheRun.leave
+
+    def leaving(self: CacheRun, role: str) -> None:
+        leave(self, role)
+        left.append(alive(stored))
+
+    monkeypatch.setattr(CacheRun, "leave", leaving)
+    with calls([blocks(high)[-1], blocks(low)[-1]]) as ran:
+        guider(high, low, job).sample(**job.arguments)
+    assert left and set(left) == {0}
+    assert all(ran)
+
+
+def test_each_stage_computes_its_warm_up_and_its_last_step(high: ModelPatcher, low: ModelPatcher) -> None:
+    said: list[str] = []
+    experts = with_cache(pair(high, low), StepCache(DualBlock(1), replace(REUSE, warmup=3, max_consecutive=99)))
+    duet_guider(experts, JOB, say=said.append).sample(**JOB.arguments)
+    strips = [line.split()[-1] for line in said[0].splitlines() if "evaluations computed" in line]
+    assert [strip[:3] + strip[-1] for strip in strips] == ["####", "####"]
+    assert [set(strip[3:-1]) for strip in strips] == [{"."}, {"."}]
+
+
+@pytest.mark.parametrize("evaluation", [1, 4, 12])
+@pytest.mark.parametrize(
+    "error", [comfy.model_management.InterruptProcessingException(), torch.cuda.OutOfMemoryError("no memory")], ids=str
+)
+def test_an_interrupt_within_a_block_leaves_no_trace(
+    high: ModelPatcher, low: ModelPatcher, stored: list, evaluation: int, error: BaseException
+) -> None:
+    expected = guider(high, low, JOB).sample(**JOB.arguments)
+    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in high.model.modules()]
+    made, seen = guider(high, low, JOB), []
+
+    def interrupt(*_: Any) -> None:
+        seen.append(None)
+        if len(seen) == evaluation:
+            raise error
+
+    stopping = [blocks(model)[0].register_forward_hook(interrupt) for model in (high, low)]
+    with pytest.raises(type(error)):
+        made.sample(**JOB.arguments)
+    for hook in stopping:
+        hook.remove()
+    for model in (high, low):
+        network = model.model.diffusion_model
+        assert type(network.blocks) is nn.ModuleList and type(network.head).__module__.startswith("comfy.")
+    assert hooks == [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in high.model.modules()]
+    assert alive(stored) == 0
+    assert torch.equal(made.sample(**JOB.arguments), expected)
+
+
+@pytest.mark.parametrize("technique", [DualBlock(1), TeaCache()], ids=lambda technique: technique.name)
+def test_what_a_model_is_given_stays_as_it_was(base: ModelPatcher, technique: Technique) -> None:
+    """In fp32, where nothing is copied on the way: latents, timesteps, texts, and the options' own entries."""
+    model, changed = cached(base, technique, **always(mask="#..#..##")), []
+
+    def look(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        given = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, torch.Tensor)]
+        before = [tensor.clone() for tensor in given]
+        result = executor(*args, **kwargs)
+        changed.append(all(map(torch.equal, given, before)) and all(result is not tensor for tensor in given))
+        return result
+
+    wrappers = model.wrappers[WrappersMP.APPLY_MODEL]
+    model.wrappers[WrappersMP.APPLY_MODEL] = {"look": [look], **wrappers}
+    sample(model)
+    assert len(changed) == 8 and all(changed)
+
+
+def test_another_size_in_the_middle_of_a_run_is_computed_and_no_more(base: ModelPatcher) -> None:
+    """The host's EasyCache skips every later step once the shape has changed, whatever its threshold."""
+    computed: list[bool] = []
+
+    def solver(model: Any, x: torch.Tensor, sigmas: torch.Tensor, extra_args: Any, **_: Any) -> torch.Tensor:
+        for step, sigma in enumerate(sigmas[:-1]):
+            size = x if step < 4 else x[..., :6]
+            with calls([blocks(base)[-1]]) as ran:
+                model(size, sigma * x.new_ones([1]), **extra_args)
+            computed.append(ran[0] > 0)
+        return x
+
+    def run(threshold: float) -> list[bool]:
+        computed.clear()
+        sampler = ksampler("euler")
+        sampler.sampler_function = solver
+        made = CFGGuider(cached(base, threshold=threshold, max_consecutive=99))
+        made.set_conds(prompt("base", 1), prompt("base", 2))
+        latent = torch.ones(1, 16, 3, 8, 8)
+        made.sample(latent, latent * 0, sampler, sigmas(), disable_pbar=True)
+        return list(computed)
+
+    assert run(1e-9) == [True] * 8
+    assert run(1e9) == [True, False, False, False, True, False, False, True]
