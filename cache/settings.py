@@ -48,7 +48,7 @@ class Settings:
 
     threshold: float
     max_consecutive: int = 3
-    warmup: int = 2
+    warmup: int = 1
     window: Window = Window()
     mask: str = ""
     target: float = 0.0

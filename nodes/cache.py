@@ -71,7 +71,7 @@ def _last_inputs() -> list[io.Input]:
         ),
         io.Int.Input(
             "warmup",
-            default=2,
+            default=1,
             min=1,
             max=100,
             optional=True,

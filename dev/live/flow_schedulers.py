@@ -7,18 +7,13 @@ The pair is two velocity fields that change places at the boundary; tests/sample
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import subprocess
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-LIVE = Path(__file__).resolve().parent
-INSIDE = "WAN_DUET_LIVE_PACKAGES"  # names the packages' folder to the process that `main` starts
+from packages import from_file, run
+
 BOUNDARY = 875
 SHIFTS, STEPS = (5.0, 12.0), (8, 20, 40)
 SOLVERS = (
@@ -29,21 +24,6 @@ SOLVERS = (
     ("diffusers", "flow_unipc", {"order": 2, "variant": "bh2"}),
     ("diffusers", "flow_unipc", {"order": 3, "variant": "bh2"}),
 )
-
-
-def main() -> int:
-    """Set up what is pinned and go on in the development environment, or print the results there."""
-    if packages := os.environ.get(INSIDE):
-        sys.path.insert(0, packages)
-        print(json.dumps(results(Path(packages)), indent=1))
-        return 0
-    sys.path.insert(0, str(LIVE.parent))
-    from environment import prepare, prepare_live
-
-    with redirect_stdout(sys.stderr):
-        env, packages = prepare(), prepare_live() / Path(__file__).stem
-    variables = {**os.environ, INSIDE: str(packages)}
-    return subprocess.run([str(env.python), __file__], env=variables).returncode
 
 
 def results(packages: Path) -> list[dict[str, Any]]:
@@ -111,15 +91,5 @@ def velocity(x: Any, t: float) -> Any:
     return 0.8 * torch.sin(x + 2 * time)
 
 
-def from_file(path: Path) -> ModuleType:
-    """A module of its own: the package's __init__ wants all that the whole model needs."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"no module in {path}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__file__, results))
