@@ -30,10 +30,17 @@ SETTINGS = Settings(0.0, warmup=1, force=True)
 Cond = list[list[Any]]
 
 
-def network(kind: str) -> nn.Module:
+def network(kind: str, blocks: int = 0) -> nn.Module:
     """A network of 64 channels with random weights in fp32."""
     sizes: dict[str, Any] = {
-        **{"dim": 64, "ffn_dim": 128, "num_heads": 2, "num_layers": layers(kind), "text_dim": 32, "freq_dim": 32},
+        **{
+            "dim": 64,
+            "ffn_dim": 128,
+            "num_heads": 2,
+            "num_layers": blocks or layers(kind),
+            "text_dim": 32,
+            "freq_dim": 32,
+        },
         **{"operations": comfy.ops.disable_weight_init, "dtype": torch.float32},
     }
     made: dict[str, Callable[[], nn.Module]] = {
@@ -86,9 +93,9 @@ def generator(seed: int) -> Callable[..., Tensor]:
     return lambda *shape: torch.randn(shape, generator=source)
 
 
-def patcher(kind: str) -> ModelPatcher:
-    """The network as a MODEL."""
-    net = network(kind)
+def patcher(kind: str, blocks: int = 0) -> ModelPatcher:
+    """The network as a MODEL, with another number of blocks if one is given."""
+    net = network(kind, blocks)
     of_kind = {"image_model": "wan2.1", "model_type": kind if kind in KINDS else "t2v", "dim": 64}
     of_kind |= {"in_dim": channels(kind), "out_dim": channels(kind), "disable_unet_model_creation": True}
     family = comfy.supported_models.WAN22_T2V if kind == "5b" else comfy.supported_models.WAN21_T2V

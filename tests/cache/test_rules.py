@@ -1,7 +1,7 @@
 """The techniques' rules, beside what their authors have published."""
 
-import itertools
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_teacache_watches_the_embedding_that_the_network_makes() -> None:
     with torch.no_grad():
         for sigma in at:
             net(torch.zeros(1, 16, 1, 2, 2), model.model_sampling.timestep(sigma).reshape(1), torch.zeros(1, 4, 32))
-        official = [float((b - a).abs().mean() / a.abs().mean()) for a, b in itertools.pairwise(seen)]
+        official = [float((b - a).abs().mean() / a.abs().mean()) for a, b in pairwise(seen)]
         hooks[0].remove()
         assert TeaCache("none").policy(model, HIGH).changes(model, at)[1:] == pytest.approx(official, rel=1e-5)
 
@@ -126,7 +126,7 @@ def test_the_switch_is_in_neither_experts_curve() -> None:
     for role, low, high in ((HIGH, 0.875, 1.0), (LOW, 0.0, 0.875)):
         curve = published_curve(tables.T2V_A14B, role)
         assert (curve.low, curve.high) == (low, high)
-        steps = [math.exp(b - a) for a, b in zip(curve.sizes, curve.sizes[1:], strict=False)]
+        steps = [math.exp(b - a) for a, b in pairwise(curve.sizes)]
         assert min(steps) > 0.8
 
 
