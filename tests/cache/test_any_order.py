@@ -1,0 +1,60 @@
+"""Whatever is decided and however the host batches: what is reused was made in this run, for this prompt and window."""
+
+from types import SimpleNamespace
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from wan_duet.cache.batch import Batch
+from wan_duet.cache.dual_block import DualBlock
+from wan_duet.cache.guards import Stage
+from wan_duet.cache.settings import Settings
+from wan_duet.cache.stage import StageState
+
+PROMPTS = ("positive", "negative", "another")
+WINDOWS = (None, (0, 1, 2), (2, 3, 4))
+
+marks = st.text("#.", min_size=3, max_size=16)
+batching = st.lists(st.integers(1, 3), min_size=1, max_size=8)
+orders = st.lists(st.permutations(PROMPTS), min_size=1, max_size=4)
+
+
+@given(marks, batching, orders, st.sampled_from([WINDOWS[:1], WINDOWS[1:]]), st.booleans())
+def test_a_reused_residual_is_ones_own(
+    mask: str, sizes: list[int], orders: list[list[str]], windows: tuple, extrapolate: bool
+) -> None:
+    """Residuals carry who made them and when: reused ones must come from the same, and from computed evaluations."""
+    steps = len(mask)
+    sigmas = tuple(torch.linspace(1, 0, steps + 1).tolist())
+    settings = Settings(1e9, max_consecutive=99, extrapolate=extrapolate)
+    state = StageState(settings, DualBlock(1), Stage(sigmas, tuple(range(steps)), mask), torch.tensor(sigmas), "")
+    owners = {(prompt, window): 10.0**n for n, (prompt, window) in enumerate((p, w) for p in PROMPTS for w in windows)}
+    computed_at: list[float] = []
+    for step in range(steps):
+        evaluation, order, made = state.begin(sigmas[step], ()), orders[step % len(orders)], []
+        for window in windows:
+            todo = list(order)
+            while todo:
+                size = sizes[(step + len(todo)) % len(sizes)]
+                prompts, todo = todo[:size], todo[size:]
+                frames = None if window is None else SimpleNamespace(index_list=list(window))
+                keys = evaluation.keys(torch.zeros(len(prompts), 1), {"uuids": prompts, "context_window": frames})
+                batch = Batch(state, evaluation, keys)
+                residual = batch.decide(torch.ones(len(prompts), 4, 1))
+                own = torch.tensor([[[owners[prompt, window]]] for prompt in prompts], dtype=torch.float64)
+                if residual is None:
+                    batch.keep(own * (1 + sigmas[step]))
+                else:
+                    when = residual / own - 1  # a line through times is the time itself
+                    if extrapolate and len(computed_at) > 1:
+                        assert torch.allclose(when, torch.full_like(when, sigmas[step]), atol=1e-6)
+                    else:
+                        assert torch.allclose(when, torch.full_like(when, computed_at[-1]), atol=1e-6)
+                made.append(residual is None)
+                batch.end()
+        state.end(evaluation)
+        assert len(set(made)) == 1  # all prompts of an evaluation are computed, or none is
+        must = mask[step] == "#" or step in (0, steps - 1)
+        assert made[0] or not must
+        if made[0]:
+            computed_at.append(sigmas[step])
