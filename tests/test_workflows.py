@@ -16,13 +16,11 @@ NOTES = ("Note", "MarkdownNote")  # the frontend's own, unknown to the server
 # Nodes that no shipped workflow shows, and why
 NOT_SHOWN = {
     "WanDuet_DualBlockCache": "takes the place of the First Block Cache",
-    "WanDuet_FirstBlockCache": "stands between a pair and all that uses it",
     "WanDuet_MagCache": "takes the place of the First Block Cache",
     "WanDuet_TeaCache": "takes the place of the First Block Cache",
     "WanDuet_ExpertsFromModels": "for MODELs of other loaders and for nodes in between: there is no one graph to show",
     "WanDuet_ModelsFromExperts": "for nodes in between: there is no one graph to show",
     "WanDuet_ProviderScheduler": "one of two ways to a sampler and a spacing: a plan has them already",
-    "WanDuet_Sampler": "takes the place of the Duet Guider, RandomNoise and SamplerCustomAdvanced",
 }
 
 

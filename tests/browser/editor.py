@@ -42,7 +42,7 @@ QUEUE_PREVIEWS = """() => {
     const needs = (node, type) => node.type === type || node.inputs.some(
         (_, slot) => node.getInputNode(slot) && needs(node.getInputNode(slot), type));
     app.canvas.selectItems(app.graph.nodes.filter(
-        node => node.type === "PreviewAny" && !needs(node, "VAELoader")));
+        node => node.type === "PreviewAny" && !needs(node, "VAELoader") && !needs(node, "WanDuet_Sampler")));
     return app.extensionManager.command.execute("Comfy.QueueSelectedOutputNodes");
 }"""
 PREVIEWS = """() => app.graph.nodes.filter(node => node.type === "PreviewAny").map(
@@ -106,7 +106,7 @@ class Editor:
         self._queue("() => app.queuePrompt(0, 1)", "every")
 
     def queue_previews(self) -> None:
-        """Select the PreviewAny nodes, but for those that wait for a VAE, and run only what they need."""
+        """Select the PreviewAny nodes, but for those that wait for a VAE or a run, and run only what they need."""
         self._queue(QUEUE_PREVIEWS, "some")
 
     def previews(self) -> list[tuple[str, str]]:
