@@ -73,8 +73,10 @@ class ExpertCache:
     def drop(self) -> None:
         """Let go of every tensor, and start anew with the next evaluation."""
         state, self._state = self._state, None
-        if state is not None:  # the traceback of an error may hold it for long
-            state.forget()
+        if state is not None:
+            if state.near_target is not None:
+                self.log.note(f"a reuse threshold of about {state.near_target:.2g} would have come near the target")
+            state.forget()  # the traceback of an error may hold it for long
 
     def predict(
         self, executor: Any, x: Tensor, timestep: Tensor, model_options: dict[str, Any], seed: int | None
@@ -167,7 +169,7 @@ class ExpertCache:
         if not idle and steps < FEW_STEPS and not self.settings.force:
             idle = f"a run of fewer than {FEW_STEPS} steps"
         state = StageState(self.settings, self._policy, stage, sigmas, idle)
-        if isinstance(state.policy, Planned) and not idle:
+        if isinstance(state.policy, Planned) and stage.own and not idle:
             state.plan(model)
         return state
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from .evaluation import Evaluation, Key
 from .guards import Progress, Stage, forced
 from .planning import solved
+from .policy import Accumulated
 from .settings import Settings
 from .store import Residuals
 
@@ -32,6 +33,7 @@ class StageState:
         self.since_key: Key | None = None
         self.since: Any = None
         self._progress = Progress()
+        self._rates: dict[int, float] = {}  # of the technique's estimates, by step
 
     def plan(self, model: BaseModel) -> None:
         """For a planned technique: look ahead at all steps, and find the threshold that meets the target."""
@@ -39,6 +41,17 @@ class StageState:
         self.changes = dict(zip(self.stage.own, changes, strict=True))
         if self.settings.target:
             self.threshold = solved(self.policy, changes, self.settings, self.stage)
+
+    @property
+    def near_target(self) -> float | None:
+        """For a technique that can't plan: the threshold that would have come near the target, if there is one.
+
+        By how much the video has changed from step to step, as if that added up.
+        """
+        if not (self.settings.target and self.policy.blocks and self._rates):
+            return None
+        rates = [self._rates.get(step, 0.0) for step in self.stage.own]
+        return solved(Accumulated(), rates, self.settings, self.stage)
 
     def begin(self, sigma: float, weights: tuple[float, ...]) -> Evaluation:
         """The next evaluation, decided as far as it can be without running a block."""
@@ -64,4 +77,7 @@ class StageState:
             self.since = None
         self.since = self.policy.after(self.since, evaluation.seen, computed)
         self.since_key = evaluation.lead_key
+        step = self.stage.step(evaluation.sigma)
+        if evaluation.error is not None and step is not None:
+            self._rates[step] = evaluation.error / (self._progress.streak + 1)
         self._progress.count(computed, evaluation.sigma)

@@ -31,6 +31,10 @@ class Residuals:
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
 
+    def __len__(self) -> int:
+        """How many are held."""
+        return sum(map(len, self._kept.values()))
+
     @property
     def bytes(self) -> int:
         """What is held now."""

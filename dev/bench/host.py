@@ -16,10 +16,13 @@ ROOT = DEV.parent
 INSIDE = "WAN_DUET_BENCH_HOST"  # names the host's folder to the process that `enter` starts
 
 
-def enter() -> None:
-    """Go on in a process of the development environment, set up if need be, with the host importable on the CPU."""
+def enter(gpu: bool = False) -> None:
+    """Go on in a process of the development environment, set up if need be, with the host importable on the CPU.
+
+    Or on the GPU, which takes an environment whose torch has CUDA.
+    """
     if comfyui := os.environ.get(INSIDE):
-        _make_importable(comfyui)
+        _make_importable(comfyui, gpu)
         return
     sys.path.insert(0, str(DEV))
     from environment import prepare
@@ -54,7 +57,7 @@ def interval_of_median(values: list[float], confidence: float = 0.9) -> tuple[fl
     return ranked[max(rank - 1, 0)], ranked[min(count - rank, count - 1)]
 
 
-def _make_importable(comfyui: str) -> None:
+def _make_importable(comfyui: str, gpu: bool) -> None:
     sys.path.insert(0, str(DEV))
     from cpu_torchvision import register_torchvision_operators
 
@@ -63,4 +66,4 @@ def _make_importable(comfyui: str) -> None:
     logging.disable(logging.WARNING)  # what the host says about packages it could use
     import comfy.cli_args
 
-    comfy.cli_args.args.cpu = True
+    comfy.cli_args.args.cpu = not gpu

@@ -60,6 +60,19 @@ def test_every_second_audit_is_half_the_work(base: ModelPatcher, caplog: pytest.
     assert told and [part.split(":")[0] for part in told[1].split(", ")] == ["2", "6"]
 
 
+def test_a_technique_that_cant_plan_tells_which_threshold_would_have_met_the_target(
+    base: ModelPatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wan_duet")
+    sample(cached(base, threshold=0.0, target=2.0, max_consecutive=1))
+    told = re.search(r"a reuse threshold of about (.+) would have come near the target", caplog.text)
+    assert told
+    caplog.clear()
+    sample(cached(base, threshold=float(told[1]) * 1.1, max_consecutive=1))
+    found = TOTALS.search(caplog.text)
+    assert found and abs(int(found[1]) - STEPS / 2) <= 1
+
+
 def test_beside_the_hosts_own_cache_it_is_refused(base: ModelPatcher) -> None:
     easy = EasyCacheNode.execute(base, 0.2, 0.15, 0.95, False).args[0]
     with pytest.raises(ValueError, match="EasyCache or LazyCache on it too"):
