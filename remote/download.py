@@ -104,7 +104,7 @@ class Downloader:
                 if response.status not in (301, 302, 303, 307, 308):
                     yield response
                     return
-                url = urljoin(url, response.headers.get("Location", ""))
+                url = _target(url, response.headers.get("Location", ""))
         raise RemoteError("unsafe", f"The address of the result redirects more than {REDIRECTS} times")
 
     def _check_head(self, response: aiohttp.ClientResponse) -> None:
@@ -119,3 +119,11 @@ class Downloader:
     def _too_large(self, size: int) -> RemoteError:
         limit = self._settings.max_download
         return RemoteError("unsafe", f"The result has {size} bytes or more; the limit is {limit}", charged="yes")
+
+
+def _target(url: str, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise RemoteError("unsafe", "The result redirects to what is no address") from None

@@ -265,7 +265,11 @@ def _names(values: Mapping[str, Any], between: str) -> str:
 
 
 def _encode(name: str, value: Any) -> Any:
-    return json.dumps(value) if name in JSON else value.value if isinstance(value, State) else value
+    if name in JSON:
+        return json.dumps(value)
+    if isinstance(value, State):
+        return value.value
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value  # half a character is no UTF-8
 
 
 def _job(row: sqlite3.Row) -> Job:

@@ -60,7 +60,7 @@ class Reply:
         """The body as JSON; None if it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def retry_after(self, now: float) -> float | None:

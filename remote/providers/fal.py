@@ -56,7 +56,7 @@ class Fal(Provider):
         """fal has nothing to ask beforehand."""
 
     def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
-        body = json.dumps(request, ensure_ascii=False).encode()
+        body = json.dumps(request).encode()
         return Call("POST", f"{self.settings.bases['fal']}/{contract.endpoint}", self._headers(), body)
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
@@ -126,7 +126,7 @@ class Fal(Provider):
         named = {**headers, "Content-Type": media.mime, "X-Fal-File-Name": media.name}
         begun = await self.transport.ask(Call("POST", f"{base}/files/upload/multipart", named))
         url, id = _field(begun, "access_url"), _field(begun, "uploadId")
-        if not url or not id or not self._same_host(url, base):
+        if not url or not id or _origin(url) != _origin(base):
             return None
         parts = []
         for number, start in enumerate(range(0, len(media.data), PART), start=1):
@@ -166,14 +166,16 @@ class Fal(Provider):
 
     def _ours(self, url: str) -> bool:
         """Whether an address may be given the key."""
-        parts = urlsplit(url)
-        return self._same_host(url, self.settings.bases["fal"]) or (
-            parts.scheme == "https" and parts.netloc in QUEUE_HOSTS
-        )
+        return _origin(url) in (_origin(self.settings.bases["fal"]), *(("https", host) for host in QUEUE_HOSTS))
 
-    @staticmethod
-    def _same_host(url: str, base: str) -> bool:
-        return urlsplit(url)[:2] == urlsplit(base)[:2]
+
+def _origin(url: str) -> tuple[str, str]:
+    """Scheme and host; of what is no address, empty ones."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", ""
+    return parts.scheme, parts.netloc
 
 
 def _field(reply: Reply, name: str) -> str | None:

@@ -57,7 +57,7 @@ class Rivya(Provider):
             )
 
     def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
-        body = json.dumps({**request, "client_request_id": job_id}, ensure_ascii=False, sort_keys=True).encode()
+        body = json.dumps({**request, "client_request_id": job_id}, sort_keys=True).encode()
         return self._create(body, job_id)
 
     def _create(self, body: bytes, job_id: str) -> Call:

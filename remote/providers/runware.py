@@ -123,7 +123,7 @@ class Runware(Provider):
 
     def _call(self, task: dict[str, Any], timeout: float | None = None) -> Call:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        body = json.dumps([task], ensure_ascii=False).encode()
+        body = json.dumps([task]).encode()
         return Call("POST", f"{self.settings.bases['runware']}/v1", headers, body, timeout)
 
     async def _tasks(self, task: dict[str, Any], timeout: float | None = None) -> Reply:

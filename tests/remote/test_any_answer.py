@@ -46,7 +46,25 @@ ANSWERS: dict[str, list[Any]] = {
         {"id": "r", "status": "failed", "error": {"code": "generation_failed", "message": "no"}, "current_credits": 3},
     ],
 }
-ODD = [None, True, -1, 0.5, "", "word", "-", [], {}, [None], [[]], {"a": 1}, 10**30, ["x", 3], "success", "COMPLETED"]
+ODD = [
+    None,
+    True,
+    -1,
+    0.5,
+    "",
+    "word",
+    "-",
+    [],
+    {},
+    [None],
+    [[]],
+    {"a": 1},
+    10**30,
+    10**400,
+    ["x", 3],
+    "success",
+    "COMPLETED",
+]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -72,6 +90,10 @@ def body(name: str, rng: random.Random) -> bytes:
         answer = changed(answer, rng.choice(list(places(answer))), rng.choice(ODD))
     text = json.dumps(answer).encode()
     return text if rng.random() < 0.97 else text[: len(text) // 2]
+
+
+def test_an_answer_nested_without_end_says_nothing() -> None:
+    assert Reply(200, {}, b"[" * 100_000).json() is None
 
 
 class AnyTransport:

@@ -94,7 +94,9 @@ def test_hosts_can_be_added() -> None:
         check_url("https://cdn.example.com/x.mp4", ["*.fal.media"])
 
 
-@pytest.mark.parametrize("target", ["http://10.0.0.1/x.mp4", "https://169.254.169.254/x", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "target", ["http://10.0.0.1/x.mp4", "https://169.254.169.254/x", "file:///etc/passwd", "http://["]
+)
 def test_a_redirect_is_checked_like_the_first_address(any_bench: Bench, target: str) -> None:
     any_bench.fake.fault("download", Answer(302, "", {"Location": target}))
     with pytest.raises(RemoteError) as unsafe:

@@ -7,7 +7,7 @@ from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.record import Update
 from wan_duet.tests.fake_providers.faults import Answer, Lose, Refuse
-from wan_duet.tests.remote.conftest import Bench, MakeBench
+from wan_duet.tests.remote.conftest import PROMPTS, Bench, MakeBench
 
 NGINX = "<html>bad gateway</html>"
 MISSING: dict[str, Any] = {
@@ -331,6 +331,30 @@ def test_a_key_that_is_taken_back_leaves_the_job_to_be_collected(any_bench: Benc
     any_bench.check(State.SUBMITTED, charges=1, files=0)
     any_bench.run()
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+@pytest.mark.parametrize("url", ["https://[", "https://a\u2100b/", "\ud800"])
+def test_what_is_no_address_is_not_asked_at(bench: MakeBench, url: str) -> None:
+    fal = bench("fal")
+    job = fal.fake.start("fal-ai/wan/v2.2-a14b/text-to-video", {"prompt": "a cat"}, "r1")
+    answer = {"request_id": job.id, **dict.fromkeys(["status_url", "response_url"], url)}
+    fal.fake.fault("submit", Answer(200, answer))
+    fal.run()
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_half_a_character_in_what_is_said_ends_in_our_error(any_bench: Bench) -> None:
+    """A message that was cut within an emoji; no file and no database takes it."""
+    said = "no \ud83d"
+    shapes: dict[str, Any] = {
+        "runware": {"errors": [{"code": "invalidSteps", "message": said}]},
+        "fal": {"detail": [{"loc": ["body", said], "msg": said}]},
+        "rivya": {"error": {"code": "validation_failed", "message": said}},
+    }
+    any_bench.fake.fault("submit", Answer(400, shapes[any_bench.name]))
+    with pytest.raises(RemoteError, match="no"):
+        any_bench.run(any_bench.order({PROMPTS[any_bench.name]: "a cat \ud83d"}))
+    any_bench.check(State.REJECTED, charges=0, files=0)
 
 
 def test_fals_addresses_on_a_foreign_host_are_not_asked_with_the_key(bench: MakeBench) -> None:
