@@ -16,7 +16,7 @@ from .errors import RemoteError
 from .proxy import proxy_for
 from .settings import Settings
 
-REPEATABLE = {408, 425, 429, 500, 502, 503, 504}
+REPEATABLE = {408, 425, 429, 500, 502, 503, 504}  # they say nothing about the job
 SUBMIT_TRIES = 5
 LONGEST_RETRY_AFTER = 60.0
 CONNECT_TIMEOUT = 15.0

@@ -8,7 +8,7 @@ from ..contract import Contract
 from ..errors import Kind, RemoteError, classify
 from ..journal import Job, State
 from ..media import Media
-from ..transport import Call, Reply
+from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, items, table, tables, text
 from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 
@@ -63,7 +63,7 @@ class Fal(Provider):
         body = table(reply.json())
         if reply.status < 300 and (id := text(body.get("request_id"))):
             return Accepted(id, {name: url for name in URLS if (url := text(body.get(name)))})
-        refused = 400 <= reply.status < 500 and reply.status not in (408, 429)
+        refused = 400 <= reply.status < 500 and reply.status not in REPEATABLE
         if refused or self.busy(reply) or reply.headers.get("X-Fal-Request-Timeout-Type") == "user":
             raise _error(reply)
         raise Unreadable(f"HTTP {reply.status}")

@@ -8,7 +8,7 @@ from ..contract import Contract
 from ..errors import Kind, RemoteError
 from ..journal import Job, State
 from ..media import Media
-from ..transport import Call, Reply
+from ..transport import REPEATABLE, Call, Reply
 from .answer import items, number, table, text
 from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 
@@ -67,8 +67,7 @@ class Rivya(Provider):
         body = table(reply.json())
         if reply.status < 300 and (id := text(body.get("id"))):
             return Accepted(id)
-        in_so_many_words = "error" in body and reply.status not in (500, 502, 504)
-        if reply.status >= 400 and (in_so_many_words or (reply.status < 500 and reply.status not in (408, 429))):
+        if self.busy(reply) or (400 <= reply.status < 500 and reply.status not in REPEATABLE):
             raise _error(reply)
         raise Unreadable(f"HTTP {reply.status}")
 

@@ -3,13 +3,14 @@
 import base64
 import json
 import uuid
+from itertools import count
 from typing import Any
 
 from ..contract import Contract
 from ..errors import Kind, RemoteError, classify
 from ..journal import Job, State
 from ..media import Media
-from ..transport import Call, Reply
+from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, number, table, tables, text
 from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 
@@ -68,11 +69,12 @@ class Runware(Provider):
         if any(item.get("taskUUID") == job_id for item in _items(reply, "data")):
             return Accepted(job_id)
         errors = _items(reply, "errors")
-        if (reply.status >= 500 and not self.busy(reply)) or any(map(_speaks_of_a_twin, errors)):
+        says_nothing = reply.status >= 500 or reply.status in REPEATABLE or any(map(_speaks_of_a_twin, errors))
+        if says_nothing and not self.busy(reply):
             raise Unreadable(f"HTTP {reply.status}")  # it may have the job all the same
         if errors:
             raise _error(errors[0], reply.status)
-        if 400 <= reply.status < 500 and reply.status not in (408, 429):
+        if reply.status >= 400:
             raise RemoteError("auth" if reply.status == 401 else "validation", f"Runware refused (HTTP {reply.status})")
         raise Unreadable(f"HTTP {reply.status}")
 
@@ -152,26 +154,41 @@ def _speaks_of_a_twin(error: dict[str, Any]) -> bool:
 
 
 def _progress(data: list[dict[str, Any]], errors: list[dict[str, Any]], wanted: int) -> Progress:
-    """Every success is kept, whatever else failed; replies repeat what was finished before."""
-    results: dict[int | str, Result] = {}
-    percent, cost = None, 0.0
+    """Every success is kept, whatever else failed."""
+    finished, failures = _finished(data), tuple(map(_error, _failed(data, errors)))
+    if not data and all(failure.kind == "not_found" for failure in failures):
+        return Progress(None, failures=failures)
+    state = State.REMOTE_DONE if len(finished) + len(failures) >= wanted else State.RUNNING
+    percent = next((told for item in reversed(data) if (told := number(item.get("progress")))), None)
+    cost = sum(number(item.get("cost")) or 0.0 for item in finished.values()) or None
+    pending = any(item.get("status") not in ("success", "error") and not item.get("videoURL") for item in data)
+    return Progress(state, _results(finished), failures, None, percent, cost, pending)
+
+
+def _finished(data: list[dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    """Each success once, by its index or by its video: replies repeat what was finished before."""
+    found: dict[int | str, dict[str, Any]] = {}
     for item in data:
         url = text(item.get("videoURL"))
         if item.get("status") != "error" and (url or item.get("status") == "success"):
             index = integer(item.get("resultIndex"))
-            key = index if index is not None else text(item.get("videoUUID")) or url or ""
-            if key not in results:
-                place = len(results) if index is None else index
-                results[key] = Result(place, url or "", integer(item.get("seed")), item.get("NSFWContent") is True)
-                cost += number(item.get("cost")) or 0.0
-        percent = number(item.get("progress")) or percent
-    failures = tuple(map(_error, _failed(data, errors)))
-    if not data and all(failure.kind == "not_found" for failure in failures):
-        return Progress(None, failures=failures)
-    state = State.REMOTE_DONE if len(results) + len(failures) >= wanted else State.RUNNING
-    finished = tuple(sorted(results.values(), key=lambda result: result.index))
-    pending = any(item.get("status") not in ("success", "error") and not item.get("videoURL") for item in data)
-    return Progress(state, finished, failures, None, percent, cost or None, pending)
+            found.setdefault(index if index is not None else text(item.get("videoUUID")) or url or "", item)
+    return found
+
+
+def _results(finished: dict[int | str, dict[str, Any]]) -> tuple[Result, ...]:
+    """In the order of their indices; those without one take the places that are left."""
+    left = (place for place in count() if place not in finished)
+    results = [
+        Result(
+            key if isinstance(key, int) else next(left),
+            text(item.get("videoURL")) or "",
+            integer(item.get("seed")),
+            item.get("NSFWContent") is True,
+        )
+        for key, item in finished.items()
+    ]
+    return tuple(sorted(results, key=lambda result: result.index))
 
 
 def _failed(data: list[dict[str, Any]], errors: list[dict[str, Any]]) -> list[dict[str, Any]]:

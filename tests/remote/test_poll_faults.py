@@ -291,21 +291,27 @@ def test_one_damaged_result_keeps_the_others_back_no_longer(bench: MakeBench) ->
     runware.check(State.DOWNLOADED, charges=3, files=3)
 
 
-def test_results_out_of_order_twice_and_without_an_index_are_told_apart(bench: MakeBench) -> None:
+@pytest.mark.parametrize(
+    "indices", [(2, 0, 2, 1, 0), (None, None, None), (None, 0, 2), (1, None, 0, 1)], ids=lambda found: f"{found}"
+)
+def test_results_out_of_order_twice_and_without_an_index_are_told_apart(
+    bench: MakeBench, indices: tuple[int | None, ...]
+) -> None:
     runware = bench("runware")
-    order = runware.order({"numberResults": 3})
 
-    def item(index: int | None, video: str) -> dict[str, Any]:
-        url = f"{runware.fake.url}/files/{video}.mp4"
-        known = {"taskType": "videoInference", "status": "success", "videoUUID": video, "videoURL": url}
-        return known if index is None else {**known, "resultIndex": index}
+    def answer(update: Update) -> None:
+        if update.job.state is State.SUBMITTED:
+            items = []
+            for place, index in enumerate(indices):
+                video = f"video{place if index is None else indices.index(index)}"
+                url = f"{runware.fake.url}/files/{video}.mp4"
+                known = {"taskUUID": update.job.id, "status": "success", "videoUUID": video, "videoURL": url}
+                items.append(known if index is None else {**known, "resultIndex": index})
+            runware.fake.fault("poll", Answer(200, {"data": items[:2]}), Answer(200, {"data": items}))
 
-    runware.fake.fault("poll", Answer(200, {"data": [item(2, "c"), item(2, "c")]}))
-    runware.fake.fault("poll", Answer(200, {"data": [item(2, "c"), item(0, "a"), item(1, "b"), item(0, "a")]}))
-    assert len(runware.run(order).files) == 3
-    other = runware.order({"numberResults": 2, "seed": 9})
-    runware.fake.fault("poll", Answer(200, {"data": [item(None, "d"), item(None, "d"), item(None, "e")]}))
-    assert len(runware.run(other).files) == 2
+    assert len(set(runware.run(runware.order({"numberResults": 3}), report=answer).files)) == 3
+    assert runware.fake.count("poll") == 2 and runware.fake.count("download") == 3
+    runware.check(State.DOWNLOADED, charges=3, files=3)
 
 
 def test_success_without_an_address_is_not_the_end(bench: MakeBench) -> None:
