@@ -62,14 +62,15 @@ class Downloader:
         part = folder / f"{stem}.{uuid.uuid4().hex[:8]}.part"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            digest, size = await self._write(url, part, hosts)
-            content = await asyncio.to_thread(inspect, part)
-            path = folder / f"{stem}.{extension(part)}"
-            os.replace(part, path)
+            try:
+                digest, size = await self._write(url, part, hosts)
+                content = await asyncio.to_thread(inspect, part)
+                path = folder / f"{stem}.{extension(part)}"
+                os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
         except OSError as error:
             raise RemoteError("storage", f"The result can't be written to {folder} ({error.strerror})") from error
-        finally:
-            part.unlink(missing_ok=True)
         return File(path, digest, size, content)
 
     async def _write(self, url: str, part: Path, hosts: Collection[str] | None) -> tuple[str, int]:

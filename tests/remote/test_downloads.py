@@ -15,6 +15,7 @@ from wan_duet.remote.content import inspect
 from wan_duet.remote.download import Downloader
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
+from wan_duet.remote.proxy import proxy_hosts
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.fake_providers.faults import Answer, Bytes, Lose
 from wan_duet.tests.fake_providers.film import film, picture
@@ -256,6 +257,16 @@ def test_a_full_disk_leaves_no_half_file_and_the_job_paid(any_bench: Bench) -> N
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
 
 
+def test_an_output_folder_that_is_none_is_named(any_bench: Bench) -> None:
+    any_bench.settings.output.parent.mkdir(parents=True)
+    any_bench.settings.output.write_text("a file")
+    with pytest.raises(RemoteError, match=r"can't be written to .*output"):
+        any_bench.run()
+    any_bench.settings.output.unlink()
+    any_bench.run()
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
 def test_the_file_is_known_by_its_content_and_named_by_us(bench: MakeBench) -> None:
     fal = bench("fal")
     fal.fake.fault("download", Answer(200, "", {}))
@@ -288,6 +299,32 @@ def test_the_systems_proxy_is_used(bench: MakeBench, monkeypatch: pytest.MonkeyP
     fal.run()
     assert {seen.headers["Host"] for seen in fal.fake.seen if seen.op == "submit"} == {"queue.only-by-proxy.invalid"}
     fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_proxy_may_be_named_without_its_scheme(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    fal = bench("fal")
+    monkeypatch.setenv("http_proxy", fal.fake.url.removeprefix("http://"))
+    fal.options["bases"] = dict.fromkeys(fal.settings.bases, "http://queue.only-by-proxy.invalid")
+    fal.run()
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_proxy_that_speaks_no_http_is_named_before_anything_is_sent(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fal = bench("fal")
+    monkeypatch.setenv("http_proxy", fal.fake.url.replace("http", "socks5"))
+    fal.options["bases"] = dict.fromkeys(fal.settings.bases, "http://queue.only-by-proxy.invalid")
+    with pytest.raises(RemoteError, match=r"proxy for http speaks socks5.*HTTP_PROXY") as refused:
+        fal.run()
+    assert refused.value.charged == "no" and fal.fake.seen == []
+    fal.check(State.REJECTED, charges=0, files=0)
+
+
+def test_hosts_that_need_no_proxy_are_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "10.0.0.7:3128")
+    monkeypatch.setenv("no_proxy", "http://inside.example.com")
+    assert proxy_hosts() == {"10.0.0.7"}
 
 
 def test_passwords_of_a_netrc_file_are_not_sent(
