@@ -62,14 +62,20 @@ def write_key(provider: str, profile: str, key: str, private: Path) -> None:
     kept = {name: dict(keys) for name, keys in _profiles(path).items()}
     kept.setdefault(profile, {})[provider] = _checked(key.strip(), "what was entered")
     kept = {name: left for name, keys in kept.items() if (left := {of: value for of, value in keys.items() if value})}
-    private.mkdir(parents=True, exist_ok=True)
-    part = private / f"{FILE}.{uuid.uuid4().hex[:8]}.part"
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(kept, file, indent=1)
-        os.replace(part, path)
+        private.mkdir(parents=True, exist_ok=True)
+        _replace(path, json.dumps(kept, indent=1))
     except OSError as error:
         raise RemoteError("storage", f"The key can't be written to {private} ({error.strerror})") from error
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write a file whole or not at all, for this user of the machine only."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(content)
+        os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -94,7 +100,7 @@ def _profiles(path: Path) -> Mapping[str, Mapping[str, str]]:
         return {}
     _make_private(path)
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError:
         raise RemoteError(
             "auth", f"{path} is not JSON", advice="Correct the file."

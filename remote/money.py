@@ -71,6 +71,6 @@ def check_consent(expected: Estimate, *, allow_paid: bool, max_cost: float | Non
     if expected.amount is None:
         advice = "Nothing was sent. Set the limit to 0 to run it all the same."
         raise RemoteError("consent", f"max_cost is {max_cost:g}, and the price is unknown", advice=advice)
-    if expected.amount > max_cost:
+    if not expected.amount <= max_cost:  # nan is no limit that anything keeps to
         advice = "Nothing was sent. Ask for less, or raise the limit."
         raise RemoteError("consent", f"max_cost is {max_cost:g}, below the price ({expected})", advice=advice)

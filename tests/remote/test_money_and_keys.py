@@ -59,6 +59,8 @@ def test_a_limit_below_the_price_or_beside_an_unknown_one_sends_nothing(bench: M
     with pytest.raises(RemoteError, match=r"max_cost is 11, below the price \(est. 12 credits\)"):
         rivya.run(rivya.order(max_cost=11.0))
     assert fal.fake.seen == rivya.fake.seen == []
+    with pytest.raises(RemoteError, match="max_cost is nan"):
+        rivya.run(rivya.order(max_cost=float("nan")))
     rivya.run(rivya.order(max_cost=12.0))
     assert rivya.manager.journal.jobs()[0].cost == 12
 
@@ -146,6 +148,17 @@ def test_what_can_not_be_a_key_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match="is not JSON"):
         write_key("fal", "default", "x", tmp_path)
     assert (tmp_path / "keys.json").read_text() == "{"
+
+
+def test_a_file_of_keys_may_begin_as_windows_editors_write_it(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text(json.dumps({"default": {"fal": KEY}}), encoding="utf-8-sig")
+    assert read_key("fal", "default", tmp_path, {}) == KEY
+
+
+def test_a_folder_of_keys_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RemoteError, match="The key can't be written to"):
+        write_key("fal", "default", "x", tmp_path / "file")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes mean nothing here")
