@@ -45,6 +45,8 @@ async def wait(
     future = asyncio.wrap_future(handle.future)
     while True:
         done, _ = await asyncio.wait({future}, timeout=TICK)
+        if future.cancelled():  # not passed on: it would end the host's worker, not only the prompt
+            raise Interrupted("The job was stopped elsewhere. Run again to make a new one.")
         if done:
             return future.result()
         if interrupted():

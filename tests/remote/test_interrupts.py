@@ -104,6 +104,24 @@ def test_an_interrupt_before_the_submit_sends_nothing(bench: MakeBench) -> None:
     assert rivya.fake.count("submit") == 0
 
 
+def test_who_waits_for_a_job_that_somebody_else_stops_is_told(bench: MakeBench) -> None:
+    """A CancelledError would end the host's worker, not only the prompt."""
+    rivya = bench("rivya")
+    rivya.fake.fault("credits", Lose("hang"))
+    handles = [rivya.manager.start(rivya.order(prompt_id=prompt)) for prompt in ("a", "b")]
+    assert len({handle.claimed.result(REAL_SECONDS) for handle in handles}) == 1
+
+    async def stop_one_of_two() -> None:
+        other = asyncio.create_task(wait(handles[1], lambda: False))
+        with pytest.raises(Interrupted, match="was not sent"):
+            await wait(handles[0], lambda: True, "cancel")
+        with pytest.raises(Interrupted, match="stopped elsewhere"):
+            await other
+
+    asyncio.run(stop_one_of_two())
+    rivya.check(State.CANCELLED, charges=0, files=0)
+
+
 def test_an_interrupt_while_downloading_loses_nothing(any_bench: Bench) -> None:
     any_bench.fake.fault("download", Lose("hang"))
     any_bench.options["call_timeout"] = 0.4
