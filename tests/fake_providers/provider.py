@@ -70,6 +70,7 @@ class Seen:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    peer: Any  # address and port that the connection comes from
 
 
 @dataclass
@@ -111,7 +112,8 @@ class Fake:
     async def guarded(self, op: str, request: web.Request, handle: Handler) -> web.StreamResponse:
         """Log the request and answer it, through the next fault if there is one."""
         body = b"" if request.content_type.startswith("multipart/") else await request.read()
-        self.seen.append(Seen(op, request.method, request.path_qs, dict(request.headers), body))
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        self.seen.append(Seen(op, request.method, request.path_qs, dict(request.headers), body, peer))
         fault = self.faults[op].popleft() if self.faults[op] else None
         return await (fault(request, handle) if fault else handle())
 

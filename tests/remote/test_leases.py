@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import Job, State
+from wan_duet.remote.journal import Job, Journal, State
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.remote.conftest import Bench, FakeClock
 from wan_duet.tests.remote.test_submit_faults import BUSY
@@ -82,6 +83,17 @@ def test_a_process_that_keeps_its_lease_is_believed_for_as_long_as_it_does(any_b
     with pytest.raises(RemoteError, match="given up by another process"):
         any_bench.run(order)
     assert any_bench.fake.seen == []
+
+
+def test_a_submit_is_taken_over_only_as_it_was_found(tmp_path: Path) -> None:
+    """Between the look and the deed the other process may have renewed its lease, or got its answer."""
+    journal = Journal(tmp_path, lambda: 0.0)
+    job = journal.claim(Job("", "f", "fal", "e", "default", {}, State.PLANNED))
+    assert journal.begin_submit(job.id, 10.0, "") and journal.renew_submit(job.id, 10.0, 20.0)
+    assert not journal.take_over(job.id, 10.0)
+    journal.update(job.id, state=State.SUBMITTED)
+    assert not journal.take_over(job.id, 20.0)
+    assert journal.get(job.id).state is State.SUBMITTED
 
 
 def test_a_lease_far_in_the_future_is_not_waited_for(any_bench: Bench) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import socket
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -259,6 +260,38 @@ def test_nothing_listening_is_tried_again_and_sent_never(bench: MakeBench) -> No
         fal.run()
     assert refused.value.kind == "network"
     fal.check(State.REJECTED, charges=0, files=0)
+
+
+def test_a_connection_that_is_not_made_in_time_is_not_sent(bench: MakeBench) -> None:
+    fal = bench("fal", submit_timeout=0.4)
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # more than it keeps waiting, and nobody is let in
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        full = f"http://127.0.0.1:{server.getsockname()[1]}"
+        fal.options["bases"] = dict.fromkeys(fal.settings.bases, full)
+        with pytest.raises(RemoteError, match=r"can't be reached.*Nothing was sent"):
+            fal.run()
+    fal.check(State.REJECTED, charges=0, files=0)
+
+
+def test_a_proxy_that_does_not_let_through_has_sent_nothing(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    fal = bench("fal")
+    monkeypatch.setenv("https_proxy", fal.fake.url)  # it knows no CONNECT
+    fal.options["bases"] = dict.fromkeys(fal.settings.bases, "https://queue.only-by-proxy.invalid")
+    with pytest.raises(RemoteError, match=r"can't be reached.*Nothing was sent"):
+        fal.run()
+    fal.check(State.REJECTED, charges=0, files=0)
+
+
+def test_a_submit_takes_no_connection_that_was_used_before(any_bench: Bench) -> None:
+    """Whether a connection that the other side has just closed carried it could not be told."""
+    for force_new in range(2):
+        any_bench.run(any_bench.order(force_new=force_new))
+    peers = [seen.peer for seen in any_bench.fake.seen]
+    assert [peers.count(seen.peer) for seen in any_bench.fake.seen if seen.op == "submit"] == [1, 1]
 
 
 @pytest.mark.parametrize("base", ["http://no-such-host.invalid", "https://127.0.0.1:{port}"], ids=["dns", "tls"])
