@@ -41,16 +41,18 @@ def extension(path: Path) -> str:
 def inspect(path: Path) -> Content:
     """Open the file, decode its first frame and count the others; RemoteError if it is damaged."""
     kind = "image" if extension(path) in ("png", "jpg", "webp") else "video"
+    first, frames = None, 0
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            first = next(container.decode(stream))
-            rate = stream.average_rate
-            announced = stream.frames
-        with av.open(str(path)) as container:
-            frames = sum(packet.size > 0 and not packet.is_corrupt for packet in container.demux(video=0))
-    except (FFmpegError, IndexError, StopIteration) as error:
+            rate, announced = stream.average_rate, stream.frames
+            for packet in container.demux(stream):
+                first = first or next(iter(packet.decode()), None)
+                frames += packet.size > 0 and not packet.is_corrupt
+    except (FFmpegError, IndexError) as error:
         raise RemoteError("protocol", f"The downloaded {kind} can't be decoded ({error})", charged="yes") from error
+    if first is None:
+        raise RemoteError("protocol", f"The downloaded {kind} has no frame", charged="yes")
     if frames < announced:
         raise RemoteError("protocol", f"The downloaded video has {frames} of {announced} frames", charged="yes")
     fps = float(rate) if kind == "video" and isinstance(rate, Fraction) else None

@@ -5,6 +5,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Downloader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._inspector = ThreadPoolExecutor(1, "wan-duet inspect")  # several would crowd the host's own thread out
         connector = aiohttp.TCPConnector(resolver=PublicResolver(), limit=16)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -52,6 +54,7 @@ class Downloader:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+        self._inspector.shutdown(wait=False)
 
     async def fetch(self, url: str, stem: str, hosts: Collection[str] | None) -> File:
         """The file at `url` as `<output>/<stem>.<its kind>`.
@@ -64,7 +67,7 @@ class Downloader:
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 digest, size = await self._write(url, part, hosts)
-                content = await asyncio.to_thread(inspect, part)
+                content = await asyncio.get_running_loop().run_in_executor(self._inspector, inspect, part)
                 path = folder / f"{stem}.{extension(part)}"
                 os.replace(part, path)
             finally:
