@@ -92,6 +92,9 @@ def test_a_job_that_never_appears_is_lost_and_not_bought_again(any_bench: Bench)
         any_bench.run()
     assert lost.value.kind == "unknown_outcome"
     any_bench.check(State.LOST, charges=1, files=0)
+    any_bench.fake.faults.clear()
+    any_bench.run()  # it has turned up
+    any_bench.check(State.DOWNLOADED, charges=1, files=1)
 
 
 def test_a_job_that_takes_too_long_is_left_to_be_collected(any_bench: Bench) -> None:

@@ -111,8 +111,9 @@ def test_an_answer_that_says_nothing_is_looked_into(any_bench: Bench, answer: An
     if any_bench.name == "rivya":
         any_bench.run()
         return any_bench.check(State.DOWNLOADED, charges=1, files=1)
-    with pytest.raises(RemoteError, match="force_new"):
-        any_bench.run()
+    for _ in range(2):
+        with pytest.raises(RemoteError, match="force_new"):
+            any_bench.run()
     any_bench.check(State.LOST if any_bench.name == "runware" else State.UNKNOWN, charges=0, files=0)
     assert any_bench.fake.count("submit") == 1
 
