@@ -1,6 +1,5 @@
-"""What can happen to the one submit: it is never blindly repeated, and nothing paid is lost."""
+"""What is said to the one submit, or keeps it from being sent: it costs nothing and is said once."""
 
-import dataclasses
 import re
 import socket
 from contextlib import ExitStack
@@ -11,147 +10,15 @@ from wan_duet.remote.contract import contract
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.order import Order
-from wan_duet.tests.fake_providers.faults import Answer, Lose, Overrule, Refuse
+from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.remote.conftest import ENDPOINTS, Bench, MakeBench
-from wan_duet.tests.remote.test_uploads import image_order, picture
 
-LOST = ["close", "truncate", "hang", "drip", "html", "empty"]
 NGINX = "<html><head><title>502 Bad Gateway</title></head></html>"
 BUSY: dict[str, Any] = {
     "runware": {"errors": [{"code": "rateLimitExceeded", "message": "Too busy."}]},
     "fal": {"detail": "Too many requests"},
     "rivya": {"error": {"code": "rate_limited", "message": "Too busy.", "requestId": "r"}},
 }
-
-
-@pytest.mark.parametrize("how", LOST)
-@pytest.mark.parametrize("name", ["runware", "rivya"])
-def test_a_lost_answer_is_found_again(bench: MakeBench, name: str, how: str) -> None:
-    one = bench(name, submit_timeout=0.5)
-    one.fake.fault("submit", Lose(how))
-    one.run()
-    one.check(State.DOWNLOADED, charges=1, files=1)
-    assert one.fake.count("submit") == (2 if name == "rivya" else 1)  # Rivya's second has the same key
-
-
-def lost_for_good(bench: MakeBench, signed: bool = False) -> tuple[Bench, Order]:
-    """A job that Rivya has, though every answer about it was lost; its files' addresses may be `signed`."""
-    rivya = bench("rivya")
-    rivya.fake.signed_uploads = signed
-    order = image_order(rivya, picture())
-    rivya.fake.fault("submit", Lose("close"), *[Refuse()] * 30)
-    with pytest.raises(RemoteError, match="does not answer"):
-        rivya.run(order)
-    rivya.check(State.UNKNOWN, charges=1, files=0)
-    rivya.fake.faults["submit"].clear()
-    rivya.fake.seen.clear()
-    return rivya, order
-
-
-def test_what_is_repeated_is_what_was_sent_to_the_byte(bench: MakeBench) -> None:
-    rivya, order = lost_for_good(bench)
-    rivya.clock.skew = 2 * 3600.0  # the file would be uploaded again by now, and have another address
-    rivya.restart()
-    rivya.run(order)
-    rivya.check(State.DOWNLOADED, charges=1, files=1)
-    assert (rivya.fake.count("submit"), rivya.fake.count("upload")) == (1, 0)
-
-
-@pytest.mark.parametrize("consent", [{"allow_paid": False}, {"max_cost": 11.0}], ids=str)
-def test_a_submit_is_repeated_only_for_who_agrees_to_pay(bench: MakeBench, consent: dict[str, Any]) -> None:
-    rivya, order = lost_for_good(bench)
-    with pytest.raises(RemoteError, match=r"allow_paid is off|below the price") as refused:
-        rivya.run(dataclasses.replace(order, **consent))
-    assert refused.value.kind == "consent" and rivya.fake.count("submit") == 0
-    rivya.check(State.UNKNOWN, charges=1, files=0)
-    rivya.run(order)
-    rivya.check(State.DOWNLOADED, charges=1, files=1)
-
-
-@pytest.mark.parametrize("skew", [25 * 3600.0, -3600.0], ids=["a day later", "a clock set back"])
-def test_a_key_that_may_be_forgotten_is_not_sent_again(bench: MakeBench, skew: float) -> None:
-    rivya, order = lost_for_good(bench)
-    rivya.clock.skew = skew
-    with pytest.raises(RemoteError, match=r"too long ago.*may have been charged.*force_new") as unknown:
-        rivya.run(order)
-    assert unknown.value.kind == "unknown_outcome" and rivya.fake.count("submit") == 0
-    rivya.check(State.UNKNOWN, charges=1, files=0)
-
-
-def test_a_submit_that_must_not_be_written_down_is_not_repeated(bench: MakeBench) -> None:
-    rivya, order = lost_for_good(bench, signed=True)
-    with pytest.raises(RemoteError, match="can't be repeated to the byte"):
-        rivya.run(order)
-    assert rivya.job.body == "" and rivya.fake.count("submit") == 0
-    rivya.check(State.UNKNOWN, charges=1, files=0)
-
-
-@pytest.mark.parametrize("how", LOST)
-def test_fal_can_not_find_a_lost_answer_and_does_not_ask_again(bench: MakeBench, how: str) -> None:
-    fal = bench("fal", submit_timeout=0.5)
-    fal.fake.fault("submit", Lose(how))
-    with pytest.raises(RemoteError, match=r"may have been charged.*dashboard.*force_new") as lost:
-        fal.run()
-    assert lost.value.kind == "unknown_outcome" and lost.value.charged == "unknown"
-    fal.check(State.UNKNOWN, charges=1, files=0)
-    fal.restart()
-    with pytest.raises(RemoteError, match="force_new"):
-        fal.run()
-    assert fal.fake.count("submit") == 1
-    fal.run(fal.order(force_new=1))
-    assert len(fal.fake.charges) == 2
-
-
-@pytest.mark.parametrize(
-    "answer", [Answer(500, NGINX), Answer(502, NGINX), Answer(504, NGINX), Answer(503, NGINX), Refuse()]
-)
-def test_an_answer_that_says_nothing_is_looked_into(any_bench: Bench, answer: Any) -> None:
-    """Nothing arrived, which cannot be told from the answer."""
-    any_bench.fake.fault("submit", answer)
-    if any_bench.name == "rivya":
-        any_bench.run()
-        return any_bench.check(State.DOWNLOADED, charges=1, files=1)
-    for _ in range(2):
-        with pytest.raises(RemoteError, match="force_new"):
-            any_bench.run()
-    any_bench.check(State.LOST if any_bench.name == "runware" else State.UNKNOWN, charges=0, files=0)
-    assert any_bench.fake.count("submit") == 1
-
-
-def for_each(cases: list[Any], *left_out: tuple[str, int]) -> Any:
-    """Each answer at each provider, but for the statuses that a provider can't mean that way."""
-    pairs = [(name, case) for case in cases for name in ENDPOINTS if (name, case.status) not in left_out]
-    ids = [f"{name}-{case.status}-{next(iter(case.body))}" for name, case in pairs]
-    return pytest.mark.parametrize(("name", "answer"), pairs, ids=ids)
-
-
-@for_each(
-    [
-        Overrule(503, {"message": "upstream connect error"}),
-        Overrule(503, {"detail": "no healthy upstream"}),
-        Overrule(429, {"message": "slow down"}),
-        Overrule(500, {"errors": [{"code": "internalError", "message": "Try again."}], "error": {"code": "internal"}}),
-        Overrule(504, {"errors": [{"code": "timeout", "message": "Timed out."}]}),
-        Overrule(503, {"error": {"code": "upstream", "message": "No healthy upstream."}}),
-        Overrule(429, {"error": "slow down"}),
-        Overrule(408, {"errors": [{"code": "timeout", "message": "Timed out."}], "error": {"code": "timeout"}}),
-        Overrule(409, {"errors": [{"code": "duplicateTaskUUID", "message": "Exists."}]}),
-    ],
-    ("fal", 409),
-    ("rivya", 409),
-)
-def test_a_gateway_that_answers_for_an_accepted_submit_costs_nothing_twice(
-    bench: MakeBench, name: str, answer: Overrule
-) -> None:
-    one = bench(name)
-    one.fake.fault("submit", answer)
-    if name == "fal":
-        for _ in range(2):
-            with pytest.raises(RemoteError, match="force_new"):
-                one.run()
-        return one.check(State.UNKNOWN, charges=1, files=0)
-    one.run()
-    one.check(State.DOWNLOADED, charges=1, files=1)
 
 
 BUSY_STATUSES = [(name, status) for name in ENDPOINTS for status in (429, 503)]
