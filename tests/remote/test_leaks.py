@@ -134,3 +134,7 @@ def test_a_signed_address_of_the_user_goes_to_the_provider_and_nowhere_else(any_
 )
 def test_redaction(text: str, plain: str) -> None:
     assert redact(text) == plain
+
+
+def test_each_half_of_a_key_is_a_secret() -> None:
+    assert redact("id 4f1c-77aa, secret 9b0d-22ee", ["4f1c-77aa:9b0d-22ee"]) == "id [key], secret [key]"
