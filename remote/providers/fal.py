@@ -62,7 +62,8 @@ class Fal(Provider):
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
         body = table(reply.json())
         if reply.status < 300 and (id := text(body.get("request_id"))):
-            return Accepted(id, {name: url for name in URLS if (url := text(body.get(name)))})
+            urls = {name: url for name in URLS if (url := text(body.get(name)))}
+            return Accepted(id, {name: url for name, url in urls.items() if "?" not in url})  # the journal keeps them
         refused = 400 <= reply.status < 500 and reply.status not in REPEATABLE
         if refused or self.busy(reply) or reply.headers.get("X-Fal-Request-Timeout-Type") == "user":
             raise _error(reply)

@@ -6,12 +6,13 @@ import logging
 import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.info import info
+from wan_duet.remote.journal import State
 from wan_duet.remote.keys import write_key
 from wan_duet.remote.record import Update
 from wan_duet.remote.redact import redact
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE
-from wan_duet.tests.remote.conftest import Bench, MakeBench
+from wan_duet.tests.remote.conftest import ENDPOINTS, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture
 
 SIGNED = f"https://bucket.example/in.png?X-Amz-Signature={SIGNATURE}"
@@ -84,6 +85,17 @@ def test_a_run_that_fails_leaks_nothing(any_bench: Bench, op: str, caplog: pytes
         leaks(any_bench, [*texts, *(record.getMessage() for record in caplog.records if record.name == "wan_duet")])
         == []
     )
+
+
+def test_signed_addresses_to_ask_at_are_not_kept(bench: MakeBench) -> None:
+    """fal's documents have none; what is in its answer all the same is built anew from the job's id."""
+    fal = bench("fal")
+    job = fal.fake.start(ENDPOINTS["fal"], {"prompt": "a cat"}, "r1")
+    signed = {name: f"{url}?token={SIGNATURE}" for name, url in fal.fake._handle(job).items() if name != "request_id"}
+    fal.fake.fault("submit", Answer(200, {"request_id": job.id, **signed}))
+    fal.run()
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+    assert leaks(fal, []) == []
 
 
 def test_a_failure_beside_good_results_leaks_nothing(bench: MakeBench) -> None:
