@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -27,7 +28,7 @@ class Media:
     mime: str
     data: bytes
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """What the file is known by."""
         return hashlib.sha256(self.data).hexdigest()

@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,7 @@ from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 
 LATE_UPLOAD = "1"  # the media id that is answered while a file is still being stored
 RECONCILE_TRIES = 3
+PIECE = 3 << 18  # bytes; base64 has whole groups of three but for the end
 
 # Runware publishes no list of codes: these are prefixes and parts of those that were seen, the first that fits.
 CODES: tuple[tuple[str, Kind], ...] = (
@@ -108,9 +110,8 @@ class Runware(Provider):
         return archived if archived.state is not None else Progress(State.RUNNING)
 
     async def upload(self, media: Media) -> str:
-        data = f"data:{media.mime};base64,{base64.b64encode(media.data).decode()}"
-        task = {"taskType": "mediaStorage", "operation": "upload", "media": data, "taskUUID": str(uuid.uuid4())}
-        reply = await self._tasks(task, timeout=self.settings.upload_timeout)
+        id = str(uuid.uuid4())
+        reply = await self.ask(self._storing(media, id))
         until = self.settings.clock.monotonic() + self.settings.upload_timeout
         while True:
             if errors := _items(reply, "errors"):
@@ -121,15 +122,24 @@ class Runware(Provider):
             if self.settings.clock.monotonic() > until:
                 raise RemoteError("provider", f"Runware did not store {media!r}")
             await self.settings.clock.sleep(self.settings.first_poll)
-            reply = await self._tasks({"taskType": "getResponse", "taskUUID": task["taskUUID"]})
+            reply = await self._tasks({"taskType": "getResponse", "taskUUID": id})
+
+    def _storing(self, media: Media, id: str) -> Call:
+        """The file in base64, piece by piece: in one go a film would hold up the host's loop for a second."""
+        uri = f"data:{media.mime};base64,"
+        task = {"taskType": "mediaStorage", "operation": "upload", "media": uri, "taskUUID": id}
+        call = self._call(task, self.settings.upload_timeout)
+        head, mark, tail = (call.body or b"").partition(uri.encode())
+        pieces = [base64.b64encode(media.data[at : at + PIECE]) for at in range(0, len(media.data), PIECE)]
+        return replace(call, body=b"".join([head, mark, *pieces, tail]))
 
     def _call(self, task: dict[str, Any], timeout: float | None = None) -> Call:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         body = json.dumps([task]).encode()
         return Call("POST", f"{self.settings.bases['runware']}/v1", headers, body, timeout)
 
-    async def _tasks(self, task: dict[str, Any], timeout: float | None = None) -> Reply:
-        return await self.ask(self._call({"taskUUID": str(uuid.uuid4()), **task}, timeout))
+    async def _tasks(self, task: dict[str, Any]) -> Reply:
+        return await self.ask(self._call({"taskUUID": str(uuid.uuid4()), **task}))
 
 
 NO_VERDICT = ("capacity", "auth", "quota")  # of an error: it may be gone when asked again

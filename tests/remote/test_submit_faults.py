@@ -90,6 +90,7 @@ def test_a_refusal_is_said_once_and_costs_nothing(bench: MakeBench, name: str, a
     assert refused.value.advice in str(refused.value)
     assert one.fake.count("submit") == 1
     one.check(State.UNKNOWN if kind == "unknown_outcome" else State.REJECTED, charges=0, files=0)
+    assert one.job.cost == (None if kind == "unknown_outcome" else 0)
     one.run()  # the next run makes a new job, or asks again under the same key
     assert len(one.fake.charges) == 1
 

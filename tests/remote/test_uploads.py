@@ -1,8 +1,10 @@
 """A user's file goes up once, only with consent, within the documented limits."""
 
+import base64
 import dataclasses
 import io
 import socket
+import uuid
 import wave
 from pathlib import Path
 from typing import Any
@@ -190,6 +192,19 @@ def test_fals_second_way_is_taken_when_the_first_is_closed(bench: MakeBench) -> 
     fal.run(image_order(fal, picture()))
     assert fal.fake.count("put") == 1
     fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_file_is_written_out_for_runware_in_pieces(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No piece is large: what encodes one keeps the interpreter from the host's loop."""
+    pieces: list[int] = []
+    encode = base64.b64encode
+    monkeypatch.setattr(base64, "b64encode", lambda data: (pieces.append(len(data)), encode(data))[1])
+    runware, film_ = bench("runware"), Media("video", "video/mp4", bytes(range(251)) * 10_000)
+    values = {"inputs.referenceVideos": [film_.placeholder], "inputs.referenceImages": [str(uuid.uuid4())]}
+    wanted = order(contract("runware/wan22_animate"), values, [film_], allow_paid=True, allow_upload=True)
+    runware.run(wanted)
+    assert list(runware.fake.uploads.values()) == [film_.data]
+    assert max(pieces) <= 1 << 20 and sum(pieces) == len(film_.data)
 
 
 def test_a_large_file_goes_to_fal_in_parts(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
