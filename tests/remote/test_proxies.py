@@ -14,6 +14,7 @@ def test_the_systems_proxy_is_used(bench: MakeBench, monkeypatch: pytest.MonkeyP
     fal = bench("fal")
     monkeypatch.setenv("http_proxy", fal.fake.url)
     fal.options["bases"] = dict.fromkeys(fal.settings.bases, "http://queue.only-by-proxy.invalid")
+    fal.fake.result_url = "http://127.0.0.1:1/files/film.mp4"  # where nobody listens
     fal.run()
     assert {seen.headers["Host"] for seen in fal.fake.seen if seen.op == "submit"} == {"queue.only-by-proxy.invalid"}
     fal.check(State.DOWNLOADED, charges=1, files=1)
