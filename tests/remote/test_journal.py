@@ -100,6 +100,19 @@ def test_days_are_added_up(any_bench: Bench) -> None:
     assert (total, unpriced, currency) == expected and provider == any_bench.name and len(day) == 10
 
 
+def test_what_failed_may_have_been_charged_and_is_counted(any_bench: Bench) -> None:
+    any_bench.fake.fails_with = {
+        "runware": ("providerError", "Broken."),
+        "fal": (422, {"detail": "Broken."}),
+        "rivya": "Broken.",
+    }[any_bench.name]
+    with pytest.raises(RemoteError, match=r"Broken\."):
+        any_bench.run()
+    assert any_bench.job.state is State.FAILED
+    ((total, unpriced),) = any_bench.manager.journal.spent().values()
+    assert (total, unpriced) == (0, 0 if any_bench.name == "rivya" else 1)  # it is refunded there
+
+
 def test_a_broken_journal_lets_nothing_be_sent(any_bench: Bench) -> None:
     any_bench.settings.private.mkdir(parents=True)
     (any_bench.settings.private / "jobs.sqlite").write_bytes(b"this is not a database" * 99)

@@ -146,15 +146,6 @@ def test_a_connection_that_is_not_made_in_time_is_not_sent(bench: MakeBench) -> 
     fal.check(State.REJECTED, charges=0, files=0)
 
 
-def test_a_proxy_that_does_not_let_through_has_sent_nothing(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    fal = bench("fal")
-    monkeypatch.setenv("https_proxy", fal.fake.url)  # it knows no CONNECT
-    fal.options["bases"] = dict.fromkeys(fal.settings.bases, "https://queue.only-by-proxy.invalid")
-    with pytest.raises(RemoteError, match=r"can't be reached.*Nothing was sent"):
-        fal.run()
-    fal.check(State.REJECTED, charges=0, files=0)
-
-
 def test_a_submit_takes_no_connection_that_was_used_before(any_bench: Bench) -> None:
     """Whether a connection that the other side has just closed carried it could not be told."""
     for force_new in range(2):
