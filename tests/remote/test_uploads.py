@@ -16,12 +16,15 @@ from wan_duet.remote import media as media_module
 from wan_duet.remote.contract import contract
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
+from wan_duet.remote.keys import write_key
 from wan_duet.remote.media import Media, audio_media, image_media, video_media
 from wan_duet.remote.order import Order, order
 from wan_duet.remote.providers import fal as fal_module
 from wan_duet.remote.record import Update
+from wan_duet.tests.fake_providers.fal import FakeFal
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.film import film
+from wan_duet.tests.fake_providers.provider import KEY
 from wan_duet.tests.remote.conftest import PROMPTS, Bench, MakeBench
 
 I2V = {
@@ -214,6 +217,23 @@ def test_a_large_file_goes_to_fal_in_parts(bench: MakeBench, monkeypatch: pytest
     fal.run(image_order(fal, image))
     assert list(fal.fake.uploads.values()) == [image.data]
     assert fal.fake.count("part") == -(-len(image.data) // 64)
+
+
+def test_the_token_for_a_large_file_goes_to_no_other_host(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fal_module, "LARGE", 100)
+    fal = bench("fal")
+    with FakeFal().serving() as elsewhere:
+        fal.fake.fault("upload", Answer(200, {"access_url": f"{elsewhere.url}/files/x", "uploadId": "u1"}))
+        fal.run(image_order(fal, picture()))
+    assert elsewhere.seen == [] and fal.fake.count("put") == 1
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_another_account_gets_a_file_of_its_own(any_bench: Bench) -> None:
+    write_key(any_bench.name, "work", KEY, any_bench.settings.private)
+    any_bench.run(image_order(any_bench, picture()))
+    any_bench.run(image_order(any_bench, picture(), profile="work", force_new=1))
+    assert any_bench.fake.count("upload") == 2
 
 
 def test_sound_has_its_proof_of_length_beside_it(bench: MakeBench) -> None:
