@@ -120,12 +120,13 @@ def _sound(source: Source, start: Fraction) -> Audio | None:
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
-        planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+        # Packed: of planar sound with eight channels and more PyAV reads past the planes
+        packed = av.AudioResampler(format="flt", layout=stream.layout, rate=stream.rate)
         begun, parts = None, []
         for frame in container.decode(stream):
             begun = frame.pts * frame.time_base if begun is None and frame.pts is not None else begun
-            parts += [part.to_ndarray() for part in planar.resample(frame)]
+            parts += [part.to_ndarray().reshape(-1, stream.channels) for part in packed.resample(frame)]
         if not parts:
             return None
-        audio = {"waveform": torch.from_numpy(np.concatenate(parts, axis=1))[None], "sample_rate": stream.rate}
+        audio = {"waveform": torch.from_numpy(np.concatenate(parts).T.copy())[None], "sample_rate": stream.rate}
         return moved(audio, round(((start if begun is None else begun) - start) * stream.rate))

@@ -10,7 +10,8 @@ import numpy as np
 from .clip import Audio
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
-RATES = {"aac": (16000, 22050, 24000, 32000, 44100, 48000, 96000), "libopus": (48000,)}
+USUAL_RATE = 48_000
+RATES = {"aac": (16_000, 22_050, 24_000, 32_000, 44_100, USUAL_RATE, 96_000), "libopus": (USUAL_RATE,)}
 
 
 class Sound:
@@ -25,7 +26,7 @@ class Sound:
         self._rate = int(audio["sample_rate"])
         self._fps = fps
         self._sent = 0
-        rate = self._rate if self._rate in RATES[codec] else RATES[codec][-1 if codec == "libopus" else -2]
+        rate = self._rate if self._rate in RATES[codec] else USUAL_RATE
         layout = "mono" if self._layout == "mono" else "stereo"
         self._stream = container.add_stream(codec, rate=rate, layout=layout)
         self._stream.bit_rate = 192_000
@@ -37,7 +38,8 @@ class Sound:
         missing = int(end) - self._sent - chunk.shape[1]
         if missing:
             chunk = np.pad(chunk, ((0, 0), (0, missing)))
-        part = av.AudioFrame.from_ndarray(np.ascontiguousarray(chunk), format="fltp", layout=self._layout)
+        packed = chunk.T.reshape(1, -1)  # PyAV can't fill the planes of eight channels
+        part = av.AudioFrame.from_ndarray(packed, format="flt", layout=self._layout)
         part.sample_rate, part.pts, part.time_base = self._rate, self._sent, Fraction(1, self._rate)
         self._sent = int(end)
         yield from self._stream.encode(part)

@@ -42,7 +42,7 @@ def test_a_file_holds_the_frames_and_the_sound_that_it_was_given(write: Write, f
 
 
 @pytest.mark.parametrize("format", CONTAINERS)
-@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+@pytest.mark.parametrize("channels", [1, 2, 3, 6, 8])
 def test_a_click_is_heard_when_it_should_be(write: Write, format: str, channels: int) -> None:
     path = write(clip_of_images(ramp(40), 16.0, click(3.0, 2.0, channels)), Settings(format))
     sound = clip_of_file(str(path)).sound()

@@ -182,10 +182,10 @@ class Watched:
             yield frame
 
 
-def with_sound_at(path: Path, milliseconds: int) -> Path:
+def with_sound_at(path: Path, milliseconds: int, layout: str = "mono") -> Path:
     """A second of picture, from 1 s on, and a click half a second into a sound that begins so much later."""
     with av.open(str(path), "w") as output:
-        video, audio = output.add_stream("libx264", rate=10), output.add_stream("pcm_s16le", rate=8000, layout="mono")
+        video, audio = output.add_stream("libx264", rate=10), output.add_stream("pcm_s16le", rate=8000, layout=layout)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         video.codec_context.time_base = Fraction(1, SECOND)
         for number in range(10):
@@ -193,9 +193,9 @@ def with_sound_at(path: Path, milliseconds: int) -> Path:
             frame.pts, frame.time_base = SECOND + 100 * number, Fraction(1, SECOND)
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
-        samples = np.zeros((1, 8000), np.int16)
-        samples[0, 4000] = 30_000
-        part = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        samples = np.zeros((8000, audio.channels), np.int16)
+        samples[4000] = np.arange(1, audio.channels + 1) * 1000
+        part = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
         part.sample_rate, part.pts, part.time_base = 8000, 8 * (SECOND + milliseconds), Fraction(1, 8000)
         output.mux(audio.encode(part))
         output.mux(audio.encode(None))
@@ -211,6 +211,14 @@ def test_sound_that_begins_at_another_time_than_the_picture_stays_where_it_is(tm
         assert not sound["waveform"].any() and sound["waveform"].shape[-1] == 2400
     else:
         assert heard == 8 * (500 + later)
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("stereo", 2), ("5.1", 6), ("7.1", 8), ("hexadecagonal", 16)])
+def test_every_channel_of_a_sound_is_read(tmp_path: Path, layout: str, channels: int) -> None:
+    sound = clip_of_file(str(with_sound_at(tmp_path / "x.mkv", 0, layout))).sound()
+    assert sound is not None
+    loudest = sound["waveform"][0, :, 4000] * 2**15
+    assert (loudest / 1000).round(decimals=3).tolist() == list(range(1, channels + 1))
 
 
 @given(st.integers(1, 50), st.integers(-60, 60), st.none() | st.integers(0, 60))
