@@ -57,14 +57,20 @@ def versions(comfyui: str) -> dict[str, str]:
     return {"wan_duet": own, "comfyui": comfyui, "torch": torch.__version__, "av": av.__version__, "python": python}
 
 
-def fingerprint(path: str) -> str:
-    """SHA-256 over a file's size and 64 samples of 64 KiB at even distances: files of 14 GB in an instant."""
-    size = os.path.getsize(path)
-    digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as file:
-        for sample in range(SAMPLES):
-            file.seek(max(size - SAMPLE_BYTES, 0) * sample // (SAMPLES - 1))
-            digest.update(file.read(SAMPLE_BYTES))
+def fingerprint(path: str) -> str | None:
+    """SHA-256 over a file's size and 64 samples of 64 KiB at even distances: files of 14 GB in an instant.
+
+    None for a file that is there no more: its loss must not cost the video too.
+    """
+    try:
+        size = os.path.getsize(path)
+        digest = hashlib.sha256(str(size).encode())
+        with open(path, "rb") as file:
+            for sample in range(SAMPLES):
+                file.seek(max(size - SAMPLE_BYTES, 0) * sample // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    except OSError:
+        return None
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import av
@@ -98,19 +98,16 @@ def _stretch(source: Source, times: np.ndarray) -> list[av.VideoFrame]:
                     container.seek(int(times[0]), stream=stream)
             except OSError:
                 continue
-            frames = list(_between(container.decode(stream), int(times[0]), int(times[-1])))
+            frames = list(islice(_between(container.decode(stream), int(times[0]), int(times[-1])), len(times)))
         if len(frames) == len(times):
             break
     return frames
 
 
 def _between(frames: Iterator[av.VideoFrame], first: int, last: int) -> Iterator[av.VideoFrame]:
-    """The frames from one time to another; where a file knows no times, they are counted."""
+    """The frames from one time to another, which may not rise in AVI; where a file knows none, they are counted."""
     for index, frame in enumerate(frames):
-        time = index if frame.pts is None else frame.pts
-        if time > last:
-            return
-        if time >= first:
+        if first <= (index if frame.pts is None else frame.pts) <= last:
             yield frame
 
 

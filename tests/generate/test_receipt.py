@@ -53,6 +53,12 @@ def test_a_scheduled_lora_is_named_with_its_schedule(tmp_path: Path) -> None:
     assert found["experts"]["high"]["changes"] == []
 
 
+def test_a_file_that_has_gone_since_the_run_costs_no_more_than_its_fingerprint(tmp_path: Path) -> None:
+    lora = ScheduledLora(str(tmp_path / "gone.safetensors"), "high", parse_schedule("1"))
+    found = receipt("1.2.3", experts=Experts(Expert(MissingHandle("gone", "not there"), (lora,))))
+    assert found["experts"]["high"]["loras"] == [{"name": "gone.safetensors", "strength": "1", "sampled_sha256": None}]
+
+
 def test_the_versions_name_the_pack_and_the_host() -> None:
     found = versions("1.2.3")
     assert found["comfyui"] == "1.2.3"

@@ -262,6 +262,23 @@ def test_backwards_is_the_same_frames_the_other_way_and_few_are_held(
     assert numbers(clip.backwards()) == list(range(30))
 
 
+def test_no_frame_is_lost_backwards_where_the_times_of_a_file_are_guesses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.avi"  # which knows only when to decode a frame, and H.264 is not decoded in order
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25, options={"g": "8", "bf": "3"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(30):
+            pixels = np.full((48, 64, 3), 20 + 4 * number, np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        output.mux(stream.encode(None))
+    monkeypatch.setattr(read, "HELD", 7 * 64 * 48 * 3 // 2)
+    clip = clip_of_file(str(path))
+    assert numbers(clip.frames()) == list(range(30))
+    assert sorted(numbers(clip.backwards())) == list(range(30))
+
+
 def test_a_reversed_video_takes_its_sound_along(tmp_path: Path) -> None:
     path = tmp_path / "x.mp4"
     write_video(path, clip_of_images(ramp(20), 10.0, click(2.0, 0.5)), Settings(), {}, lambda: None)
