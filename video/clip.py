@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+SLOWEST = Fraction(1, 1001)
 Frame = np.ndarray
 """[H, W, 3], uint8."""
 Audio = Mapping[str, Any]
@@ -68,7 +69,7 @@ def pixels(image: Tensor) -> Frame:
 
 def exact_fps(fps: float | Fraction) -> Fraction:
     """Frames a second as a fraction that every container can hold: 23.976 and its like stay what they are."""
-    return Fraction(fps).limit_denominator(1001)
+    return max(Fraction(fps).limit_denominator(SLOWEST.denominator), SLOWEST)
 
 
 def moved(audio: Audio, samples: int, length: int | None = None) -> Audio:

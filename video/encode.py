@@ -27,8 +27,10 @@ def write_video(
 ) -> int:
     """Write the clip and return the number of its frames; `on_frame` is called after each and may raise.
 
-    Raises ValueError for a clip without a frame.
+    Raises ValueError for a clip without a frame, or with less of one than a video can hold.
     """
+    if not all(written_size(clip, settings)):
+        raise ValueError(f"the video is {clip.width}x{clip.height}. {settings.format} takes 2x2 and more.")
     count = 0
     container = CONTAINERS[settings.format]
     partial = path.with_name(f".{path.name}.partial")
