@@ -12,13 +12,14 @@ from ..conditioning.frame_images import FrameImage as Frame
 from ..conditioning.frame_images import place, placement_lines, prefix_of_5b
 from ..conditioning.given_frames import given_frames
 from ..conditioning.lengths import latent_frames, whole_length
-from ..conditioning.sizes import PATCH, PATCH_5B, on_grid
-from ..experts.kind import CHANNELS_5B, TI2V_5B
+from ..conditioning.sizes import on_grid
+from ..experts.kind import TI2V_5B
 from ..experts.pair import Experts
 from ..samplers.expert_conds import FOR_LOW, FRAMES, need_channels_for_frames
 from .schema import advanced, schema
 from .sockets import WanExperts, WanFrames
 from .text import shown
+from .vae import grid_of, is_of_5b
 
 SHELF = "Wan Duet/Frames"
 
@@ -116,10 +117,10 @@ class FrameConditioning(io.ComfyNode):
         length: int,
         experts: Experts | None = None,
     ) -> io.NodeOutput:
-        of_5b = vae.latent_channels == CHANNELS_5B
+        of_5b = is_of_5b(vae)
         if experts is not None:
             _check_pair(experts, of_5b)
-        size = on_grid(width, height, PATCH_5B if of_5b else PATCH)
+        size = on_grid(width, height, grid_of(vae))
         whole = whole_length(length)
         placed = place(frames, whole)
         lines = [f"{size.width}x{size.height}, {whole} frames", *size.notes]

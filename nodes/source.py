@@ -4,13 +4,13 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..conditioning.sizes import PATCH, PATCH_5B, on_grid
+from ..conditioning.sizes import on_grid
 from ..conditioning.source import chosen_frames, chosen_lines, gather
-from ..experts.kind import CHANNELS_5B
 from .clips import FPS_OF_IMAGES, clip_of
 from .frames import SHELF
 from .schema import schema
 from .text import shown
+from .vae import grid_of
 
 
 class VideoToLatent(io.ComfyNode):
@@ -56,7 +56,7 @@ class VideoToLatent(io.ComfyNode):
     @classmethod
     def execute(cls, video: Any, vae: Any, width: int, height: int, length: int, resample_fps: float) -> io.NodeOutput:
         clip = clip_of(video, resample_fps or FPS_OF_IMAGES)
-        size = on_grid(width, height, PATCH_5B if vae.latent_channels == CHANNELS_5B else PATCH)
+        size = on_grid(width, height, grid_of(vae))
         given = (clip.count, float(clip.fps), resample_fps, length)
         chosen = chosen_frames(*given)
         images = gather(clip.frames(), chosen, size.width, size.height)

@@ -93,8 +93,9 @@ def test_the_report_names_the_latent_frame_and_what_was_changed() -> None:
 
 
 def test_a_5b_model_starts_from_whole_groups_of_images() -> None:
-    images, notes = prefix_of_5b(place([frame("first", 7)], LENGTH))
-    assert len(images) == 5
+    with_alpha = FrameImage(torch.zeros(7, 64, 64, 4), "first")
+    images, notes = prefix_of_5b(place([with_alpha], LENGTH))
+    assert images.shape == (5, 64, 64, 3)
     assert notes == ["5 of 7 images used: lengths are 4n+1."]
 
 

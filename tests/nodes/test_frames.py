@@ -9,6 +9,7 @@ from wan_duet.experts.checkpoint import Checkpoint
 from wan_duet.experts.handle import MissingHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.nodes.frames import FrameConditioning, _with_values
+from wan_duet.nodes.source import VideoToLatent
 from wan_duet.samplers.expert_conds import FOR_LOW
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
@@ -132,7 +133,7 @@ def test_a_t2v_pair_is_refused_before_the_images_are_encoded_or_at_the_guider(
 class FakeVae:
     """The Wan 2.2 VAE in shape alone: the real one has 700 million weights, whatever its file holds."""
 
-    latent_channels = 48
+    latent_channels, latent_dim = 48, 3
 
     def encode(self, clip: torch.Tensor) -> torch.Tensor:
         """[T, H, W, 3] to [1, 48, t, H/16, W/16], from the pixels."""
@@ -168,6 +169,28 @@ def test_a_vae_of_another_model_is_refused(channels: int, experts: str, problem:
     connected = Experts(Expert(Handle(experts, "not there")))
     with pytest.raises(ValueError, match=problem):
         FrameConditioning.execute(text, text, vae, (Frame(torch.rand(1, 8, 8, 3)),), 64, 64, 5, connected)
+
+
+@pytest.mark.parametrize(("channels", "dimensions"), [(16, 2), (4, 2), (128, 3)])
+def test_a_vae_that_is_not_of_wan_is_refused_before_anything_is_encoded(channels: int, dimensions: int) -> None:
+    vae, text, images = FakeVae(), [[torch.zeros(1, 1, 4096), {}]], torch.rand(5, 64, 64, 3)
+    vae.latent_channels, vae.latent_dim = channels, dimensions
+    vae.encode = lambda clip: pytest.fail("encoded")
+    problem = f"vae is not of Wan, but has {channels} channels and {dimensions} dimensions"
+    with pytest.raises(ValueError, match=problem):
+        FrameConditioning.execute(text, text, vae, (Frame(images[:1]),), 64, 64, 5)
+    with pytest.raises(ValueError, match=problem):
+        VideoToLatent.execute(images, vae, 64, 64, 5, 16.0)
+
+
+def test_a_source_for_a_5b_model_is_on_its_own_grid() -> None:
+    latent, fps, report = VideoToLatent.execute(torch.rand(6, 60, 100, 3), FakeVae(), 100, 48, 0, 0.0).args
+    assert latent["samples"].shape == (1, 48, 2, 2, 6)
+    assert fps == 16.0
+    assert report.splitlines()[-2:] == [
+        "100x48 became 96x32: multiples of 32.  ",
+        "100x60 scaled and cropped to 96x32.",
+    ]
 
 
 def test_frames_that_the_low_expert_had_before_are_gone() -> None:
