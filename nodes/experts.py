@@ -17,7 +17,6 @@ SHELF = "Wan Duet/Experts"
 class LoadExperts(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        names = files.expert_files()
         return schema(
             node_id="WanDuet_LoadExperts",
             display_name="Load Experts",
@@ -26,40 +25,8 @@ class LoadExperts(io.ComfyNode):
             "headers now and read when first needed. For GGUF files use your GGUF loader and Experts From Models.",
             search_aliases=["wan 2.2", "load diffusion model", "unet loader", "high noise", "low noise", "moe"],
             inputs=[
-                io.Combo.Input(
-                    "high",
-                    options=names,
-                    display_name="high-noise file",
-                    tooltip="The high-noise expert from models/diffusion_models, or a single model (5B, Animate, S2V).",
-                ),
-                io.Combo.Input(
-                    "low",
-                    options=[files.AUTO, files.NONE, *names],
-                    default=files.AUTO,
-                    display_name="low-noise file",
-                    tooltip="auto: the file that differs from the first only in high/low. none: run one expert alone.",
-                ),
-                io.Combo.Input(
-                    "weight_dtype",
-                    options=list(WEIGHT_DTYPES),
-                    default="default",
-                    tooltip="default keeps the file's own precision; the fp8 types halve the memory of a 16-bit file.",
-                ),
-                io.Combo.Input(
-                    "residency",
-                    options=list(RESIDENCIES),
-                    default=AUTO,
-                    tooltip="keep both: fastest, both experts stay in memory. one at a time: half the memory, each "
-                    "expert is read when its steps begin. auto: both if they fit; the report says which and why.",
-                ),
-                advanced(
-                    io.Boolean.Input(
-                        "allow_same_file",
-                        default=False,
-                        optional=True,
-                        tooltip="Accept one file in both places. Useful for tests only: the result is one model's.",
-                    )
-                ),
+                *_files(),
+                *_settings(),
             ],
             outputs=[
                 WanExperts.Output(display_name="experts", tooltip="The pair; no weight is read before it is needed."),
@@ -84,6 +51,51 @@ class LoadExperts(io.ComfyNode):
     ) -> io.NodeOutput:
         experts = files.load_pair(high, low, weight_dtype, allow_same_file, residency)
         return io.NodeOutput(experts, shown(f"{files.report(experts)}\n{memory.report(experts)}"))
+
+
+def _files() -> list[io.Input]:
+    names = files.expert_files()
+    return [
+        io.Combo.Input(
+            "high",
+            options=names,
+            display_name="high-noise file",
+            tooltip="The high-noise expert from models/diffusion_models, or a single model (5B, Animate, S2V).",
+        ),
+        io.Combo.Input(
+            "low",
+            options=[files.AUTO, files.NONE, *names],
+            default=files.AUTO,
+            display_name="low-noise file",
+            tooltip="auto: the file that differs from the first only in high/low. none: run one expert alone.",
+        ),
+    ]
+
+
+def _settings() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "weight_dtype",
+            options=list(WEIGHT_DTYPES),
+            default="default",
+            tooltip="default keeps the file's own precision; the fp8 types halve the memory of a 16-bit file.",
+        ),
+        io.Combo.Input(
+            "residency",
+            options=list(RESIDENCIES),
+            default=AUTO,
+            tooltip="keep both: fastest, both experts stay in memory. one at a time: half the memory, each "
+            "expert is read when its steps begin. auto: both if they fit; the report says which and why.",
+        ),
+        advanced(
+            io.Boolean.Input(
+                "allow_same_file",
+                default=False,
+                optional=True,
+                tooltip="Accept one file in both places. Useful for tests only: the result is one model's.",
+            )
+        ),
+    ]
 
 
 class ExpertsFromModels(io.ComfyNode):

@@ -27,54 +27,8 @@ class Lora(io.ComfyNode):
             search_aliases=["lora", "lora loader", "lightning", "lightx2v", "power lora", "high low lora"],
             inputs=[
                 WanLoras.Input("loras", optional=True, tooltip="The rows before this one."),
-                io.Combo.Input(
-                    "file",
-                    options=names,
-                    tooltip="From models/loras. Every known layout is read: native, kohya, diffusers, PEFT, LyCORIS, …",
-                ),
-                io.Float.Input(
-                    "weight",
-                    default=1.0,
-                    min=-LIMIT,
-                    max=LIMIT,
-                    step=0.01,
-                    tooltip="The strength on every expert it is for. At 0 the file is not loaded.",
-                ),
-                io.Combo.Input(
-                    "transformer",
-                    options=list(TRANSFORMERS),
-                    default=BOTH,
-                    tooltip="The expert it goes to. both: each half of a pair to its own, a single file to both. "
-                    "high or low: this very file, to that expert only.",
-                ),
-                io.String.Input(
-                    "schedule",
-                    default="",
-                    tooltip="Multiplies the weight. '0.9;1': .9 on the high expert and 1 on the low one. "
-                    "';1': the high one is left out. '0.9,0.5;1': values are spread over the steps of a stage; without "
-                    "';' over the whole run. Three parts are the phases of a three-phase plan. Empty: 1. "
-                    "A strength that changes within a stage costs some time at every step, but no copy of the expert.",
-                ),
-                advanced(
-                    io.Combo.Input(
-                        "low_file",
-                        options=[AUTO, NONE, *names],
-                        default=AUTO,
-                        optional=True,
-                        display_name="low-noise file",
-                        tooltip="auto: the partner by name. none: the one file for both experts. "
-                        "Or the low expert's file; the first one is then the high expert's.",
-                    )
-                ),
-                advanced(
-                    io.String.Input(
-                        "remote_id",
-                        default="",
-                        optional=True,
-                        tooltip="The same LoRA for a provider: a URL or Hugging Face path (fal), an AIR (Runware). "
-                        "Local runs don't use it.",
-                    )
-                ),
+                *_row(names),
+                *_rarely_needed(names),
             ],
             outputs=[WanLoras.Output(display_name="loras", tooltip="The rows so far, in the order they are applied.")],
         )
@@ -102,6 +56,59 @@ class Lora(io.ComfyNode):
         loras: Loras = (),
     ) -> io.NodeOutput:
         return io.NodeOutput((*loras, LoraRow(file, weight, transformer, schedule, low_file, remote_id)))
+
+
+def _row(names: list[str]) -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "file",
+            options=names,
+            tooltip="From models/loras. Every known layout is read: native, kohya, diffusers, PEFT, LyCORIS, …",
+        ),
+        io.Float.Input(
+            "weight",
+            default=1.0,
+            min=-LIMIT,
+            max=LIMIT,
+            step=0.01,
+            tooltip="The strength on every expert it is for. At 0 the file is not loaded.",
+        ),
+        io.Combo.Input(
+            "transformer",
+            options=list(TRANSFORMERS),
+            default=BOTH,
+            tooltip="The expert it goes to. both: each half of a pair to its own, a single file to both. "
+            "high or low: this very file, to that expert only.",
+        ),
+        io.String.Input(
+            "schedule",
+            default="",
+            tooltip="Multiplies the weight. '0.9;1': .9 on the high expert and 1 on the low one. "
+            "';1': the high one is left out. '0.9,0.5;1': values are spread over the steps of a stage; without "
+            "';' over the whole run. Three parts are the phases of a three-phase plan. Empty: 1. "
+            "A strength that changes within a stage costs some time at every step, but no copy of the expert.",
+        ),
+    ]
+
+
+def _rarely_needed(names: list[str]) -> list[io.Input]:
+    low_file = io.Combo.Input(
+        "low_file",
+        options=[AUTO, NONE, *names],
+        default=AUTO,
+        optional=True,
+        display_name="low-noise file",
+        tooltip="auto: the partner by name. none: the one file for both experts. "
+        "Or the low expert's file; the first one is then the high expert's.",
+    )
+    remote_id = io.String.Input(
+        "remote_id",
+        default="",
+        optional=True,
+        tooltip="The same LoRA for a provider: a URL or Hugging Face path (fal), an AIR (Runware). "
+        "Local runs don't use it.",
+    )
+    return [advanced(low_file), advanced(remote_id)]
 
 
 class ApplyLoras(io.ComfyNode):
