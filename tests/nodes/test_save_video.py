@@ -1,21 +1,15 @@
 """The saved file, through the node and over HTTP: what it holds, says and shows."""
 
 import json
-import sys
-import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import av
-import folder_paths
 import pytest
-import torch
 from PIL import Image
 from wan_duet.dev.client import Client, PromptError, outputs
 from wan_duet.dev.server import Server
-from wan_duet.nodes.interpolation import interpolated
 from wan_duet.tests.nodes.graph import Graph, Node, Result, Runner
 from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.tests.video.test_read import with_matrix
@@ -287,46 +281,3 @@ def test_interpolation_on_a_host_without_it_is_refused(run: Runner, graph: Graph
 def test_interpolation_of_no_frames_needs_no_node(run: Runner, graph: Graph) -> None:
     node = save(graph, images(graph), interpolation="film", interpolated_frames=0)
     assert len(list(clip_of_file(str(file_of(run(graph), node))).frames())) == 5
-
-
-@contextmanager
-def newer_host(models: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """The interpolation nodes of 2026 hosts in shape alone: every new frame is the mean of its neighbours."""
-    calls: list[Any] = []
-
-    class Loader:
-        @staticmethod
-        def execute(model_name: str) -> Any:
-            calls.append(model_name)
-            return types.SimpleNamespace(args=("the model",))
-
-    class Interpolate:
-        @staticmethod
-        def execute(model: str, images: torch.Tensor, multiplier: int) -> Any:
-            calls.append((model, multiplier))
-            between = [(images[:-1] + images[1:]) / 2] * (multiplier - 1)
-            woven = torch.stack([images[:-1], *between], dim=1).flatten(0, 1)
-            return types.SimpleNamespace(args=(torch.cat([woven, images[-1:]]),))
-
-    module: Any = types.ModuleType("comfy_extras.nodes_frame_interpolation")
-    module.FrameInterpolationModelLoader, module.FrameInterpolate = Loader, Interpolate
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(folder_paths, "get_filename_list", lambda folder: models)
-    yield calls
-
-
-@pytest.mark.parametrize(("between", "count"), [(1, 9), (3, 17)])
-def test_interpolation_takes_the_hosts_nodes_and_the_named_model(
-    monkeypatch: pytest.MonkeyPatch, between: int, count: int
-) -> None:
-    with newer_host(["rife49.pth", "film_net_fp32.pt"], monkeypatch) as calls:
-        assert len(interpolated(ramp(5, 8, 8), "film", between)) == count
-    assert calls == ["film_net_fp32.pt", ("the model", between + 1)]
-
-
-def test_interpolation_without_its_model_file_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
-    with (
-        newer_host(["rife49.pth"], monkeypatch),
-        pytest.raises(FileNotFoundError, match="models/frame_interpolation holds no file with film in its name"),
-    ):
-        interpolated(ramp(5, 8, 8), "film", 1)

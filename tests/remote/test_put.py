@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from comfy.model_management import InterruptProcessingException, interrupt_current_processing
 from wan_duet.nodes.upload import upload
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.keys import read_put_address
@@ -173,3 +174,14 @@ def test_a_failure_says_that_the_file_is_saved_and_shows_no_address(
     assert video.is_file()
     ours = [record.getMessage() for record in caplog.records if record.name == "wan_duet"]
     assert not [text for text in (*ours, str(failed.value), repr(failed.value)) if SIGNATURE in text]
+
+
+def test_an_interrupt_stops_the_sending_and_the_file_stays(bucket: Bucket, video: Path, tmp_path: Path) -> None:
+    write_profile(tmp_path, bucket.url)
+    interrupt_current_processing(True)
+    try:
+        with pytest.raises(InterruptProcessingException):
+            upload(video, "work", settings(tmp_path))
+    finally:
+        interrupt_current_processing(False)
+    assert video.is_file()
