@@ -86,10 +86,14 @@ def test_the_grid_rounds_down_and_says_so(width: int, height: int, patch: int) -
     assert bool(size.notes) == (size[:2] != (width, height))
 
 
-def test_an_image_wider_than_any_video_is_held() -> None:
-    size = chosen_size("480p", image=(10_000, 10))
-    assert size.width / size.height == pytest.approx(4, rel=0.1)
-    assert size.notes[0] == "The image's ratio 1e+03 was held to 4; the rest of it will be cropped."
+@pytest.mark.parametrize(
+    ("image", "ratio", "said"),
+    [((10_000, 10), 4, "1e+03 was held to 4"), ((10, 10_000), 0.25, "0.001 was held to 0.25")],
+)
+def test_an_image_wider_or_higher_than_any_video_is_held(image: tuple[int, int], ratio: float, said: str) -> None:
+    size = chosen_size("480p", image=image)
+    assert size.width / size.height == pytest.approx(ratio, rel=0.1)
+    assert size.notes[0] == f"The image's ratio {said}; the rest of it will be cropped."
 
 
 def test_a_fixed_size_says_that_it_ignores_the_ratio() -> None:

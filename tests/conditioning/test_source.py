@@ -50,3 +50,8 @@ def test_a_file_that_is_shorter_than_it_says_gives_whole_groups() -> None:
     images = gather(frames, list(range(9)), 16, 16)
     assert images.shape == (5, 16, 16, 3)
     assert torch.count_nonzero(images) == 0
+
+
+def test_a_file_of_which_no_frame_can_be_read_is_refused() -> None:
+    with pytest.raises(ValueError, match="the video has no frame that can be read"):
+        gather(iter(()), [0, 1, 2, 3, 4], 16, 16)

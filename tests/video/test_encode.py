@@ -98,6 +98,7 @@ def test_colours_come_back_and_the_file_says_by_which_matrix(write: Write, forma
     with av.open(str(path)) as opened:
         codec = opened.streams.video[0].codec_context
         assert (codec.colorspace, codec.color_range) == (6, 1)
+        assert (codec.color_primaries, codec.color_trc) == (1, 1)
 
 
 def test_an_odd_edge_is_left_out(write: Write) -> None:
@@ -140,6 +141,24 @@ def test_better_quality_is_a_larger_file_nearer_to_the_original(tmp_path: Path) 
 
 def test_the_names_of_qualities_mean_the_documented_crf() -> None:
     assert [Settings("mp4", quality).crf for quality in QUALITIES.values()] == [28, 23, 18, 10]
+
+
+def test_a_jpeg_of_better_quality_is_nearer_to_the_original(tmp_path: Path) -> None:
+    frame = pixels(torch.rand((64, 96, 1), generator=torch.Generator().manual_seed(0)))
+    errors = []
+    for name, quality in QUALITIES.items():
+        write_still(tmp_path / f"{name}.jpg", frame, Settings("jpeg", quality), {})
+        with Image.open(tmp_path / f"{name}.jpg") as found:
+            errors.append(float(np.abs(np.asarray(found).astype(float) - frame).mean()))
+    assert errors == sorted(errors, reverse=True) and errors[0] > 1.5 * errors[-1]
+
+
+@pytest.mark.parametrize(
+    ("format", "option", "expected"),
+    [("mp4", "preset", ["veryfast", "medium", "veryslow"]), ("webm", "cpu-used", ["5", "2", "1"])],
+)
+def test_a_write_mode_is_the_documented_effort_of_the_encoder(format: str, option: str, expected: list[str]) -> None:
+    assert [Settings(format, 77, mode).encoder_options[option] for mode in WRITE_MODES] == expected
 
 
 @given(st.sampled_from(sorted(CONTAINERS)), st.integers(20, 98))
