@@ -131,6 +131,11 @@ def test_any_times_make_a_clip_that_shows_each_moment_its_nearest_frame(gaps: li
     assert [found.shown(int(time)) for time in times] == found.repeats.tolist()
 
 
+def test_the_last_frame_is_shown_as_long_as_its_file_says() -> None:
+    found = timeline([0, 100, 200, 300, 700], Fraction(1, SECOND), 500, Fraction(25))
+    assert found.fps == 10 and found.repeats.tolist() == [1, 1, 1, 3, 6]
+
+
 @pytest.mark.parametrize("fps", [23.976, 24, 29.97, 30, 60])
 def test_clocks_in_milliseconds_are_not_taken_for_a_varying_rate(fps: float) -> None:
     times = [round(number * SECOND / fps) for number in range(2000)]
