@@ -7,6 +7,7 @@ from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames import FrameConditioning, FrameImage
 from .lora import ApplyLoras, Lora
 from .planning import Preset, ProviderScheduler, StagePlan
+from .remote import REMOTE_NODES
 from .sampling import Guider, Sampler
 from .size import Size
 from .source import VideoToLatent
@@ -36,5 +37,6 @@ class WanDuetExtension(ComfyExtension):
             FrameImage,
             FrameConditioning,
             VideoToLatent,
+            *REMOTE_NODES,
             SaveVideo,
         ]

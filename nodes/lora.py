@@ -105,8 +105,8 @@ def _rarely_needed(names: list[str]) -> list[io.Input]:
         "remote_id",
         default="",
         optional=True,
-        tooltip="The same LoRA for a provider: a URL or Hugging Face path (fal), an AIR (Runware). "
-        "Local runs don't use it.",
+        tooltip="The same LoRA for a provider: a URL, or owner/repository/file.safetensors at Hugging Face (fal); an "
+        "AIR (Runware). Local runs don't use it.",
     )
     return [advanced(low_file), advanced(remote_id)]
 

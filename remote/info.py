@@ -16,12 +16,13 @@ def info(outcome: Outcome, order: Order | None = None) -> str:
 
 def _lines(outcome: Outcome, order: Order | None) -> Iterator[str]:
     job = outcome.job
-    day = datetime.fromtimestamp(job.created).strftime("%Y-%m-%d %H:%M")
+    day = date_of(job)
     yield f"{job.provider} {job.endpoint.removeprefix(f'{job.provider}/')}, {day}"
     yield f"job {job.id}, there {job.remote_id}"
-    yield f"paid on {day} and collected now: nothing new was charged" if outcome.attached else f"cost: {_cost(job)}"
-    if any(seed is not None for seed in outcome.seeds):
-        yield f"seed: {', '.join('unknown' if seed is None else str(seed) for seed in outcome.seeds)}"
+    paid = f"paid on {day} ({cost_of(job)}) and collected now: nothing new was charged"
+    yield paid if outcome.attached else f"cost: {cost_of(job)}"
+    asked = job.request.get("seed", job.request.get("params", {}).get("seed", "unknown"))
+    yield f"seed: {', '.join(str(asked if seed is None else seed) for seed in outcome.seeds)}"
     if outcome.nsfw:
         yield "The provider marks a result as NSFW."
     if order is not None and order.dropped:
@@ -29,7 +30,13 @@ def _lines(outcome: Outcome, order: Order | None) -> Iterator[str]:
     yield from (*(order.warnings if order is not None else ()), *outcome.warnings)
 
 
-def _cost(job: Job) -> str:
+def cost_of(job: Job) -> str:
+    """What it cost, or was expected to where the provider does not say."""
     if job.cost is None:
         return str(Estimate(job.estimate, job.currency))
     return f"{job.cost:g} credits" if job.currency == "credits" else f"${job.cost:.4g}"
+
+
+def date_of(job: Job) -> str:
+    """When it was made, in local time."""
+    return datetime.fromtimestamp(job.created).strftime("%Y-%m-%d %H:%M")

@@ -19,6 +19,9 @@ NOT_SHOWN = {
     "WanDuet_MagCache": "takes the place of the First Block Cache",
     "WanDuet_TeaCache": "takes the place of the First Block Cache",
     "WanDuet_ExpertsFromModels": "for MODELs of other loaders and for nodes in between: there is no one graph to show",
+    "WanDuet_FalImageToImage": "remote_fal_image_to_video shows how an image goes to fal",
+    "WanDuet_FalTextToImage": "remote_fal_text_to_video shows how a text goes to fal",
+    "WanDuet_FalVideoToVideo": "remote_fal_animate shows how a video goes to fal",
     "WanDuet_ModelsFromExperts": "for nodes in between: there is no one graph to show",
     "WanDuet_ProviderScheduler": "one of two ways to a sampler and a spacing: a plan has them already",
 }

@@ -16,6 +16,8 @@ from wan_duet.tests.data.object_info import inputs
 
 SHIPPED = Path(__file__).resolve().parents[2] / "workflows"
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.json"))
+PAID = [name for name in NAMES if "allow_paid" in (SHIPPED / "api" / f"{name}.json").read_text(encoding="utf-8")]
+FREE = [name for name in NAMES if name not in PAID]
 SMALL = {"width": 64, "height": 64, "length": 5, "steps": 4}
 LENGTHS = {"key_frames": 25}  # one of its images is for frame 20
 Box = list[float]
@@ -61,6 +63,11 @@ def inside(inner: Box, outer: Box) -> bool:
     )
 
 
+def picture_of(name: str, otherwise: Path) -> Path:
+    """Where the picture of a workflow is kept."""
+    return Path(os.environ.get("WAN_DUET_SCREENSHOTS", otherwise)).resolve() / f"{name}.jpg"
+
+
 def words_by_line(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines() if line.strip()]
 
@@ -83,6 +90,7 @@ def test_a_workflow_sends_the_same_after_it_was_saved_and_opened_again(opened: E
     assert what_is_sent(opened.prompt(), client) == before
 
 
+@pytest.mark.parametrize("name", FREE, indirect=True)
 def test_a_workflow_that_has_run_sends_the_same_after_it_was_saved_and_opened_again(
     ran: Editor, client: Client
 ) -> None:
@@ -93,20 +101,33 @@ def test_a_workflow_that_has_run_sends_the_same_after_it_was_saved_and_opened_ag
     assert (ran.errors, ran.alerts()) == ([], [])
 
 
+@pytest.mark.parametrize("name", FREE, indirect=True)
 def test_nodes_lie_apart_and_each_in_a_group_after_a_run(ran: Editor) -> None:
-    nodes = ran.nodes()
-    groups = [group["bounding"] for group in ran.save()["groups"]]
+    check_layout(ran)
+
+
+@pytest.mark.parametrize("name", PAID, indirect=True)
+def test_nodes_lie_apart_and_each_in_a_group_where_a_run_is_paid(name: str, opened: Editor, tmp_path: Path) -> None:
+    check_layout(opened)
+    opened.picture(picture_of(name, tmp_path))
+
+
+def check_layout(editor: Editor) -> None:
+    """No node lies over another one, and each lies in a group."""
+    nodes = editor.nodes()
+    groups = [group["bounding"] for group in editor.save()["groups"]]
     assert [(a["title"], b["title"]) for a, b in combinations(nodes, 2) if overlap(a["box"], b["box"])] == []
     working = [node for node in nodes if not node["virtual"]]
     assert [node["title"] for node in working if not any(inside(node["box"], group) for group in groups)] == []
 
 
+@pytest.mark.parametrize("name", FREE, indirect=True)
 def test_the_reports_can_be_queued_alone_and_keep_their_lines(
     name: str, opened: Editor, client: Client, tmp_path: Path
 ) -> None:
     client.free()
     opened.queue_previews()
-    opened.picture(Path(os.environ.get("WAN_DUET_SCREENSHOTS", tmp_path)).resolve() / f"{name}.jpg")
+    opened.picture(picture_of(name, tmp_path))
     assert opened.previews()
     for text, seen in opened.previews():
         assert words_by_line(seen) == words_by_line(text)

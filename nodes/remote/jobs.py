@@ -1,0 +1,128 @@
+"""Every remote job of this machine: what became of it, what it cost, and its result once more."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
+
+from ...remote.fetch import Outcome
+from ...remote.info import cost_of, date_of
+from ...remote.journal import Job, Spent
+from ...remote.wait import wait
+from ..schema import advanced, schema
+from ..text import shown
+from .office import manager
+from .results import STILLS, opened, preview, told
+from .watch import Watch
+from .widgets import ON_INTERRUPT
+from .words import CONSENT
+
+LIST, COLLECT, FETCH, FORGET = "list", "collect", "fetch again", "forget"
+ALL = 100_000
+
+
+class RemoteJobs(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_RemoteJobs",
+            display_name="Remote Jobs",
+            category="Wan Duet/Remote",
+            description="The journal of the paid jobs: their states, what they cost, by day too, and their results.",
+            search_aliases=["job history", "cost", "spending", "collect", "cloud"],
+            inputs=[
+                io.Combo.Input(
+                    "action",
+                    options=[LIST, COLLECT, FETCH, FORGET],
+                    tooltip="list: show the journal. collect: bring in the job's result; nothing is bought. fetch "
+                    "again: the same, though the files are there. forget: drop the job; the same graph then buys it "
+                    "anew.",
+                ),
+                io.String.Input(
+                    "job",
+                    default="",
+                    tooltip="The id of a job, or how it begins; list needs none.",
+                ),
+                io.Int.Input("limit", default=20, min=1, max=1000, tooltip="How many jobs are listed, newest first."),
+                advanced(
+                    io.Combo.Input(
+                        "on_interrupt",
+                        options=list(ON_INTERRUPT),
+                        default="keep",
+                        optional=True,
+                        tooltip=CONSENT["on_interrupt"],
+                    )
+                ),
+            ],
+            outputs=[
+                io.Video.Output(
+                    display_name="videos",
+                    is_output_list=True,
+                    tooltip="The videos collected; blocked if there are none.",
+                ),
+                io.Image.Output(
+                    display_name="images",
+                    is_output_list=True,
+                    tooltip="The images collected; blocked if there are none.",
+                ),
+                io.String.Output(display_name="report", tooltip="The jobs and the totals by day, or what was done."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **settings: Any) -> float:
+        """Never the same as before: jobs go on while nobody looks."""
+        return float("nan")
+
+    @classmethod
+    async def execute(cls, action: str, job: str, limit: int, on_interrupt: Any = "keep") -> io.NodeOutput:
+        known = await asyncio.wrap_future(manager().jobs(ALL))
+        if action == LIST:
+            return _said(listing(known[:limit], await asyncio.wrap_future(manager().spent())))
+        wanted = find(known, job)
+        if action == FORGET:
+            await asyncio.wrap_future(manager().forget(wanted.id))
+            return _said(f"Job {wanted.id} is forgotten: the same graph makes and pays a new one. Its files stay.")
+        watch = Watch(cls.hidden.unique_id)
+        handle = manager().collect(wanted.id, watch.hear, again=action == FETCH)
+        return _collected(await watch.until(wait(handle, watch.interrupted, on_interrupt)))
+
+
+def _said(text: str) -> io.NodeOutput:
+    return io.NodeOutput([ExecutionBlocker(None)], [ExecutionBlocker(None)], shown(text))
+
+
+def _collected(outcome: Outcome) -> io.NodeOutput:
+    results: dict[bool, list[Any]] = {False: [], True: []}
+    for file in outcome.files:
+        results[file.suffix in STILLS].append(opened(file))
+    videos, images = (results[still] or [ExecutionBlocker(None)] for still in (False, True))
+    return io.NodeOutput(videos, images, told(outcome), ui=preview(outcome.files))
+
+
+def find(known: Sequence[Job], text: str) -> Job:
+    """The one job whose id begins so; ValueError names those that there are."""
+    start = text.strip().lower()
+    found = [job for job in known if start and job.id.startswith(start)]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(job.id[:8] for job in (found or known)[:10]) or "none"
+    raise ValueError(f"job is {text!r}; {'several' if found else 'no'} ids begin so. There are: {there}.")
+
+
+def listing(jobs: Sequence[Job], spent: Spent) -> str:
+    """The jobs, one a line, and what each day has cost."""
+    lines = [f"{job.id[:8]} {date_of(job)} {job.state.value}, {job.endpoint}, {cost_of(job)}" for job in jobs]
+    return "\n".join([*(lines or ["No job was ever made."]), "", "Spent, as far as it is known:", *_totals(spent)])
+
+
+def _totals(spent: Spent) -> list[str]:
+    amounts: Mapping[str, str] = {"USD": "${:.4g}", "credits": "{:g} credits"}
+    return [
+        f"{day} {provider}: {amounts[currency].format(total)}" + (f", {unpriced} of unknown price" if unpriced else "")
+        for (day, provider, currency), (total, unpriced) in sorted(spent.items(), reverse=True)
+    ]

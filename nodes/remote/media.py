@@ -1,0 +1,227 @@
+"""What comes over the sockets, as parts of a request and the files that are to be uploaded for them."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+
+from ...conditioning.frame_images import AUTO, FIRST, LAST, FrameImage
+from ...experts.kind import HIGH, LOW
+from ...experts.lora.row import LoraRow, Loras
+from ...remote.contract import Contract
+from ...remote.media import Media, audio_media, image_media, video_media
+from ...video.encode import write_video
+from ...video.formats import QUALITIES, Settings
+from ...video.unlabelled import copy_unlabelled
+from ..clips import clip_of, whole_file
+from ..sockets import WanFrames, WanLoras
+
+FPS_OF_IMAGES = 16.0
+Files = list[Media]
+Fill = Callable[[Any, Files], Any]
+"""What stands in the request for a socket's value; the files that it names are added to the list."""
+
+
+@dataclass(frozen=True)
+class Socket:
+    """An input for media: its types, what it is for, and how each path of a request is filled from it."""
+
+    types: tuple[Any, ...]
+    tooltip: str
+    fills: Mapping[str, Fill]
+
+    def input(self, name: str, *, optional: bool) -> Any:
+        """The input of a node."""
+        if len(self.types) == 1:
+            return self.types[0].Input(name, tooltip=self.tooltip, optional=optional)
+        return io.MultiType.Input(name, types=list(self.types), tooltip=self.tooltip, optional=optional)
+
+
+def fill(contract: Contract, given: Mapping[str, Any], variant: str) -> tuple[dict[str, Any], Files]:
+    """The parts of a request that sockets fill, by path, and the files in them.
+
+    Raises ValueError for a socket that this contract has no place for, and for what can't be sent.
+    """
+    values: dict[str, Any] = {}
+    files: Files = []
+    for name, value in given.items():
+        places = {path: put for path, put in SOCKETS[name].fills.items() if contract.parameter(path)}
+        if not places:
+            raise ValueError(
+                f"{name} is connected, and {variant} takes none. Disconnect it, or choose another variant."
+            )
+        if name == "frames":
+            _check_last(value, variant, places)
+        for path, put in places.items():
+            part = put(value, files)
+            if part is not None:
+                values[path] = values[path] + part if path in values else part
+    return values, files
+
+
+def _check_last(frames: Any, variant: str, places: Mapping[str, Fill]) -> None:
+    if list(places) == ["image_url"] and LAST in named_frames(frames):
+        raise ValueError(f"frames has an image for the last frame, and {variant} takes a first one only.")
+
+
+def _file(media: Media, files: Files) -> str:
+    files.append(media)
+    return media.placeholder
+
+
+def picture(image: torch.Tensor, name: str = "image") -> Media:
+    """The only picture of an IMAGE `[1, H, W, C]`."""
+    if len(image) != 1:
+        raise ValueError(f"{name} is a batch of {len(image)} images, and one is taken. Pick one, with ImageFromBatch.")
+    return image_media(image[0])
+
+
+def sound(audio: Mapping[str, Any]) -> Media:
+    """The only sound of an AUDIO."""
+    waveform = audio["waveform"]
+    if len(waveform) != 1:
+        raise ValueError(f"audio is a batch of {len(waveform)} sounds, and one is taken.")
+    return audio_media(waveform[0], audio["sample_rate"])
+
+
+def film(video: Any) -> Media:
+    """A VIDEO as a file that holds pictures and sound and nothing else: a saved one also holds its graph."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "film.mp4")
+        source = whole_file(video)
+        if source is None or not copy_unlabelled(source, path):
+            write_video(path, clip_of(video, FPS_OF_IMAGES), Settings("mp4", QUALITIES["high"], "balanced"), {}, _go_on)
+        return video_media(path)
+
+
+def _go_on() -> None:
+    """Encoding an upload shows no progress of its own."""
+
+
+def named_frames(frames: Any) -> dict[str, torch.Tensor]:
+    """The images for `first` and `last`; ValueError for any other frame: the providers take no more than these."""
+    if isinstance(frames, torch.Tensor):
+        return {FIRST: frames}
+    named: dict[str, torch.Tensor] = {}
+    for image in frames:
+        name = _end_of(image, taken=named)
+        if name in named:
+            raise ValueError(f"frames has two images for the {name} frame. Keep one.")
+        if image.strength_high != 1 or image.strength_low != 1:
+            raise ValueError(f"frames has a strength other than 1 for the {name} frame, which no provider takes.")
+        named[name] = image.images
+    return dict(sorted(named.items()))
+
+
+def _end_of(image: FrameImage, taken: Mapping[str, Any]) -> str:
+    text = image.frame.strip().lower() or AUTO
+    if text == AUTO:
+        text = LAST if FIRST in taken else FIRST
+    name = {"0": FIRST, "-1": LAST}.get(text, text)
+    if name not in (FIRST, LAST):
+        raise ValueError(f"frames has an image for frame {image.frame}. A provider takes first and last only.")
+    return name
+
+
+def _runware_frames(frames: Any, files: Files) -> list[dict[str, str]]:
+    return [{"image": _file(picture(i, "frames"), files), "frame": name} for name, i in named_frames(frames).items()]
+
+
+def _fal_frame(end: str) -> Fill:
+    def put(frames: Any, files: Files) -> str | None:
+        image = named_frames(frames).get(end)
+        return None if image is None else _file(picture(image, "frames"), files)
+
+    return put
+
+
+def _item(make: Callable[[Any], Media]) -> Fill:
+    def put(value: Any, files: Files) -> list[dict[str, str]]:
+        media = make(value)
+        return [{"url": _file(media, files), "kind": media.kind, "name": media.name, "mimeType": media.mime}]
+
+    return put
+
+
+def _weights(row: LoraRow) -> dict[str, float]:
+    """The strength for each transformer; ValueError for one that changes within a stage."""
+    if (weight := row.strengths.constant) is not None:
+        return {row.transformer: weight}
+    weights = {role: row.strength(role).constant for role in row.roles}
+    if None in weights.values():
+        raise ValueError(f"LoRA {row.file}: the schedule '{row.schedule}' changes within a stage, and no provider can.")
+    return {role: weight for role, weight in weights.items() if role in (HIGH, LOW) and weight is not None}
+
+
+def _loras(loras: Loras, make: Callable[[str], dict[str, str]], weight: str, where: str) -> list[dict[str, Any]]:
+    entries = []
+    for row in loras:
+        if not row.remote_id.strip():
+            raise ValueError(
+                f"LoRA {row.file} is a file on this machine only. Write its remote_id in Wan LoRA: {where}."
+            )
+        id = make(row.remote_id.strip())
+        entries += [{**id, weight: value, "transformer": role} for role, value in _weights(row).items() if value]
+    return entries
+
+
+def _fal_id(id: str) -> dict[str, str]:
+    """A URL, or a Hugging Face repository and, after its two names, a file in it."""
+    owner, *rest = id.split("/", 2)
+    if "://" in id or len(rest) < 2:
+        return {"path": id}
+    return {"path": f"{owner}/{rest[0]}", "weight_name": rest[1]}
+
+
+def _fal_loras(loras: Loras, files: Files) -> list[dict[str, Any]] | None:
+    where = "for fal a URL, or owner/repository/file.safetensors at Hugging Face"
+    return _loras(loras, _fal_id, "scale", where) or None
+
+
+def _runware_loras(loras: Loras, files: Files) -> list[dict[str, Any]] | None:
+    return _loras(loras, lambda id: {"model": id}, "weight", "for Runware an AIR, such as civitai:1@2") or None
+
+
+SOCKETS: Mapping[str, Socket] = {
+    "frames": Socket(
+        (WanFrames, io.Image),
+        "Frame images for the first and last frame, from Frame Image; or one image for the first.",
+        {"image_url": _fal_frame(FIRST), "end_image_url": _fal_frame(LAST), "inputs.frameImages": _runware_frames},
+    ),
+    "image": Socket(
+        (io.Image,),
+        "The image to start from, or of the person. It is cut and scaled there if its shape doesn't fit.",
+        {
+            "image_url": lambda image, files: _file(picture(image), files),
+            "inputs.referenceImages": lambda images, files: [_file(image_media(image), files) for image in images],
+            "params.referenceMediaItems": _item(picture),
+        },
+    ),
+    "video": Socket(
+        (io.Video,),
+        "The video to change or to follow. The graph and other texts in the file are not sent.",
+        {
+            "video_url": lambda video, files: _file(film(video), files),
+            "inputs.referenceVideos": lambda video, files: [_file(film(video), files)],
+        },
+    ),
+    "audio": Socket(
+        (io.Audio,),
+        "The sound to speak or sing to.",
+        {
+            "audio_url": lambda audio, files: _file(sound(audio), files),
+            "inputs.audio": lambda audio, files: _file(sound(audio), files),
+            "params.referenceMediaItems": _item(sound),
+        },
+    ),
+    "loras": Socket(
+        (WanLoras,),
+        "Rows of Wan LoRA, each with its remote_id: a file on this machine can't be sent.",
+        {"loras": _fal_loras, "lora": _runware_loras},
+    ),
+}
+FILLED = {path for socket in SOCKETS.values() for path in socket.fills}

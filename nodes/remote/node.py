@@ -1,0 +1,155 @@
+"""A provider node from a row of the table: its schema from the contracts, its run by the job manager."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from comfy_api.latest import io
+from comfy_execution.utils import get_executing_context
+
+from ...remote.build import InvalidRequest
+from ...remote.contract import Contract
+from ...remote.order import Order, order
+from ...remote.wait import deliver
+from ..schema import schema
+from .fields import EXPLICIT, Field, fields_of, not_taken, values_of
+from .media import SOCKETS, fill
+from .office import manager
+from .results import is_whole, outputs
+from .table import RemoteNode
+from .watch import Watch
+from .widgets import ON_INTERRUPT, consent, widget
+
+SHELF = "Wan Duet/Remote"
+PATIENCE = 30.0  # seconds for a look at the journal
+
+
+class ProviderNode(io.ComfyNode):
+    """What the nodes of all providers have in common; `row` and `fields` are set by `provider_node`."""
+
+    row: ClassVar[RemoteNode]
+    fields: ClassVar[list[Field]]
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        row, video = cls.row, _output(cls.row) == "video"
+        kind = io.Video if video else io.Image
+        return schema(
+            node_id=f"WanDuet_{row.id}",
+            display_name=row.title,
+            category=SHELF,
+            description=f"{row.description} This is a paid service: nothing is sent before you allow it.",
+            search_aliases=list(row.aliases),
+            inputs=list(_inputs(row, cls.fields)),
+            outputs=[
+                kind.Output(
+                    display_name="video" if video else "image",
+                    is_output_list=True,
+                    tooltip="The result; a list if several were asked for. The files are in output/remote.",
+                ),
+                io.String.Output(display_name="info", tooltip="Seed, cost, ids, date, and what was not sent."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+            is_experimental=row.experimental,
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **given: Any) -> float:
+        """Keeps what was delivered as long as it is whole and there; otherwise a run collects the rest."""
+        context = get_executing_context()
+        whole = context is None or is_whole(manager().jobs().result(PATIENCE), context.node_id)
+        return 0.0 if whole else float("nan")
+
+    @classmethod
+    async def execute(cls, **given: Any) -> io.NodeOutput:
+        given = {field.name: _untouched(field) for field in cls.fields} | given
+        variant = given.get("variant") or next(iter(cls.row.endpoints))
+        placed = _order(cls.row, cls.fields, variant, given)
+        watch = Watch(cls.hidden.unique_id)
+        policy = given.get("on_interrupt", ON_INTERRUPT[0])
+        job = deliver(manager(), placed, report=watch.hear, interrupted=watch.interrupted, on_interrupt=policy)
+        return outputs(await watch.until(job), placed)
+
+
+def provider_node(row: RemoteNode) -> type[ProviderNode]:
+    """The node of a row."""
+    return type(row.id, (ProviderNode,), {"row": row, "fields": fields_of(row.contracts)})
+
+
+def _output(row: RemoteNode) -> str:
+    return next(iter(row.contracts.values())).output
+
+
+def _inputs(row: RemoteNode, fields: list[Field]) -> Iterator[Any]:
+    """In the order in which they are seen: sockets, what a person sets first, then what is folded away."""
+    by_name = {field.name: field for field in fields}
+    currency = _currency(next(iter(row.contracts.values())))
+    uploads = {*row.needs, *row.takes} - {"loras"}
+    agreed, folded = consent(currency, uploads=bool(uploads))
+    yield from (SOCKETS[name].input(name, optional=False) for name in row.needs)
+    if len(row.endpoints) > 1:
+        tooltip = "Which model of the provider. A widget or socket says which variants have no use for it."
+        yield io.Combo.Input("variant", options=list(row.endpoints), tooltip=tooltip)
+    yield from (widget(by_name[name], shown=True) for name in row.shown)
+    yield from agreed
+    yield from (SOCKETS[name].input(name, optional=True) for name in row.takes)
+    yield from (widget(field, shown=False) for field in fields if field.name not in row.shown)
+    yield from folded
+
+
+def _currency(contract: Contract) -> str:
+    return contract.prices["currency"] if contract.prices else "USD"
+
+
+def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[str, Any]) -> Order:
+    """The checked request; ValueError in the words of the node if the provider would refuse it."""
+    contract = row.contracts[variant]
+    if model := given.get("model"):
+        contract = contract.with_model(model)
+    sockets = {name: given[name] for name in (*row.needs, *row.takes) if given.get(name) is not None}
+    parts, files = fill(contract, sockets, variant)
+    context = get_executing_context()
+    consent = {
+        "allow_paid": given["allow_paid"],
+        "allow_upload": given.get("allow_upload", False),
+        "max_cost": given.get(f"max_cost_{_currency(contract).lower()}") or None,
+        "profile": given.get("profile") or "default",
+        "force_new": given.get("force_new", 0),
+        "seconds": _seconds(contract, sockets),
+        "prompt_id": context.prompt_id if context else "",
+        "node_id": f"{context.node_id}/{context.list_index or 0}" if context else "",
+    }
+    try:
+        placed = order(contract, {**values_of(fields, variant, given), **parts}, files, **consent)
+    except InvalidRequest as error:
+        raise ValueError(_in_our_words(str(error), fields)) from None
+    return replace(placed, dropped=(*not_taken(fields, variant, given), *_dropped(fields, placed)))
+
+
+def _seconds(contract: Contract, sockets: Mapping[str, Any]) -> float | None:
+    """How long the driving video lasts, where that makes the length of the result."""
+    if "video" not in sockets or contract.parameter("num_frames"):
+        return None
+    return sockets["video"].get_duration()
+
+
+def _untouched(field: Field) -> Any:
+    """What an API prompt means that leaves an input out."""
+    return EXPLICIT.get(field.path, "")
+
+
+def _in_our_words(text: str, fields: list[Field]) -> str:
+    """The provider's paths are not the names of our inputs."""
+    names = {field.path: field.name for field in fields if field.path != field.name}
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        path = line.removeprefix("- ").split(" ")[0]
+        if path in names:
+            lines[number] = line.replace(path, f"{names[path]} ({path})", 1)
+    return "\n".join(lines)
+
+
+def _dropped(fields: list[Field], placed: Order) -> list[str]:
+    """The names of inputs that the mode of this request does not take; flags that are always said don't count."""
+    return [field.name for field in fields if field.path in placed.dropped and field.path not in EXPLICIT]

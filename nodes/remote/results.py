@@ -1,0 +1,53 @@
+"""What comes out of a job: the videos or images, and a text that says what was paid for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import numpy as np
+import torch
+from comfy_api.input_impl import VideoFromFile
+from comfy_api.latest import io, ui
+from PIL import Image, ImageOps
+
+from ...remote.fetch import Outcome, delivered
+from ...remote.info import info
+from ...remote.journal import OVER, Job
+from ...remote.order import Order
+from ..text import shown
+
+STILLS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def opened(path: Path) -> Any:
+    """A result as the host's VIDEO, or as its IMAGE `[1, H, W, 3]`."""
+    if path.suffix not in STILLS:
+        return VideoFromFile(str(path))
+    with Image.open(path) as picture:
+        pixels = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.float32)
+    return torch.from_numpy(pixels / 255)[None]
+
+
+def preview(files: Sequence[Path]) -> ui.SavedImages | dict[str, Any]:
+    """The results as the node shows them; nothing if they lie outside the output folder."""
+    output = Path(folder_paths.get_output_directory())
+    inside = [path.relative_to(output) for path in files if path.is_relative_to(output)]
+    saved = [ui.SavedResult(path.name, str(path.parent), io.FolderType.output) for path in inside]
+    return ui.SavedImages(saved, is_animated=files[0].suffix not in STILLS) if saved else {}
+
+
+def outputs(outcome: Outcome, order: Order | None = None) -> io.NodeOutput:
+    """What a provider's node puts out: the results as a list, and the text about them."""
+    return io.NodeOutput([opened(file) for file in outcome.files], told(outcome, order), ui=preview(outcome.files))
+
+
+def told(outcome: Outcome, order: Order | None = None) -> str:
+    """The text about a job, with the names of its files."""
+    return shown("\n".join([info(outcome, order), *(f"file: {file.name}" for file in outcome.files)]))
+
+
+def is_whole(jobs: Sequence[Job], node_id: str) -> bool:
+    """Whether every result of the newest run of a node is still there; True if there was none."""
+    mine = [job for job in jobs if job.node_id.split("/")[0] == node_id and job.state not in OVER]
+    return all(delivered(job) is not None for job in mine if job.prompt_id == mine[0].prompt_id)

@@ -1,0 +1,115 @@
+"""What leaves this machine over the sockets of the remote nodes, and what is refused before it does."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import torch
+from comfy_api.input_impl import VideoFromFile
+from wan_duet.conditioning.frame_images import FrameImage
+from wan_duet.experts.lora.row import LoraRow
+from wan_duet.nodes.remote.media import fill, film
+from wan_duet.remote.contract import contract
+from wan_duet.tests.fake_providers.film import film as small_film
+
+A14B = "fal-ai/wan/v2.2-a14b"
+IMAGE = torch.zeros(1, 8, 8, 3)
+
+
+def labelled(path: Path, kind: str = "mp4") -> Path:
+    """The small film with a graph in its metadata, as ComfyUI saves one."""
+    options = {"movflags": "use_metadata_tags"} if kind in ("mp4", "mov") else {}
+    with av.open(io.BytesIO(small_film())) as read, av.open(str(path), "w", format=kind, options=options) as written:
+        written.metadata["prompt"] = '{"1": {"inputs": {"text": "a private graph"}}}'
+        stream = written.add_stream("libx264" if kind != "webm" else "libvpx-vp9", rate=16)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for frame in read.decode(video=0):
+            written.mux(stream.encode(frame.reformat(32, 32, "yuv420p")))
+        written.mux(stream.encode(None))
+    return path
+
+
+def pixels(source: Any) -> list[bytes]:
+    with av.open(source) as container:
+        return [frame.to_ndarray(format="rgb24").tobytes() for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mov", "webm"])
+def test_a_film_is_sent_as_it_is_but_for_its_labels(tmp_path: Path, kind: str) -> None:
+    path = labelled(tmp_path / f"mine.{kind}", kind)
+    assert b"a private graph" in path.read_bytes()
+    sent = film(VideoFromFile(str(path)))
+    assert pixels(io.BytesIO(sent.data)) == pixels(str(path))
+    assert b"a private graph" not in sent.data and b"mine" not in sent.data
+    assert sent.sha256 == film(VideoFromFile(str(path))).sha256  # or the same graph would pay again
+
+
+def test_a_container_that_no_provider_takes_is_written_anew(tmp_path: Path) -> None:
+    sent = film(VideoFromFile(str(labelled(tmp_path / "mine.avi", "avi"))))
+    assert sent.mime == "video/mp4" and len(pixels(io.BytesIO(sent.data))) == len(pixels(io.BytesIO(small_film())))
+
+
+@pytest.mark.parametrize(
+    ("frames", "problem"),
+    [
+        ((FrameImage(IMAGE, "5"),), "image for frame 5. A provider takes first and last only"),
+        ((FrameImage(IMAGE, "first"), FrameImage(IMAGE, "0")), "two images for the first frame"),
+        ((FrameImage(IMAGE, "first", 0.5),), "a strength other than 1 for the first frame"),
+        ((FrameImage(IMAGE.repeat(2, 1, 1, 1), "first"),), "a batch of 2 images"),
+        (IMAGE.repeat(3, 1, 1, 1), "a batch of 3 images"),
+    ],
+)
+def test_frames_that_no_provider_takes_are_refused(frames: Any, problem: str) -> None:
+    for endpoint in (f"{A14B}/image-to-video", "runware/wan22_a14b_turbo"):
+        with pytest.raises(ValueError, match=problem):
+            fill(contract(endpoint), {"frames": frames}, "A14B")
+
+
+def test_frames_without_a_name_are_first_and_last() -> None:
+    auto = (FrameImage(IMAGE), FrameImage(IMAGE + 1))
+    values, files = fill(contract("runware/wan22_a14b_turbo"), {"frames": auto}, "Turbo")
+    assert [item["frame"] for item in values["inputs.frameImages"]] == ["first", "last"]
+    assert [item["image"] for item in values["inputs.frameImages"]] == [file.placeholder for file in files]
+    values, _ = fill(contract(f"{A14B}/image-to-video"), {"frames": auto}, "A14B")
+    assert [values["image_url"], values["end_image_url"]] == [file.placeholder for file in files]
+
+
+def test_a_last_image_is_refused_where_there_is_no_place_for_it() -> None:
+    ends = (FrameImage(IMAGE, "first"), FrameImage(IMAGE, "last"))
+    with pytest.raises(ValueError, match="5B takes a first one only"):
+        fill(contract("fal-ai/wan/v2.2-5b/image-to-video"), {"frames": ends}, "5B")
+
+
+def test_a_socket_that_the_variant_has_no_place_for_is_refused() -> None:
+    with pytest.raises(ValueError, match="loras is connected, and A14B Turbo takes none"):
+        fill(contract(f"{A14B}/text-to-video/turbo"), {"loras": (LoraRow("x.safetensors"),)}, "A14B Turbo")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "advice"),
+    [(f"{A14B}/text-to-video/lora", "owner/repository/file.safetensors"), ("runware/wan22_a14b_turbo", "an AIR")],
+)
+def test_a_lora_that_is_a_local_file_only_is_refused_with_what_to_do(endpoint: str, advice: str) -> None:
+    with pytest.raises(ValueError, match=rf"LoRA style\.safetensors is a file on this machine only\. .*{advice}"):
+        fill(contract(endpoint), {"loras": (LoraRow("style.safetensors"),)}, "it")
+
+
+def loras(**row: Any) -> list[dict[str, Any]]:
+    given = {"remote_id": "https://x.example/s.safetensors", **row}
+    values, _ = fill(contract(f"{A14B}/text-to-video/lora"), {"loras": (LoraRow("s.safetensors", **given),)}, "it")
+    return [{name: value for name, value in item.items() if name != "path"} for item in values.get("loras", [])]
+
+
+def test_the_transformer_of_a_lora_is_always_said() -> None:
+    assert loras() == [{"scale": 1.0, "transformer": "both"}]
+    assert loras(transformer="low", weight=-2.0) == [{"scale": -2.0, "transformer": "low"}]
+
+
+def test_a_strength_for_each_stage_becomes_an_entry_for_each_transformer() -> None:
+    stages = [{"scale": 0.45, "transformer": "high"}, {"scale": 0.5, "transformer": "low"}]
+    assert loras(schedule="0.9;1", weight=0.5) == stages
+    assert loras(schedule=";1") == [{"scale": 1.0, "transformer": "low"}]
+    with pytest.raises(ValueError, match="changes within a stage"):
+        loras(schedule="0.9,0.5;1")

@@ -1,0 +1,28 @@
+"""Every remote workflow that ships, allowed to pay, on the real server: one charge, and its file."""
+
+import json
+from pathlib import Path
+
+import pytest
+from wan_duet.dev.client import Prompt, PromptError
+from wan_duet.tests.nodes.remote.conftest import Bench, paid
+
+FOLDER = Path(__file__).resolve().parents[3] / "workflows" / "api"
+NAMES = sorted(path.stem for path in FOLDER.glob("remote_*.json") if path.stem != "remote_jobs")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_workflow_pays_only_when_allowed_and_delivers_its_file(bench: Bench, name: str, seed: int) -> None:
+    prompt: Prompt = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    (node,) = (node for node in prompt.values() if "allow_paid" in node["inputs"])
+    node["inputs"]["seed"] = seed
+    with pytest.raises(PromptError, match="allow_paid is off"):
+        bench.client.run(prompt, timeout=60)
+    assert bench.charges() == 0
+    bench.client.run(paid(prompt), timeout=60)
+    assert (bench.charges(), bench.state(seed), len(bench.files(seed))) == (1, "downloaded", 1)
+
+
+def test_the_journal_opens(bench: Bench) -> None:
+    entry = bench.client.run(json.loads((FOLDER / "remote_jobs.json").read_text(encoding="utf-8")), timeout=60)
+    assert "Spent, as far as it is known:" in entry["outputs"]["2"]["text"][0]
