@@ -8,6 +8,7 @@ from .frames import FrameConditioning, FrameImage
 from .lora import ApplyLoras, Lora
 from .planning import Preset, ProviderScheduler, StagePlan
 from .remote import REMOTE_NODES
+from .remote.key_route import add_key_route
 from .sampling import Guider, Sampler
 from .size import Size
 from .source import VideoToLatent
@@ -15,9 +16,10 @@ from .video import SaveVideo
 
 
 class WanDuetExtension(ComfyExtension):
-    """The list of every node of the pack."""
+    """The list of every node of the pack, and the one HTTP route it has."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        add_key_route()  # ComfyUI 0.3.75 does not call on_load
         return [
             LoadExperts,
             ExpertsFromModels,

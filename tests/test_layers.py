@@ -23,6 +23,7 @@ OURS = {
 ALL = {"torch", "numpy", "einops", "safetensors", "PIL", "av", "comfy", "folder_paths"}
 ONLY = {
     "nodes": {
+        "aiohttp",
         "comfy_api",
         "comfy_extras",
         "comfy_execution",
