@@ -38,6 +38,12 @@ def judge(frames: Frames) -> Verdict:
     return Verdict(_color(frames[_vivid(frames)]), _shape(masks), _direction(masks))
 
 
+def fullness(frames: Frames) -> float:
+    """Return how much of the box around it the shape fills, 0..1: what tells the shapes apart; not a number if none."""
+    masks = _masks(frames)
+    return float("nan") if masks is None else _fullness(masks)
+
+
 def drift(frames: Frames) -> float:
     """Return how far the shape gets off its way from first to last frame, in pixels: drawn ones go straight."""
     masks = _masks(frames)
@@ -61,8 +67,12 @@ def _color(pixels: Frames) -> str:
 
 
 def _shape(masks: NDArray[np.bool_]) -> str:
-    ratio = float(np.median([_area_ratio(mask) for mask in masks]))
+    ratio = _fullness(masks)
     return "triangle" if ratio < TRIANGLE_BELOW else "square" if ratio > SQUARE_ABOVE else "circle"
+
+
+def _fullness(masks: NDArray[np.bool_]) -> float:
+    return float(np.median([_area_ratio(mask) for mask in masks]))
 
 
 def _area_ratio(mask: NDArray[np.bool_]) -> float:

@@ -11,20 +11,20 @@ import torch
 from safetensors.torch import save_file
 from wan_duet.dev.client import Prompt
 from wan_duet.dev.miniature import lessons, prompts, vae
-from wan_duet.dev.miniature.clips import CAPTIONS, draw
+from wan_duet.dev.miniature.clips import CAPTIONS, Caption, draw
 from wan_duet.dev.miniature.install import WEIGHTS
 from wan_duet.dev.miniature.studio import Frames, Studio
 from wan_duet.dev.tiny import transformer
-from wan_duet.tests.miniature.judge import drift, judge
+from wan_duet.tests.miniature.judge import drift, fullness, judge
 
 ASKED = CAPTIONS[::5]  # every colour, shape and direction
 FEATURES = ("color", "shape", "direction")
 Change = Callable[[Prompt], None]
 
 
-def films_of(films: Studio, change: Change = lambda prompt: None) -> list[Frames]:
+def films_of(films: Studio, change: Change = lambda prompt: None, captions: Sequence[Caption] = ASKED) -> list[Frames]:
     """A film of each caption, when `change` is made to its prompt."""
-    asked = [prompts.text_to_video(str(caption), seed) for seed, caption in enumerate(ASKED)]
+    asked = [prompts.text_to_video(str(caption), seed) for seed, caption in enumerate(captions)]
     for prompt in asked:
         change(prompt)
     return [films.frames(prompt) for prompt in asked]
@@ -91,3 +91,16 @@ def test_the_high_expert_keeps_shapes_on_their_way(
     films: Studio, whole: list[Frames], untrained: str, change: Callable[[Prompt, str], None]
 ):
     assert mean_drift(films_of(films, lambda prompt: change(prompt, untrained))) >= 1.5 * mean_drift(whole)
+
+
+def test_the_low_expert_gives_shapes_their_corners(films: Studio):
+    cornered = [[caption for caption in CAPTIONS if caption.shape == name][::3] for name in ("square", "triangle")]
+
+    def contrast(change: Change) -> float:
+        full, sharp = (np.mean([fullness(film) for film in films_of(films, change, asked)]) for asked in cornered)
+        return full - sharp
+
+    def used_once(prompt: Prompt) -> None:
+        prompts.inputs(prompt, "WanDuet_StagePlan")["boundary"] = 0.4  # the last step is at .387
+
+    assert contrast(used_once) <= 0.9 * contrast(lambda prompt: None)
