@@ -41,7 +41,9 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_grad_enabled(False)
     torch.set_num_threads(1)
-    model = comfy.sd.load_diffusion_model_state_dict(transformer(0, dim=128 if options.quick else 256, layers=LAYERS))
+    model: Any = comfy.sd.load_diffusion_model_state_dict(
+        transformer(0, dim=128 if options.quick else 256, layers=LAYERS)
+    )
     pairs = 3 if options.quick else 15
     misses, hits = miss_ratios(model, pairs), hit_ratios(model, pairs)
     report({"miss": misses, "hit": hits})
@@ -54,7 +56,7 @@ def miss_ratios(model: ModelPatcher, pairs: int) -> list[float]:
     ratios = []
     for number in range(pairs + 1):
         both = [(never, 1), (model, 0)] if number % 2 else [(model, 0), (never, 1)]
-        seconds = dict.fromkeys((0, 1), 0.0)
+        seconds = [0.0, 0.0]
         for patcher, place in both:
             begin = time.process_time()
             run(patcher)

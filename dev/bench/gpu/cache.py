@@ -64,8 +64,8 @@ class Bench:
     def __init__(self, shape: dict[str, int], device: torch.device, rounds: int):
         self.device, self.rounds = device, rounds
         operations = comfy.ops.disable_weight_init
-        kind = {"model_type": "t2v", "in_dim": 16, "dtype": torch.bfloat16, "operations": operations}
-        self.net = WanModel(**kind, **shape, device=device).eval()
+        kind: dict[str, Any] = {"model_type": "t2v", "in_dim": 16, "dtype": torch.bfloat16, "operations": operations}
+        self.net = WanModel(**{**kind, **shape}, device=device).eval()
         for parameter in self.net.parameters():
             parameter.normal_(std=0.02)
 
