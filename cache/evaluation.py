@@ -48,12 +48,12 @@ class Evaluation:
         """Compute it in any case; a reason that was there before stays."""
         self.forced, self.reuse = self.forced or reason, False
 
-    def keys(self, x: torch.Tensor, options: Mapping[str, Any]) -> list[Key]:
-        """A key for each prompt in a batch `x` [prompts * B, C, T, H, W], in its order."""
+    def keys(self, x: torch.Tensor, options: Mapping[str, Any], hooks: tuple[float, ...] = ()) -> list[Key]:
+        """A key for each prompt in a batch `x` [prompts * B, C, T, H, W], in its order; `hooks` are strengths too."""
         prompts: Sequence[Hashable] = options["uuids"]
         window = options.get("context_window")
         frames = None if window is None else tuple(window.index_list)
-        shape = (len(x) // len(prompts), *x.shape[1:])
+        shape, weights = (len(x) // len(prompts), *x.shape[1:]), (*self.weights, *hooks)
         found = []
         with self._lock:
             if self.leader is None:
@@ -61,7 +61,7 @@ class Evaluation:
             for prompt in prompts:
                 call = self._calls[prompt, frames]
                 self._calls[prompt, frames] += 1
-                found.append(Key(prompt, frames, call, shape, x.dtype, x.device, self.weights))
+                found.append(Key(prompt, frames, call, shape, x.dtype, x.device, weights))
         return found
 
     def leads(self, keys: Sequence[Key]) -> int | None:

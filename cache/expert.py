@@ -74,8 +74,9 @@ class ExpertCache:
         """Let go of every tensor, and start anew with the next evaluation."""
         state, self._state = self._state, None
         if state is not None:
-            if state.near_target is not None:
-                self.log.note(f"a reuse threshold of about {state.near_target:.2g} would have come near the target")
+            near = state.near_target
+            if near is not None:
+                self.log.note(f"a reuse threshold of about {near:.2g} would have come near the target")
             state.forget()  # the traceback of an error may hold it for long
 
     def predict(
@@ -136,7 +137,7 @@ class ExpertCache:
         network = executor.class_obj.diffusion_model
         layers = len(network.blocks) if fits(network) else 1
         gated = fits(network) and not compiled_whole(network, transformer_options)
-        keys = evaluation.keys(x, transformer_options)
+        keys = evaluation.keys(x, transformer_options, _hook_strengths(executor.class_obj))
         batch = Batch(state, evaluation, keys)
         try:
             if state.idle or (state.policy.blocks and not gated):
@@ -171,6 +172,8 @@ class ExpertCache:
         state = StageState(self.settings, self._policy, stage, sigmas, idle)
         if isinstance(state.policy, Planned) and stage.own and not idle:
             state.plan(model)
+            if self.settings.target:
+                self.log.note(f"a reuse threshold of {state.threshold:.2g} for the target")
         return state
 
     @contextmanager
@@ -184,6 +187,12 @@ class ExpertCache:
             raise
         finally:
             self._evaluation = outer
+
+
+def _hook_strengths(model: BaseModel) -> tuple[float, ...]:
+    """The strengths in force of LoRAs that the batch's prompts bring along, which follow keyframes."""
+    hooks = getattr(model.current_patcher, "current_hooks", None)
+    return tuple(hook.strength for hook in hooks.hooks) if hooks else ()
 
 
 def _active(cond: dict[str, Any], sigma: float) -> bool:

@@ -18,8 +18,6 @@ class Log:
     blocks_run: int = 0
     blocks_total: int = 0
     bytes: int = 0
-    threshold: float | None = None
-    errors: list[float | None] = field(default_factory=list)  # of each evaluation, by the technique's estimate
     audits: list[tuple[int, float]] = field(default_factory=list)  # evaluation, true relative error
     measured: list[tuple[float, float]] = field(default_factory=list)  # sigma, ratio of the residual's size
     notes: dict[str, None] = field(default_factory=dict)
@@ -33,7 +31,6 @@ class Log:
         """Take note of one more evaluation, and of the bytes that are held after it."""
         self.marks += REUSED if evaluation.reused else COMPUTED
         self.bytes = max(self.bytes, held)
-        self.errors.append(evaluation.error)
         if evaluation.ratios:
             self.measured.append((evaluation.sigma, sum(evaluation.ratios) / len(evaluation.ratios)))
         if evaluation.forced:

@@ -22,7 +22,7 @@ from wan_duet.cache.teacache import TeaCache
 from wan_duet.dev.tiny import transformer
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.tests.cache.models import always, blocks, cached, calls, prompt, sample, sigmas
-from wan_duet.tests.samplers.runs import Job, duet_guider, pair
+from wan_duet.tests.samplers.runs import Job, duet_guider, hooked, pair
 
 JOB = Job(steps=16)
 BACK_AND_FORTH = Job("heunpp2", steps=16)  # its evaluations change experts three times
@@ -101,13 +101,26 @@ def test_nothing_crosses_the_switch(
     assert all(ran)
 
 
-def test_each_stage_computes_its_warm_up_and_its_last_step(high: ModelPatcher, low: ModelPatcher) -> None:
+def strips(job: Job, high: ModelPatcher, low: ModelPatcher, settings: Settings) -> list[str]:
+    """The strip of each expert, by the report of a run."""
     said: list[str] = []
-    experts = with_cache(pair(high, low), StepCache(DualBlock(1), replace(REUSE, warmup=3, max_consecutive=99)))
-    duet_guider(experts, JOB, say=said.append).sample(**JOB.arguments)
-    strips = [line.split()[-1] for line in said[0].splitlines() if "evaluations computed" in line]
-    assert [strip[:3] + strip[-1] for strip in strips] == ["####", "####"]
-    assert [set(strip[3:-1]) for strip in strips] == [{"."}, {"."}]
+    experts = with_cache(pair(high, low), StepCache(DualBlock(1), settings))
+    duet_guider(experts, job, say=said.append).sample(**job.arguments)
+    return [line.split()[-1] for line in said[0].splitlines() if "evaluations computed" in line]
+
+
+def test_where_a_lora_changes_its_strength_the_step_is_computed(high: ModelPatcher, low: ModelPatcher) -> None:
+    settings = replace(REUSE, max_consecutive=99)
+    plain = strips(JOB, high, low, settings)
+    assert [strip.count("#") for strip in plain] == [2, 2]
+    (changed, _) = strips(Job(steps=16, positive=hooked((0.0, 1.0), (0.3, 0.5))), high, low, settings)
+    assert changed.count("#") > 2
+
+
+def test_each_stage_computes_its_warm_up_and_its_last_step(high: ModelPatcher, low: ModelPatcher) -> None:
+    found = strips(JOB, high, low, replace(REUSE, warmup=3, max_consecutive=99))
+    assert [strip[:3] + strip[-1] for strip in found] == ["####", "####"]
+    assert [set(strip[3:-1]) for strip in found] == [{"."}, {"."}]
 
 
 @pytest.mark.parametrize("evaluation", [1, 4, 12])
