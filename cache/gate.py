@@ -74,7 +74,7 @@ class Gate:
         if number == 0 and self.depth:
             self._entered = x
         if number == self.depth:
-            self._before = x.clone()  # some classes add side branches to it in place
+            self._before = x.clone()  # blocks of other packs work in place
         out = block(x, *args, **kwargs)
         if number == self.depth - 1 and self._entered is not None:
             self._added = out - self._entered

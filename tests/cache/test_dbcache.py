@@ -74,3 +74,15 @@ def test_the_stored_results_are_those_of_cache_dit() -> None:
     for found, stored in zip(live["runs"], STORED["runs"], strict=True):
         assert found["sums"] == pytest.approx(stored["sums"], rel=1e-9, abs=1e-9)
         assert {**found, "sums": None} == {**stored, "sums": None}
+
+
+def test_blocks_of_another_pack_may_work_in_place() -> None:
+    net, kept = Toy(), []
+    for block in net.blocks:
+        forward = block.forward
+        block.forward = lambda x, forward=forward: x.copy_(forward(x))
+    expected = net(hidden(0, 0.1))
+    with Gate(net, 0, lambda _: None, kept.append):
+        net(hidden(0, 0.1))
+    with Gate(net, 0, lambda _: kept[0], kept.append):
+        assert torch.allclose(net(hidden(0, 0.1)), expected)

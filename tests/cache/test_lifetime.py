@@ -3,6 +3,7 @@
 import gc
 import weakref
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import comfy.model_management
@@ -12,6 +13,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy.samplers import CFGGuider, ksampler
+from safetensors.torch import save_file
 from torch import nn
 from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.policy import Technique
@@ -20,9 +22,13 @@ from wan_duet.cache.settings import Settings
 from wan_duet.cache.store import Residuals
 from wan_duet.cache.teacache import TeaCache
 from wan_duet.dev.tiny import transformer
+from wan_duet.experts.kind import HIGH
+from wan_duet.experts.lora.schedule import parse_schedule
+from wan_duet.experts.lora.scheduled import ScheduledLora
+from wan_duet.experts.pair import Experts
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.tests.cache.models import always, blocks, cached, calls, prompt, sample, sigmas
-from wan_duet.tests.samplers.runs import Job, duet_guider, hooked, pair
+from wan_duet.tests.samplers.runs import Job, duet_guider, hooked, lora, pair
 
 JOB = Job(steps=16)
 BACK_AND_FORTH = Job("heunpp2", steps=16)  # its evaluations change experts three times
@@ -101,24 +107,29 @@ def test_nothing_crosses_the_switch(
     assert all(ran)
 
 
-def strips(job: Job, high: ModelPatcher, low: ModelPatcher, settings: Settings) -> list[str]:
+def strips(job: Job, experts: Experts, settings: Settings) -> list[str]:
     """The strip of each expert, by the report of a run."""
     said: list[str] = []
-    experts = with_cache(pair(high, low), StepCache(DualBlock(1), settings))
+    experts = with_cache(experts, StepCache(DualBlock(1), settings))
     duet_guider(experts, job, say=said.append).sample(**job.arguments)
     return [line.split()[-1] for line in said[0].splitlines() if "evaluations computed" in line]
 
 
-def test_where_a_lora_changes_its_strength_the_step_is_computed(high: ModelPatcher, low: ModelPatcher) -> None:
+def test_where_a_lora_changes_its_strength_the_step_is_computed(
+    high: ModelPatcher, low: ModelPatcher, tmp_path: Path
+) -> None:
     settings = replace(REUSE, max_consecutive=99)
-    plain = strips(JOB, high, low, settings)
+    plain = strips(JOB, pair(high, low), settings)
     assert [strip.count("#") for strip in plain] == [2, 2]
-    (changed, _) = strips(Job(steps=16, positive=hooked((0.0, 1.0), (0.3, 0.5))), high, low, settings)
-    assert changed.count("#") > 2
+    by_prompt = Job(steps=16, positive=hooked((0.0, 1.0), (0.3, 0.5)))
+    assert strips(by_prompt, pair(high, low), settings)[0].count("#") > 2
+    save_file(lora(), tmp_path / "lora.safetensors")
+    row = ScheduledLora(str(tmp_path / "lora.safetensors"), HIGH, parse_schedule("1,0.5;1"))
+    assert strips(JOB, pair(high, low).with_change(row, HIGH), settings)[0].count("#") == 3
 
 
 def test_each_stage_computes_its_warm_up_and_its_last_step(high: ModelPatcher, low: ModelPatcher) -> None:
-    found = strips(JOB, high, low, replace(REUSE, warmup=3, max_consecutive=99))
+    found = strips(JOB, pair(high, low), replace(REUSE, warmup=3, max_consecutive=99))
     assert [strip[:3] + strip[-1] for strip in found] == ["####", "####"]
     assert [set(strip[3:-1]) for strip in found] == [{"."}, {"."}]
 
