@@ -98,6 +98,15 @@ def prepare_live() -> Path:
     return LIVE_VENVS
 
 
+def live_python(name: str) -> Path:
+    """The interpreter of the environment that `dev/live/NAME.txt` asks for, which is made if it is not there yet."""
+    HOME.mkdir(exist_ok=True)
+    venv = LIVE_VENVS / name
+    with alone(HOME):
+        _once_live(Steps(HOME), venv, LIVE / f"{name}.txt")
+    return venv / PYTHON
+
+
 def _once_live(steps: Steps, venv: Path, requirements: Path) -> None:
     title = f"live {requirements.stem}"
     steps.once(title, venv / PYTHON, [requirements], lambda: _make_venv(steps, venv, requirements))
