@@ -1,0 +1,117 @@
+"""The embedded detector: what it sees in one image."""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .anchors import covered
+from .body import Bodies, bodies, candidates
+from .face import POINTS as FACE_POINTS
+from .face import faces as find_faces
+from .hands import POINTS as HAND_POINTS
+from .hands import hands as find_hands
+from .network import Network
+from .region import whole
+
+TILED = (1, 2)  # tiles whose side is the image's shorter one, and half of it
+SCORE, SCORE_IN_TILES = 0.5, 0.65
+PRESENCE = 0.92
+SETTLING = 2  # looks, each where the one before says, until a region fits its body
+SAME = 0.5  # share of the smaller box
+
+
+class Details(NamedTuple):
+    """Hands [N, 2, 21, 3] and face meshes [N, 468, 3] of N people, as x, y, presence."""
+
+    hands: np.ndarray
+    faces: np.ndarray
+
+
+class EmbeddedDetector:
+    """People in one image [H, W, 3] in bytes. It owns its networks, which are read when they are first used."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+
+    @cached_property
+    def _person(self) -> Network:
+        return Network("pose_detection", self.device)
+
+    @cached_property
+    def _body(self) -> Network:
+        return Network("pose_landmark_full", self.device)
+
+    @cached_property
+    def _hand(self) -> tuple[Network, Network]:
+        return Network("hand_recrop", self.device), Network("hand_landmark_full", self.device)
+
+    @cached_property
+    def _face(self) -> tuple[Network, Network]:
+        return Network("face_detection_short_range", self.device), Network("face_landmark", self.device)
+
+    def find(self, image: Tensor, *, tiled: bool = False) -> Bodies | None:
+        """Everybody in the image, the surest first; `tiled` sees several and small people, and takes longer."""
+        height, width = image.shape[:2]
+        regions, scores = candidates(self._person, image, whole(width, height)[None], SCORE)
+        if tiled:
+            more, their = candidates(self._person, image, tiles(width, height), SCORE_IN_TILES)
+            regions, scores = np.concatenate([regions, more]), np.concatenate([scores, their])
+        regions = regions[_apart(regions[order := np.argsort(-scores)], order)]
+        if not len(regions):
+            return None
+        for _ in range(SETTLING):
+            regions = bodies(self._body, image, regions).following
+        found = bodies(self._body, image, regions)
+        kept = _different(found, [i for i in range(len(found)) if found.presence[i] >= PRESENCE])
+        return found.chosen(kept) if kept else None
+
+    def look(self, image: Tensor, regions: np.ndarray) -> Bodies:
+        """The body in each region [N, 4], whether there is one or not."""
+        return bodies(self._body, image, regions)
+
+    def details(self, image: Tensor, found: Bodies, before: Details, *, hands: bool, face: bool) -> Details:
+        """The hands and faces of bodies; `before` are those of a frame ago. Zeros for what is not asked for."""
+        details = no_details(len(found))
+        if hands:
+            details = details._replace(hands=find_hands(*self._hand, image, found.points, before.hands))
+        if face:
+            details = details._replace(faces=find_faces(*self._face, image, found.points, before.faces))
+        return details
+
+
+def no_details(count: int) -> Details:
+    """What is known of `count` people before their first frame: zeros."""
+    return Details(np.zeros((count, 2, HAND_POINTS, 3)), np.zeros((count, FACE_POINTS, 3)))
+
+
+def tiles(width: int, height: int) -> np.ndarray:
+    """Squares [N, 4] that cover an image, each half over the next."""
+    found = []
+    for parts in TILED:
+        side = min(width, height) / parts
+        across, along = (np.linspace(side / 2, n - side / 2, int(np.ceil(2 * n / side - 1))) for n in (width, height))
+        found += [(x, y, side, 0.0) for y in along for x in across]
+    return np.array(found)
+
+
+def _apart(regions: np.ndarray, order: np.ndarray) -> list[int]:
+    """Of regions, the surest first, the places in `order` of those that are not of a body that came before."""
+    kept: list[int] = []
+    for i, region in enumerate(regions):
+        others = regions[kept]
+        near = np.linalg.norm(others[:, :2] - region[:2], axis=1) < np.minimum(others[:, 2], region[2]) / 5
+        if not (near & (np.abs(np.log(others[:, 2] / region[2])) < np.log(1.5))).any():
+            kept.append(i)
+    return order[kept].tolist()
+
+
+def _different(found: Bodies, kept: list[int]) -> list[int]:
+    """Those of the bodies that share no more than a part of their box with one before them."""
+    boxes, chosen = found.boxes(), []
+    for i in kept:
+        if not chosen or covered(boxes[i], boxes[chosen]).max() <= SAME:
+            chosen.append(i)
+    return chosen

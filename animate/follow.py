@@ -1,0 +1,174 @@
+"""People followed through a video: looked for where they were, and searched for again when they are lost."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .detector.anchors import area, covered
+from .detector.body import Bodies
+from .detector.embedded import Details, EmbeddedDetector, no_details
+from .detector.wholebody import wholebody
+from .pose import FOUND, MISSING, POINTS, Pose
+
+LARGEST, LEFT_TO_RIGHT, POINT = "largest", "left to right", "point"
+PICKS = (LARGEST, LEFT_TO_RIGHT, POINT)
+STILL_THERE = 0.5  # presence of somebody who was there a frame ago
+SAME_PLACE = 0.5
+TILED_EVERY = 10  # frames between searches with tiles, while somebody is missing
+
+
+@dataclass(frozen=True)
+class Search:
+    """Whom to follow: how many people, which ones first, the place that `point` means, and how thoroughly to look."""
+
+    people: int = 1
+    pick: str = LARGEST
+    skip: int = 0
+    point: tuple[float, float] = (0.5, 0.5)
+    tiled: bool = True
+    hands: bool = True
+    face: bool = True
+
+
+@dataclass
+class _Person:
+    region: np.ndarray | None = None
+    last: np.ndarray | None = None  # where they were seen last, if they were
+
+
+@dataclass
+class Follower:
+    """Follows people from frame to frame; a frame's bodies come with the person each of them is."""
+
+    detector: EmbeddedDetector
+    search: Search
+    people: list[_Person] = field(init=False)
+    frame: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.people = [_Person() for _ in range(self.search.people)]
+
+    def next(self, image: Tensor) -> tuple[list[int], Bodies | None]:
+        """Who is in the next frame [H, W, 3] in bytes, and their bodies in the same order."""
+        who, seen = self._still_there(image)
+        if len(who) < len(self.people) and (found := self._found(image, bool(who))):
+            who, seen = self._with_found(who, seen, found, image.shape[1], image.shape[0])
+        for person in self.people:
+            person.region = None
+        for place, number in enumerate(who):
+            if seen is not None:
+                self.people[number].region = self.people[number].last = seen.following[place]
+        self.frame += 1
+        return who, seen
+
+    def _still_there(self, image: Tensor) -> tuple[list[int], Bodies | None]:
+        regions = [(number, person.region) for number, person in enumerate(self.people) if person.region is not None]
+        if not regions:
+            return [], None
+        seen = self.detector.look(image, np.stack([region for _, region in regions]))
+        boxes, kept = seen.boxes(), []
+        for i in range(len(seen)):
+            twice = kept and covered(boxes[i], boxes[kept]).max() > 0.8  # two that follow the same one
+            if seen.presence[i] >= STILL_THERE and not twice:
+                kept.append(i)
+        return [regions[i][0] for i in kept], seen.chosen(kept) if kept else None
+
+    def _found(self, image: Tensor, somebody: bool) -> Bodies | None:
+        tiled = self.search.tiled and self.frame % TILED_EVERY == 0
+        if somebody and not tiled:
+            return None
+        return self.detector.find(image, tiled=tiled)
+
+    def _with_found(
+        self, who: list[int], seen: Bodies | None, found: Bodies, width: int, height: int
+    ) -> tuple[list[int], Bodies | None]:
+        new = list(range(len(found)))
+        if seen is not None:
+            boxes = seen.boxes()
+            new = [i for i in new if covered(found.boxes()[i], boxes).max() <= SAME_PLACE]
+        new = picked(found, new, self.search, width, height)
+        free = [number for number in range(len(self.people)) if number not in who]
+        if not any(person.last is not None for person in self.people):
+            new = new[self.search.skip :]
+        pairs = list(_pairs(free, new, self.people, found))
+        if not pairs:
+            return who, seen
+        added = found.chosen([i for _, i in pairs])
+        together = [number for number, _ in pairs]
+        return [*who, *together], added if seen is None else _joined(seen, added)
+
+
+def _pairs(
+    free: Sequence[int], new: Sequence[int], people: Sequence[_Person], found: Bodies
+) -> Iterator[tuple[int, int]]:
+    """Whom each new body is of: the one lost nearest by, or else whoever was never seen, in the order of the pick."""
+    left = list(new)
+    for number in free:
+        if not left:
+            return
+        if (last := people[number].last) is None:
+            yield number, left.pop(0)
+            continue
+        distances = [float(np.linalg.norm(found.following[i][:2] - last[:2])) for i in left]
+        yield number, left.pop(int(np.argmin(distances)))
+
+
+def picked(found: Bodies, which: Sequence[int], search: Search, width: int, height: int) -> list[int]:
+    """The bodies in the order in which they are chosen."""
+    boxes = found.boxes()
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    point = np.array(search.point) * (width, height)
+    keys = {
+        LARGEST: -area(boxes),
+        LEFT_TO_RIGHT: middles[:, 0],
+        POINT: np.linalg.norm(middles - point, axis=1),
+    }
+    return sorted(which, key=lambda i: keys[search.pick][i])
+
+
+def _joined(first: Bodies, second: Bodies) -> Bodies:
+    def both(name: str) -> np.ndarray:
+        return np.concatenate([getattr(first, name), getattr(second, name)])
+
+    names = ("points", "presence", "regions", "following")
+    return Bodies(*(both(name) for name in names), masks=torch.cat([first.masks, second.masks]))
+
+
+def detected(
+    detector: EmbeddedDetector,
+    frames: Iterable[np.ndarray],
+    search: Search,
+    fps: float,
+    on_frame: Callable[[Tensor, list[int], Bodies | None], None] = lambda image, who, seen: None,
+) -> Pose:
+    """The people of a video, its frames [H, W, 3] in bytes; `on_frame` is told what was seen in each.
+
+    Raises ValueError if there is no frame.
+    """
+    follower = Follower(detector, search)
+    points: list[np.ndarray] = []
+    regions: list[np.ndarray] = []
+    before = no_details(search.people)
+    height = width = 0
+    for frame in frames:
+        height, width = frame.shape[:2]
+        image = torch.from_numpy(frame).to(detector.device)
+        who, seen = follower.next(image)
+        points.append(np.zeros((search.people, POINTS, 3), np.float32))
+        regions.append(np.zeros((search.people, 4), np.float32))
+        if seen is not None:
+            theirs = Details(before.hands[who], before.faces[who])
+            details = detector.details(image, seen, theirs, hands=search.hands, face=search.face)
+            points[-1][who] = wholebody(seen.points, *details)
+            regions[-1][who] = seen.regions
+            before = no_details(search.people)
+            before.hands[who], before.faces[who] = details
+        on_frame(image, who, seen)
+    if not points:
+        raise ValueError("the video has no frames. Connect one that has.")
+    placed = np.stack(regions)
+    states = np.where(placed[..., 2] > 0, FOUND, MISSING).astype(np.uint8)
+    return Pose(np.stack(points), states, placed, width, height, fps)
