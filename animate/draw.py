@@ -15,6 +15,8 @@ JOINTS = (
     *((2, 2), (1, 1), (4, 4), (3, 3), (17, 18), (20, 21)),  # eyes and ears, right first; left and right toes
 )
 """The 20 joints, each midway between two points of COCO-WholeBody."""
+OF_COCO = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
+"""The joint of each of COCO's 17 points; the first 18 joints are in OpenPose's order."""
 HEAD = (0, 14, 15, 16, 17)
 LIMBS = (
     *((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)),

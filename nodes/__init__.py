@@ -6,7 +6,9 @@ from .cache import DualBlockCache, FirstBlockCache, MagCacheNode, TeaCacheNode
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames import FrameConditioning, FrameImage
 from .lora import ApplyLoras, Lora
+from .people import DetectPose, LoadDetector, PoseFromKeypoints, SegmentPerson
 from .planning import Preset, ProviderScheduler, StagePlan
+from .poses import DrawPose, FaceCrop, MaskShape, PoseOverlay, RetargetPose
 from .remote import REMOTE_NODES
 from .remote.key_route import add_key_route
 from .sampling import Guider, Sampler
@@ -39,6 +41,15 @@ class WanDuetExtension(ComfyExtension):
             FrameImage,
             FrameConditioning,
             VideoToLatent,
+            LoadDetector,
+            DetectPose,
+            PoseFromKeypoints,
+            RetargetPose,
+            DrawPose,
+            FaceCrop,
+            SegmentPerson,
+            MaskShape,
+            PoseOverlay,
             *REMOTE_NODES,
             SaveVideo,
         ]

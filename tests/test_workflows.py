@@ -23,7 +23,9 @@ NOT_SHOWN = {
     "WanDuet_FalTextToImage": "remote_fal_text_to_video shows how a text goes to fal",
     "WanDuet_FalVideoToVideo": "remote_fal_animate shows how a video goes to fal",
     "WanDuet_ModelsFromExperts": "for nodes in between: there is no one graph to show",
+    "WanDuet_PoseFromKeypoints": "for the detectors of other packs, which may not be there",
     "WanDuet_ProviderScheduler": "one of two ways to a sampler and a spacing: a plan has them already",
+    "WanDuet_RetargetPose": "needs a reference image of a person, which the video of a test is not",
 }
 
 

@@ -33,6 +33,20 @@ def picture(name: str) -> np.ndarray:
 
 
 @pytest.fixture
+def official(tmp_path: Path) -> Callable[[str, np.ndarray, np.ndarray], list[np.ndarray]]:
+    """A function that gives what a function of dev/live/official_preprocessing.py makes of each pair of arguments."""
+
+    def run(name: str, first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
+        np.savez(tmp_path / "given.npz", **{f"{name}.0": first, f"{name}.1": second})  # pyright: ignore[reportArgumentType]
+        wan = live_folder() / "flow_schedulers" / "wan"
+        in_environment("official_preprocessing.py", wan, tmp_path / "given.npz", tmp_path / "made.npz")
+        made = np.load(tmp_path / "made.npz")
+        return [made[f"{name}.{i}"] for i in range(len(first))]
+
+    return run
+
+
+@pytest.fixture
 def litert(tmp_path: Path) -> Callable[[Arrays], Arrays]:
     """A function that gives LiteRT's outputs, NAME.0 and so on, for the inputs of each network."""
 

@@ -1,6 +1,7 @@
 """People are drawn as Wan's official preprocessing draws them, pixel for pixel or nearly so."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ import numpy as np
 import pytest
 from wan_duet.animate.draw import COLOURS, FINGER_COLOURS, LIMBS, drawn, joints
 from wan_duet.animate.raster import draw_disc, draw_line, fill_convex
-from wan_duet.tests.animate.conftest import in_environment, live_folder
 from wan_duet.tests.animate.people import person
 
 STORED = Path(__file__).parents[1] / "data" / "official_drawing.npz"
@@ -16,6 +16,7 @@ REGENERATE = "WAN_DUET_REGENERATE" in os.environ
 SIZES = ((832, 480), (480, 832), (1280, 720), (720, 1280), (512, 512), (1920, 1080))
 STORED_SIZES = SIZES[:4]
 RED = (255, 0, 0)
+Official = Callable[[str, np.ndarray, np.ndarray], list[np.ndarray]]
 
 
 def people(sizes: Any, seed: int) -> np.ndarray:
@@ -37,14 +38,6 @@ def agreement(ours: np.ndarray, official: np.ndarray) -> tuple[float, float]:
     return both.sum() / (a | b).sum(), np.abs(ours[both].astype(int) - official[both].astype(int)).mean()
 
 
-def official(sizes: Any, points: np.ndarray, folder: Path) -> list[np.ndarray]:
-    np.savez(folder / "given.npz", points=points, sizes=np.array(sizes))
-    wan = live_folder() / "flow_schedulers" / "wan"
-    in_environment("official_drawing.py", wan, folder / "given.npz", folder / "made.npz")
-    made = np.load(folder / "made.npz")
-    return [made[f"arr_{i}"] for i in range(len(sizes))]
-
-
 def test_a_drawing_is_the_stored_official_one() -> None:
     stored = np.load(STORED)
     for i, (points, (width, height)) in enumerate(zip(stored["points"], STORED_SIZES, strict=True)):
@@ -53,17 +46,18 @@ def test_a_drawing_is_the_stored_official_one() -> None:
 
 
 @pytest.mark.live
-def test_a_drawing_is_the_official_one(tmp_path: Path) -> None:
-    points = people(SIZES * 4, seed=1)
-    for ours, wanted, (width, height) in zip(points, official(SIZES * 4, points, tmp_path), SIZES * 4, strict=True):
+def test_a_drawing_is_the_official_one(official: Official) -> None:
+    sizes = SIZES * 4
+    points = people(sizes, seed=1)
+    for ours, wanted, (width, height) in zip(points, official("drawing", points, np.array(sizes)), sizes, strict=True):
         overlap, difference = agreement(drawn([ours], width, height), wanted)
         assert overlap >= 0.97 and difference <= 4
 
 
 @pytest.mark.live
-def test_the_stored_drawings_are_the_official_ones(tmp_path: Path) -> None:
+def test_the_stored_drawings_are_the_official_ones(official: Official) -> None:
     points = people(STORED_SIZES, seed=0).round(2)
-    pictures = official(STORED_SIZES, points, tmp_path)
+    pictures = official("drawing", points, np.array(STORED_SIZES))
     if REGENERATE:
         np.savez_compressed(STORED, points=points, **{f"picture_{i}": p for i, p in enumerate(pictures)})  # pyright: ignore[reportArgumentType]
     stored = np.load(STORED)

@@ -1,0 +1,247 @@
+"""Nodes of the shelf "Animate" that look for people: in pictures in, what was found out."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import comfy.model_management
+import comfy.utils
+import numpy as np
+import torch
+from comfy_api.latest import io
+
+from ..animate.detector.embedded import EmbeddedDetector
+from ..animate.follow import LARGEST, PICKS, Search, detected
+from ..animate.openpose import from_keypoints, to_keypoints
+from ..animate.person_mask import masks_of_pose
+from ..animate.pose import MISSING, Pose, counts
+from ..animate.smooth import REACH, filled, smoothed
+from ..video.clip import Clip
+from .clips import clip_of
+from .schema import advanced, schema
+from .sockets import BoundingBox, PoseKeypoint, WanDetector, WanPose
+from .text import shown
+
+SHELF = "Wan Duet/Animate"
+FPS = 30.0  # of images, which have no frame rate of their own; Animate was trained at 30
+DEVICES = ("auto", "cpu")
+
+
+def clip_input(name: str = "video") -> io.MultiType.Input:
+    """The socket of a driving video."""
+    return io.MultiType.Input(name, types=[io.Video, io.Image], tooltip="The driving video, or images of one.")
+
+
+def watched(clip: Clip) -> Iterator[np.ndarray]:
+    """The frames of a clip, with a progress bar, until somebody interrupts the run."""
+    progress = comfy.utils.ProgressBar(clip.count)
+    for frame in clip.frames():
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        yield frame
+        progress.update(1)
+
+
+class LoadDetector(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_LoadDetector",
+            display_name="Load Detector",
+            category=SHELF,
+            description="The detector of people that comes with this pack: body, hands, face and mask, several people, "
+            "nothing to download. It is read when it is first used.",
+            search_aliases=["pose detector", "dwpose", "vitpose", "mediapipe", "blazepose", "openpose"],
+            inputs=[
+                io.Combo.Input(
+                    "device", options=list(DEVICES), default="auto", tooltip="auto: where ComfyUI runs its models."
+                )
+            ],
+            outputs=[WanDetector.Output(display_name="detector", tooltip="For Detect Pose and Segment Person.")],
+        )
+
+    @classmethod
+    def execute(cls, device: str) -> io.NodeOutput:
+        chosen = comfy.model_management.get_torch_device() if device == "auto" else torch.device("cpu")
+        return io.NodeOutput(EmbeddedDetector(chosen))
+
+
+class DetectPose(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_DetectPose",
+            display_name="Detect Pose",
+            category=SHELF,
+            description="Finds people in a video and follows them: body, hands and face as points, not as pictures. "
+            "A frame without anybody is no error; the report counts found, filled and missing.",
+            search_aliases=["pose estimation", "openpose", "dwpose", "vitpose", "skeleton", "keypoints", "animate"],
+            inputs=[
+                WanDetector.Input("detector", tooltip="From Load Detector."),
+                clip_input(),
+                io.Int.Input("people", default=1, min=1, max=16, tooltip="How many people to follow at most."),
+                io.Combo.Input(
+                    "pick",
+                    options=list(PICKS),
+                    default=LARGEST,
+                    tooltip="Who comes first where there are more: the largest, the leftmost, or whoever is nearest to "
+                    "the point.",
+                ),
+                io.Int.Input(
+                    "skip", default=0, min=0, max=15, tooltip="Leave out this many of them: 1 takes the second person."
+                ),
+                io.Combo.Input(
+                    "smoothing",
+                    options=list(REACH),
+                    default="light",
+                    tooltip="Calms trembling points with the 2 (light) or 4 (strong) frames to each side.",
+                ),
+                io.Int.Input(
+                    "fill_gaps",
+                    default=5,
+                    min=0,
+                    max=240,
+                    tooltip="Frames that somebody may be missing for before the gap stays. 0: fill none.",
+                ),
+                advanced(
+                    io.Boolean.Input(
+                        "small_people",
+                        default=True,
+                        optional=True,
+                        tooltip="Look in parts of the picture too, for small and for several people. Slower, but only "
+                        "while somebody is missing.",
+                    )
+                ),
+                advanced(io.Boolean.Input("hands", default=True, optional=True, tooltip="Find both hands' fingers.")),
+                advanced(io.Boolean.Input("face", default=True, optional=True, tooltip="Find the face's points.")),
+                *(
+                    advanced(
+                        io.Float.Input(
+                            f"point_{axis}",
+                            default=0.5,
+                            min=0.0,
+                            max=1.0,
+                            step=0.01,
+                            optional=True,
+                            tooltip=f"The point to be near to, from 0 ({start}) to 1 ({end}).",
+                        )
+                    )
+                    for axis, start, end in (("x", "left", "right"), ("y", "top", "bottom"))
+                ),
+            ],
+            outputs=[
+                WanPose.Output(display_name="pose", tooltip="The points of everybody in every frame."),
+                PoseKeypoint.Output(display_name="keypoints", tooltip="The same for the nodes of other packs."),
+                BoundingBox.Output(display_name="boxes", tooltip="A box around each person, for nodes that segment."),
+                io.String.Output(display_name="report", tooltip="In how many frames each person was found."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        detector: EmbeddedDetector,
+        video: Any,
+        people: int,
+        pick: str,
+        skip: int,
+        smoothing: str,
+        fill_gaps: int,
+        small_people: bool = True,
+        hands: bool = True,
+        face: bool = True,
+        point_x: float = 0.5,
+        point_y: float = 0.5,
+    ) -> io.NodeOutput:
+        clip = clip_of(video, FPS)
+        search = Search(people, pick, skip, (point_x, point_y), small_people, hands, face)
+        pose = detected(detector, watched(clip), search, float(clip.fps))
+        pose = smoothed(filled(pose, fill_gaps), smoothing)
+        report = f"{len(pose)} frames of {pose.width}x{pose.height} at {pose.fps:g} fps\n{counts(pose)}"
+        return io.NodeOutput(pose, to_keypoints(pose), _boxes(pose), shown(report))
+
+
+def _boxes(pose: Pose) -> list[list[dict[str, Any]]]:
+    """BOUNDING_BOX: for each frame, a dictionary for each person in it."""
+    made = []
+    for frame in range(len(pose)):
+        boxes = pose.boxes(frame)[pose.states[frame] != MISSING]
+        made.append(
+            [
+                {"x": int(left), "y": int(top), "width": int(right - left), "height": int(bottom - top)}
+                for left, top, right, bottom in boxes.tolist()
+            ]
+        )
+    return made
+
+
+class PoseFromKeypoints(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_PoseFromKeypoints",
+            display_name="Pose From Keypoints",
+            category=SHELF,
+            description="Takes what another node has detected, such as DWPose or SDPose, as a pose for this pack.",
+            search_aliases=["dwpose", "openpose", "sdpose", "pose keypoint"],
+            inputs=[
+                PoseKeypoint.Input("keypoints", tooltip="In pixels, or in shares of the canvas: both are known."),
+                io.Float.Input(
+                    "fps", default=FPS, min=1.0, max=240.0, step=0.01, tooltip="Frames a second of the video."
+                ),
+            ],
+            outputs=[
+                WanPose.Output(display_name="pose", tooltip="The points of everybody in every frame."),
+                io.String.Output(display_name="report", tooltip="In how many frames each person is."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, keypoints: list[dict[str, Any]], fps: float) -> io.NodeOutput:
+        pose = from_keypoints(keypoints, fps)
+        return io.NodeOutput(pose, shown(counts(pose)))
+
+
+class SegmentPerson(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="WanDuet_SegmentPerson",
+            display_name="Segment Person",
+            category=SHELF,
+            description="The mask of the people of a pose, frame by frame. Empty where they are missing.",
+            search_aliases=["mask", "segmentation", "sam", "matting", "replace character"],
+            inputs=[
+                WanDetector.Input("detector", tooltip="From Load Detector."),
+                clip_input(),
+                WanPose.Input("pose", tooltip="Who is meant, and where they are: from Detect Pose, of the same video."),
+                io.Float.Input(
+                    "threshold",
+                    default=0.5,
+                    min=0.05,
+                    max=0.95,
+                    step=0.05,
+                    tooltip="How sure the detector must be of a pixel. Lower makes the mask larger.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(display_name="mask", tooltip="1 where the people are, for Mask Shape."),
+                io.String.Output(display_name="report", tooltip="In how many frames there is a mask."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, detector: EmbeddedDetector, video: Any, pose: Pose, threshold: float) -> io.NodeOutput:
+        clip = clip_of(video, FPS)
+        need_same_size(pose, clip)
+        mask = (masks_of_pose(detector, watched(clip), pose) >= threshold).float()
+        covered = mask.flatten(1).mean(1)
+        report = f"{int((covered > 0).sum())} of {len(mask)} frames have a mask, {covered.mean():.1%} of the picture"
+        return io.NodeOutput(mask, shown(report))
+
+
+def need_same_size(pose: Pose, clip: Clip) -> None:
+    """Raise ValueError if a pose can't be of a clip."""
+    if (pose.width, pose.height) != (clip.width, clip.height):
+        raise ValueError(
+            f"pose is of a video of {pose.width}x{pose.height}, video is {clip.width}x{clip.height}. "
+            "Connect the video that the pose was detected in."
+        )

@@ -1,0 +1,107 @@
+"""Poses go to other nodes and back, and from one body to another."""
+
+import numpy as np
+import pytest
+from wan_duet.animate.draw import LIMBS, joints
+from wan_duet.animate.openpose import from_keypoints, to_keypoints
+from wan_duet.animate.pose import FOUND, MISSING
+from wan_duet.animate.retarget import retargeted
+from wan_duet.tests.animate.people import person, pose_of
+
+
+def angles(body: np.ndarray) -> np.ndarray:
+    ends = np.array([body[b, :2] - body[a, :2] for a, b in LIMBS])
+    return np.arctan2(ends[:, 1], ends[:, 0])
+
+
+def lengths(body: np.ndarray) -> np.ndarray:
+    return np.array([np.linalg.norm(body[b, :2] - body[a, :2]) for a, b in LIMBS])
+
+
+def walking(frames: int = 4) -> list[list[np.ndarray | None]]:
+    made: list[list[np.ndarray | None]] = []
+    for t in range(frames):
+        somebody = person(100 + 5 * t, 120)
+        somebody[[9, 15], 0] += 3 * t
+        made.append([somebody])
+    return made
+
+
+def test_keypoints_go_out_in_pixels_and_come_back() -> None:
+    pose = pose_of([person(100, 120), person(200, 120)], [None, person(210, 120)])
+    keypoints = to_keypoints(pose)
+    assert [len(frame["people"]) for frame in keypoints] == [2, 1]
+    assert [len(keypoints[0]["people"][0][part]) for part in sorted(keypoints[0]["people"][0])] == [210, 18, 63, 63, 54]
+    back = from_keypoints(keypoints, 30.0)
+    assert (back.width, back.height) == (320, 240)
+    assert np.allclose(back.points[0], pose.points[0], atol=1e-3)
+    assert back.states.tolist() == [[FOUND, FOUND], [FOUND, MISSING]]
+
+
+def test_keypoints_in_shares_of_the_canvas_are_known() -> None:
+    keypoints = to_keypoints(pose_of([person(100, 120)]))
+    for part in keypoints[0]["people"][0].values():
+        part[::3], part[1::3] = [x / 320 for x in part[::3]], [y / 240 for y in part[1::3]]
+    assert np.allclose(from_keypoints(keypoints, 30.0).points[0, 0], person(100, 120), atol=1e-3)
+
+
+def test_keypoints_of_a_body_alone_or_of_nobody_are_no_error() -> None:
+    body = to_keypoints(pose_of([person(100, 120)]))[0]["people"][0]["pose_keypoints_2d"]
+    canvas = {"canvas_width": 320, "canvas_height": 240}
+    people = [{"pose_keypoints_2d": body, "face_keypoints_2d": None}]
+    pose = from_keypoints([{**canvas, "people": people}, {**canvas, "people": []}], 30.0)
+    assert pose.states[:, 0].tolist() == [FOUND, MISSING]
+    assert np.allclose(pose.points[0, 0, :17], person(100, 120)[:17], atol=1e-3)
+
+
+@pytest.mark.parametrize("keypoints", [[], [{"people": []}], [{"canvas_width": 0, "canvas_height": 9, "people": []}]])
+def test_keypoints_without_frames_or_canvas_are_refused(keypoints: list) -> None:
+    with pytest.raises(ValueError, match="keypoints has"):
+        from_keypoints(keypoints, 30.0)
+
+
+def test_the_same_body_gives_the_same_motion() -> None:
+    pose = pose_of(*walking())
+    made = retargeted(pose, pose_of([person(100, 120)]))
+    assert np.abs(made.points[..., :2] - pose.points[..., :2]).max() < 1
+
+
+@pytest.mark.parametrize("size", [0.5, 2.0])
+def test_a_body_of_another_size_keeps_its_angles_and_gets_its_limbs(size: float) -> None:
+    pose = pose_of(*walking())
+    made = retargeted(pose, pose_of([person(300, 260, size)], width=640, height=480))
+    assert (made.width, made.height) == (640, 480)
+    for before, after in zip(pose.points[:, 0], made.points[:, 0], strict=True):
+        assert np.allclose(lengths(joints(after)), size * lengths(joints(before)), atol=0.05)
+        turned = angles(joints(after)) - angles(joints(before))
+        assert np.abs(np.sin(turned)).max() < 1e-3
+    assert joints(made.points[0, 0])[8, 0] == pytest.approx(300 - 12 * size, abs=0.5)
+
+
+def test_long_legs_make_long_legs_and_leave_the_arms() -> None:
+    tall = person(100, 120)
+    tall[13:23, 1] += 40
+    tall[15:23, 1] += 40
+    before, after = joints(person(100, 120)), joints(retargeted(pose_of(*walking()), pose_of([tall])).points[0, 0])
+    ratio = lengths(after) / lengths(before)
+    assert ratio[[7, 8, 10, 11]].min() > 1.8
+    assert ratio[[2, 3, 4, 5]] == pytest.approx(1, abs=0.01)
+
+
+def test_what_the_reference_does_not_show_is_not_drawn() -> None:
+    half = person(100, 120)
+    half[13:23, 2] = 0.1
+    made = retargeted(pose_of(*walking()), pose_of([half]))
+    seen = joints(made.points[0, 0])[:, 2] >= 0.5
+    assert not seen[[9, 10, 12, 13, 18, 19]].any() and seen[:9].all()
+
+
+def test_a_frame_without_anybody_stays_so_and_nobody_at_all_is_refused() -> None:
+    frames = walking()
+    frames[2] = [None]
+    made = retargeted(pose_of(*frames), pose_of([person(100, 120)]))
+    assert not made.points[2].any() and made.states[2, 0] == MISSING
+    with pytest.raises(ValueError, match="reference has nobody"):
+        retargeted(pose_of(*frames), pose_of([None]))
+    with pytest.raises(ValueError, match="pose has nobody"):
+        retargeted(pose_of([None]), pose_of(*frames))
