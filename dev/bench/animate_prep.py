@@ -1,0 +1,103 @@
+"""People found beside MediaPipe's own finding: python3 dev/bench/animate_prep.py [--quick]
+
+The demo video of sports2d, 1768x994, in interleaved runs of the same frames: body and mask against MediaPipe's Pose
+with segmentation, and body, hands, face and mask against its Holistic, which runs in an environment of its own.
+Decoding is not counted. The figures are frames a second, and how many frames had a pose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+from host import enter, interval_of_median, load_pack
+
+enter()
+load_pack()
+
+import av  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from environment import LIVE, live_python, prepare_live  # noqa: E402
+from wan_duet.animate.detector.body import Bodies  # noqa: E402
+from wan_duet.animate.detector.embedded import EmbeddedDetector  # noqa: E402
+from wan_duet.animate.follow import Search, detected  # noqa: E402
+from wan_duet.animate.person_mask import mask_of  # noqa: E402
+from wan_duet.animate.pose import FOUND  # noqa: E402
+
+THEIRS = {"pose": False, "holistic": True}  # and whether hands and face are found too
+
+
+def frames(video: Path) -> Iterator[np.ndarray]:
+    """The frames [H, W, 3] of a video, again and again."""
+    for _ in cycle([None]):
+        for frame in av.open(str(video)).decode(video=0):
+            yield frame.to_ndarray(format="rgb24")
+
+
+def ours(detector: EmbeddedDetector, images: list[np.ndarray], details: bool) -> tuple[float, int]:
+    """The seconds that the frames took, masks included, and how many of them had a pose."""
+
+    def mask(image: torch.Tensor, who: list[int], seen: Bodies | None) -> None:
+        if seen is not None:
+            mask_of(seen, *image.shape[:2])
+
+    begin = time.perf_counter()
+    pose = detected(detector, images, Search(hands=details, face=details), 30.0, mask)
+    return time.perf_counter() - begin, int((pose.states == FOUND).sum())
+
+
+def theirs(process: subprocess.Popen[str], name: str, count: int) -> tuple[float, int]:
+    """The same of MediaPipe."""
+    if not (process.stdin and process.stdout):
+        raise RuntimeError("MediaPipe's process has no pipes")
+    print(name, count, file=process.stdin, flush=True)
+    seconds, found = process.stdout.readline().split()
+    return float(seconds), int(found)
+
+
+def main() -> int:
+    """Measure, print every pair, and as the last line what they come to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="3 pairs of 10 frames in place of 20 pairs of 23")
+    pairs, each = (3, 10) if parser.parse_args().quick else (20, 23)
+    (video,) = (prepare_live() / "people").rglob("demo.mp4")
+    command = [live_python("mediapipe"), LIVE / "mediapipe_speed.py", video]
+    detector = EmbeddedDetector(torch.device("cpu"))
+    figures: dict[str, object] = {}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        for name, details in THEIRS.items():
+            print(f"\n{name:>8}   MediaPipe   ours, frames a second   ratio", flush=True)
+            source, mine, speeds, ratios = frames(video), 0, [], []
+            for pair in range(pairs + 1):
+                images = list(islice(source, each))
+                if pair % 2:
+                    they, (seconds, found) = theirs(process, name, each), ours(detector, images, details)
+                else:
+                    seconds, found = ours(detector, images, details)
+                    they = theirs(process, name, each)
+                if pair:  # the first one warms up
+                    mine += found
+                    speeds.append((each / they[0], each / seconds))
+                    ratios.append(they[0] / seconds)
+                    print(f"{pair:>8}   {each / they[0]:9.1f}   {each / seconds:9.1f}   {ratios[-1]:15.2f}", flush=True)
+            low, high = interval_of_median(ratios)
+            figures[f"ratio_{name}"] = [round(n, 2) for n in (statistics.median(ratios), low, high)]
+            figures[f"fps_{name}"] = round(statistics.median(s[0] for s in speeds), 1)
+            figures["fps_full" if details else "fps"] = round(statistics.median(s[1] for s in speeds), 1)
+            figures |= {"poses_found": mine, "poses_total": pairs * each}
+        if process.stdin:
+            process.stdin.close()
+    print(json.dumps(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
