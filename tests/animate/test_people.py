@@ -78,9 +78,7 @@ def test_two_men_are_found_with_tiles(detector: EmbeddedDetector) -> None:
 
 
 @pytest.mark.parametrize("name", ["astronaut.png", "bus.jpg", "zidane.jpg", "camera.png", "grace_hopper.jpg"])
-def test_a_photographed_person_has_a_body_a_mask_and_a_face(
-    detector: EmbeddedDetector, name: str
-) -> None:
+def test_a_photographed_person_has_a_body_a_mask_and_a_face(detector: EmbeddedDetector, name: str) -> None:
     image = picture(name)
     pose = detected(detector, [image], Search(), 1.0)
     assert pose.states[0, 0] == FOUND
