@@ -13,5 +13,5 @@ class Preset(NamedTuple):
     target: float = 0.0
 
 
-OBSERVED = {REGULAR: Preset(threshold=0.12), FAST: Preset(threshold=0.2)}
+OBSERVED = {REGULAR: Preset(threshold=0.08), FAST: Preset(threshold=0.16)}
 PLANNED = {REGULAR: Preset(target=1.5), FAST: Preset(target=2.0)}
