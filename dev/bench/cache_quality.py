@@ -162,7 +162,7 @@ def main() -> int:
             films.make(CHOOSING[0], 40, measuring(folder))
         for steps in (20,) if quick else (20, 40):
             comparison = Comparison(films, steps, CHOOSING[: 2 if quick else 12], COMPARING[: 3 if quick else 24])
-            for share in (0.5,) if quick else (0.5, 0.675):  # 27 of 40 steps
+            for share in (0.5,) if quick else (0.5, 0.65):
                 lead = compare(comparison, share, chosen)
                 leads += [lead] if share == 0.5 else []
     print(json.dumps(min(leads, key=lambda lead: lead["gain_over_fewer_steps_db"])))
