@@ -54,9 +54,13 @@ class Contract:
         return self._by_path.get(path)
 
     def with_model(self, model: str) -> "Contract":
-        """The same contract for another model id: what the pages print for Runware's Wan 2.2 is ambiguous."""
+        """The same contract for another model id: what the pages print for Runware's Wan 2.2 is ambiguous.
+
+        What another model costs is not known.
+        """
         changed = tuple(replace(p, const=model) if p.path == "model" else p for p in self.parameters)
-        return replace(self, parameters=changed)
+        documented = self._by_path["model"].const == model
+        return replace(self, parameters=changed, prices=self.prices if documented else None)
 
     @cached_property
     def _by_path(self) -> Mapping[str, Parameter]:

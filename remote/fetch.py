@@ -47,9 +47,8 @@ class Outcome:
 
 def delivered(job: Job) -> Outcome | None:
     """The outcome of a job whose files were fetched before and are still there."""
-    sizes = {Path(row["path"]): row["size"] for row in job.files}
-    there = all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
-    return Outcome(job, attached=True) if job.state is State.DOWNLOADED and sizes and there else None
+    there = job.files and all(map(_is_there, job.files))
+    return Outcome(job, attached=True) if job.state is State.DOWNLOADED and there else None
 
 
 class Fetcher:
@@ -71,26 +70,40 @@ class Fetcher:
     async def fetch_all(self, progress: Progress) -> Outcome:
         """Every result that can be had, as files; RemoteError leaves the job to be collected if there is none.
 
-        What one result lacks keeps none of the others back: it is said, and can be collected later.
+        What one result lacks keeps none of the others back: it is said, and can be collected later. A file that was
+        fetched before stands in for one that can't be had again.
         """
-        fetched: list[tuple[Result, File]] = []
-        unfetched: list[tuple[Result, RemoteError]] = []
+        rows: list[Mapping[str, Any]] = []
+        unfetched: list[RemoteError] = []
+        warnings = [*_absent(progress, self._record.job.wanted)]
         for result in progress.results:
             try:
-                fetched.append((result, await self._fetch(result)))
+                file = await self._fetch(result)
             except RemoteError as error:
-                unfetched.append((result, error))
-        if not fetched:
-            raise unfetched[0][1]
+                before = self._before(result)
+                rows += [before] if before else []
+                unfetched += [] if before else [error]
+                warnings.append(
+                    f"Result {result.index + 1}: {error.reason}. {'Its file is kept.' if before else LATER}"
+                )
+            else:
+                rows.append(_row(result, file))
+                warnings += [text] if (text := _mismatch(self._record.job.request, file)) else []
+        if not rows:
+            raise unfetched[0]
         whole = progress.state is State.REMOTE_DONE and not unfetched
         state = State.DOWNLOADED if whole else self._record.job.state
-        warnings = [*_absent(progress, self._record.job.wanted)]
-        warnings += [f"Result {result.index + 1}: {error.reason}. {LATER}" for result, error in unfetched]
-        warnings += [text for _, file in fetched if (text := _mismatch(self._record.job.request, file))]
-        files = tuple(_row(result, file) for result, file in fetched)
-        await self._record.note(state=state, files=files, warnings=tuple(warnings), error="")
+        await self._record.note(state=state, files=tuple(rows), warnings=tuple(warnings), error="")
         self._record.tell()
         return Outcome(self._record.job)
+
+    def _before(self, result: Result) -> Mapping[str, Any] | None:
+        """The row of a result that was fetched before and is still there."""
+        stem = self._stem(result)
+        return next((row for row in self._record.job.files if Path(row["path"]).stem == stem and _is_there(row)), None)
+
+    def _stem(self, result: Result) -> str:
+        return f"{self._record.job.id}_{result.index}"
 
     async def _fetch(self, result: Result) -> File:
         """Fetch one result, with a fresh address if the old one has run out: it is paid and is not bought again."""
@@ -102,7 +115,7 @@ class Fetcher:
         reason = ""
         for tries_left in reversed(range(FETCH_TRIES)):
             try:
-                return await self._downloader.fetch(result.url, f"{self._record.job.id}_{result.index}", allowed)
+                return await self._downloader.fetch(result.url, self._stem(result), allowed)
             except Gone as error:
                 reason = str(error)
             except RemoteError as error:
@@ -129,6 +142,11 @@ def _row(result: Result, file: File) -> Mapping[str, Any]:
     """What the journal keeps of a file."""
     known = {"path": str(file.path), "sha256": file.sha256, "size": file.size}
     return {**known, "seed": result.seed, "nsfw": result.nsfw}
+
+
+def _is_there(row: Mapping[str, Any]) -> bool:
+    path = Path(row["path"])
+    return path.is_file() and path.stat().st_size == row["size"]
 
 
 def _mismatch(request: Mapping[str, Any], file: File) -> str | None:

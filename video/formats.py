@@ -36,6 +36,7 @@ class Settings(NamedTuple):
     format: str = "mp4"
     quality: int = QUALITIES["high"]
     write_mode: str = "balanced"
+    threads: int = 0  # of H.264, whose bytes depend on them; 0 for as many as there are processors
 
     @property
     def extension(self) -> str:
@@ -53,7 +54,7 @@ class Settings(NamedTuple):
         if CONTAINERS[self.format].video == "libvpx-vp9":
             speed = {"deadline": "good", "cpu-used": _VP9_SPEED[self.write_mode], "row-mt": "1"}
             return {"crf": str(self.crf), "b": "0", **speed}
-        return {"crf": str(self.crf), "preset": WRITE_MODES[self.write_mode]}
+        return {"crf": str(self.crf), "preset": WRITE_MODES[self.write_mode], "threads": str(self.threads)}
 
     def __str__(self) -> str:
         if self.format == "png":

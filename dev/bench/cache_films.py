@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast, NamedTuple
 
 import comfy.sd
 import numpy as np
@@ -68,7 +68,7 @@ class Films:
     def _expert(self, file: Path) -> ModelPatcher:
         model = comfy.sd.load_diffusion_model(str(file))
         model.model_options["transformer_options"]["optimized_attention_override"] = self._attention()
-        blocks = model.model.diffusion_model.blocks
+        blocks = cast(torch.nn.ModuleList, model.model.diffusion_model.blocks)
 
         def count(block: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
             self._run[0] += len(inputs[0])

@@ -12,6 +12,7 @@ from .media import FILLED
 DEFAULT, ON, OFF = "provider default", "on", "off"
 UNSET = -1  # of a number: no documented range goes below 0
 NOTHING = (DEFAULT, UNSET, "")
+LARGEST_SEED = 2**53 - 1  # that a browser, and a service written in its language, hold exactly
 
 # Names that are not simply the end of the path in snake case
 NAMES = {
@@ -107,6 +108,7 @@ def _is_under(path: str, parent: str) -> bool:
 
 def values_of(fields: Sequence[Field], variant: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a variant's parameters, by path, as far as they are set."""
+    _check_seed(given.get("seed", 0))
     taken = {field.path: (field.variants[variant], given[field.name]) for field in fields if variant in field.variants}
     values = {path: _value(parameter, value) for path, (parameter, value) in taken.items() if value not in NOTHING}
     return _one_image_size(values)
@@ -127,6 +129,12 @@ def _value(parameter: Parameter, given: Any) -> Any:
     if "boolean" in parameter.types and isinstance(given, str):
         return given == ON
     return given
+
+
+def _check_seed(seed: int) -> None:
+    """A linked seed has not been held to the widget's range."""
+    if not UNSET <= seed <= LARGEST_SEED:
+        raise ValueError(f"seed is {seed}. Use 0 to {LARGEST_SEED}.")
 
 
 def _one_image_size(values: dict[str, Any]) -> dict[str, Any]:

@@ -44,9 +44,9 @@ async def write(request: web.Request) -> web.Response:
     try:
         sent = await request.json()
         write_key(sent["provider"], DEFAULT, sent["key"], office.settings().private)
-    except (KeyError, TypeError, AttributeError, UnicodeError, json.JSONDecodeError):
+    except (KeyError, TypeError, AttributeError, UnicodeError, RecursionError, json.JSONDecodeError):
         return _wrong("The request must name a provider and a key")
-    except (RemoteError, ValueError) as error:  # neither quotes the key
+    except (RemoteError, ValueError, OSError) as error:  # neither quotes the key
         return _wrong(error)
     return _states()
 

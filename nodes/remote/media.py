@@ -73,6 +73,10 @@ def _file(media: Media, files: Files) -> str:
     return media.placeholder
 
 
+# The same bytes on every machine, by which a job is found again
+SENT = Settings("mp4", QUALITIES["high"], "balanced", threads=4)
+
+
 def picture(image: torch.Tensor, name: str = "image") -> Media:
     """The only picture of an IMAGE `[1, H, W, C]`."""
     if len(image) != 1:
@@ -94,7 +98,7 @@ def film(video: Any) -> Media:
         path = Path(folder, "film.mp4")
         source = whole_file(video)
         if source is None or not copy_unlabelled(source, path):
-            write_video(path, clip_of(video, FPS_OF_IMAGES), Settings("mp4", QUALITIES["high"], "balanced"), {}, _go_on)
+            write_video(path, clip_of(video, FPS_OF_IMAGES), SENT, {}, _go_on)
         return video_media(path)
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from ...remote.fetch import Outcome, delivered
 from ...remote.info import info
-from ...remote.journal import OVER, Job
+from ...remote.journal import OVER, Job, State
 from ...remote.order import Order
 from ..text import shown
 
@@ -48,6 +48,7 @@ def told(outcome: Outcome, order: Order | None = None) -> str:
 
 
 def is_whole(jobs: Sequence[Job], node_id: str) -> bool:
-    """Whether every result of the newest run of a node is still there; True if there was none."""
+    """Whether nothing of a node waits to be collected, and every result of its newest run is still there."""
     mine = [job for job in jobs if job.node_id.split("/")[0] == node_id and job.state not in OVER]
-    return all(delivered(job) is not None for job in mine if job.prompt_id == mine[0].prompt_id)
+    waiting = any(job.state is State.REMOTE_DONE for job in mine)
+    return not waiting and all(delivered(job) is not None for job in mine if job.prompt_id == mine[0].prompt_id)

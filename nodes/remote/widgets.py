@@ -7,10 +7,9 @@ from comfy_api.latest import io
 
 from ...remote.contract import Parameter
 from ..schema import advanced
-from .fields import DEFAULT, EXPLICIT, OFF, ON, UNSET, Field
+from .fields import DEFAULT, EXPLICIT, LARGEST_SEED, OFF, ON, UNSET, Field
 from .words import CONSENT, WORDS
 
-LARGEST_SEED = 2**53 - 1  # that a browser holds exactly
 UNLIMITED = 100_000  # where no maximum is documented
 MULTILINE = ("prompt", "negative_prompt")
 ON_INTERRUPT = ("cancel if queued", "cancel", "keep")

@@ -8,6 +8,7 @@ from wan_duet.remote.info import info
 from wan_duet.remote.journal import State
 from wan_duet.remote.record import Update
 from wan_duet.remote.wait import deliver
+from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.provider import KEY
 from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench
 
@@ -23,7 +24,8 @@ def test_one_call_can_be_interrupted(any_bench: Bench) -> None:
     any_bench.fake.running = 1e9
     any_bench.options["deadline"] = float("inf")
     with pytest.raises(Interrupted):
-        asyncio.run(deliver(any_bench.manager, any_bench.order(), interrupted=lambda: True, on_interrupt="keep"))
+        flags = iter((False, True))
+        asyncio.run(deliver(any_bench.manager, any_bench.order(), interrupted=lambda: next(flags), on_interrupt="keep"))
 
 
 def test_the_info_says_what_it_was_and_cost(any_bench: Bench) -> None:
@@ -64,6 +66,24 @@ def test_files_are_fetched_again_when_asked_for(any_bench: Bench) -> None:
     any_bench.manager.collect(any_bench.job.id, again=True).future.result(REAL_SECONDS)
     assert path.read_bytes() == whole
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_files_stay_when_they_can_not_be_fetched_again(bench: MakeBench) -> None:
+    runware = bench("runware")
+    order = runware.order({"numberResults": 3})
+    files = runware.run(order).files
+    gone = [Answer(403, "<Error>Request has expired</Error>")] * 9
+    runware.fake.fault("download", *gone)
+    again = runware.manager.collect(runware.job.id, again=True).future.result(REAL_SECONDS)
+    assert again.files == files and "Its file is kept" in again.warnings[0]
+    assert runware.run(order).files == files
+    files[1].unlink()
+    runware.fake.faults.clear()
+    runware.fake.fault("download", *gone)
+    assert runware.run(order).files == (files[0], files[2])
+    runware.fake.faults.clear()
+    assert runware.run(order).files == files
+    runware.check(State.DOWNLOADED, charges=3, files=3)
 
 
 def test_a_forgotten_job_is_not_listed_nor_attached_to_and_stays_in_the_totals(any_bench: Bench) -> None:

@@ -9,7 +9,7 @@ from wan_duet.remote.errors import Interrupted, RemoteError
 from wan_duet.remote.fetch import Outcome
 from wan_duet.remote.journal import State
 from wan_duet.remote.manager import Handle
-from wan_duet.remote.wait import OnInterrupt, wait
+from wan_duet.remote.wait import OnInterrupt, deliver, wait
 from wan_duet.tests.fake_providers.faults import Lose
 from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench
 
@@ -159,3 +159,31 @@ def test_a_loop_that_is_kept_busy_holds_no_job_up(any_bench: Bench) -> None:
 
     asyncio.run(sampler_beside_it())
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
+
+
+@pytest.mark.parametrize(("policy", "cancels"), [("cancel if queued", 1), ("keep", 0)])
+def test_an_interrupt_that_a_sibling_saw_first_counts_for_all(
+    bench: MakeBench, policy: OnInterrupt, cancels: int
+) -> None:
+    fal = bench("fal")
+    handle = hold(fal, State.QUEUED)
+    seen: list[bool] = []
+
+    async def sibling_is_first() -> None:
+        waiting = asyncio.create_task(wait(handle, lambda: bool(seen), policy))
+        await asyncio.sleep(0.05)
+        seen.append(True)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(sibling_is_first())
+    until(lambda: fal.fake.count("cancel") == cancels)
+    if cancels:
+        until(lambda: fal.job.state is State.CANCELLED)
+
+
+def test_an_interrupt_before_the_job_is_made_makes_none(any_bench: Bench) -> None:
+    with pytest.raises(Interrupted, match="No job was made"):
+        asyncio.run(deliver(any_bench.manager, any_bench.order(), interrupted=lambda: True))
+    assert not any_bench.fake.seen

@@ -132,7 +132,7 @@ def test_any_times_make_a_clip_that_shows_each_moment_its_nearest_frame(gaps: li
 
 
 def test_the_last_frame_is_shown_as_long_as_its_file_says() -> None:
-    found = timeline([0, 100, 200, 300, 700], Fraction(1, SECOND), 500, Fraction(25))
+    found = timeline([0, 100, 200, 300, 720], Fraction(1, SECOND), 480, Fraction(25))
     assert found.fps == 10 and found.repeats.tolist() == [1, 1, 1, 3, 6]
 
 

@@ -80,6 +80,7 @@ def test_a_foreign_page_is_refused(bench: Bench, ask: Answers, headers: dict[str
         (BODY, {"Content-Type": "text/plain"}),
         (BODY, {"Content-Type": "application/x-www-form-urlencoded"}),
         (b"{", {}),
+        (b"[" * 4000, {}),
         (b"\xff\xfe", {}),
         ([], {}),
         ({"provider": "fal"}, {}),

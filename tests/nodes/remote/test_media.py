@@ -1,13 +1,16 @@
 """What leaves this machine over the sockets of the remote nodes, and what is refused before it does."""
 
 import io
+import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 import torch
-from comfy_api.input_impl import VideoFromFile
+from comfy_api.input_impl import VideoFromComponents, VideoFromFile
+from comfy_api.util import VideoComponents
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.nodes.remote.media import fill, film
@@ -34,6 +37,19 @@ def labelled(path: Path, kind: str = "mp4") -> Path:
 def pixels(source: Any) -> list[bytes]:
     with av.open(source) as container:
         return [frame.to_ndarray(format="rgb24").tobytes() for frame in container.decode(video=0)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system can't hold a process to one processor")
+def test_a_film_is_written_alike_on_any_number_of_processors() -> None:
+    images = torch.rand(12, 256, 256, 3, generator=torch.Generator().manual_seed(0))
+    video = VideoFromComponents(VideoComponents(images=images, frame_rate=Fraction(16)))
+    all_of_them = os.sched_getaffinity(0)
+    sent = film(video)
+    try:
+        os.sched_setaffinity(0, {min(all_of_them)})
+        assert film(video).sha256 == sent.sha256
+    finally:
+        os.sched_setaffinity(0, all_of_them)
 
 
 @pytest.mark.parametrize("kind", ["mp4", "mov", "webm"])

@@ -1,0 +1,37 @@
+"""What a provider node makes of its inputs before anything is sent, and when the host may keep what it has."""
+
+from pathlib import Path
+
+import pytest
+from wan_duet.nodes.remote.fields import LARGEST_SEED, fields_of, values_of
+from wan_duet.nodes.remote.results import is_whole
+from wan_duet.nodes.remote.table import ROWS
+from wan_duet.remote.contract import contract
+from wan_duet.remote.journal import Job, State
+
+
+@pytest.mark.parametrize("seed", [LARGEST_SEED + 1, 2**64 - 1, -2])
+def test_a_linked_seed_is_held_to_what_services_hold_exactly(seed: int) -> None:
+    fields = fields_of(ROWS[0].contracts)
+    given = {field.name: "" for field in fields} | {"seed": seed}
+    with pytest.raises(ValueError, match=f"seed is {seed}. Use 0 to {LARGEST_SEED}"):
+        values_of(fields, "Turbo", given)
+
+
+def test_what_another_model_costs_is_not_known() -> None:
+    wan25 = contract("runware/wan25_preview")
+    assert wan25.prices and wan25.with_model("runware:999@9").prices is None
+    assert wan25.with_model(wan25.parameter("model").const).prices == wan25.prices
+
+
+def test_what_waits_to_be_collected_is_not_hidden_by_a_whole_result(tmp_path: Path) -> None:
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"1")
+    row = {"path": str(file), "size": 1, "seed": 1, "nsfw": False}
+
+    def job(name: str, state: State, created: float) -> Job:
+        known = {"prompt_id": name, "node_id": "1/0", "files": (row,), "created": created}
+        return Job(name, name, "runware", "endpoint", "default", {}, state, **known)
+
+    whole, waiting = job("whole", State.DOWNLOADED, 2), job("waiting", State.REMOTE_DONE, 1)
+    assert is_whole([whole], "1") and not is_whole([whole, waiting], "1")
