@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import comfy.sd
 import numpy as np
