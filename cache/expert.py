@@ -182,7 +182,7 @@ class ExpertCache:
         outer, self._evaluation = self._evaluation, evaluation
         try:
             yield evaluation
-        except BaseException:
+        except BaseException:  # an interrupt and a lack of memory too: what is half computed must not be reused
             self.drop()
             raise
         finally:

@@ -57,45 +57,49 @@ def _first_inputs(default: float, presets: str) -> list[io.Input]:
 
 
 def _last_inputs() -> list[io.Input]:
-    step = {"min": 0, "max": 1000, "default": 0, "optional": True}
-    inputs: list[io.WidgetInput] = [
-        io.Float.Input(
-            "target_speedup",
-            default=0.0,
-            min=0.0,
-            max=5.0,
-            step=0.1,
-            optional=True,
-            tooltip="2 means: half of the evaluations. Takes the place of the threshold where the cache can plan ahead "
-            "(TeaCache, MagCache); else the report says which threshold would have come near it. 0: no target.",
+    return [advanced(widget) for widget in (_target_input(), *_window_inputs(), *_reuse_inputs())]
+
+
+def _target_input() -> io.WidgetInput:
+    return io.Float.Input(
+        "target_speedup",
+        default=0.0,
+        min=0.0,
+        max=5.0,
+        step=0.1,
+        optional=True,
+        tooltip="2 means: half of the evaluations. Takes the place of the threshold where the cache can plan ahead "
+        "(TeaCache, MagCache); else the report says which threshold would have come near it. 0: no target.",
+    )
+
+
+def _window_inputs() -> list[io.WidgetInput]:
+    warmup = io.Int.Input(
+        "warmup",
+        default=1,
+        min=1,
+        max=100,
+        optional=True,
+        tooltip="Evaluations at the start of each expert's stage that are computed in any case. The last one of a "
+        "stage always is.",
+    )
+    ends = (
+        ("start_step", 0, 0, 1000, "Reuse nothing before this step of the whole run."),
+        ("end_step", 0, 0, 1000, "Reuse nothing from this step of the whole run on. 0: the end."),
+        ("start_percent", 0, 0, 99, "In place of start_step: in percent of the whole run's steps."),
+        ("end_percent", 100, 1, 100, "In place of end_step: in percent of the whole run's steps."),
+    )
+    return [
+        warmup,
+        *(
+            io.Int.Input(name, default=default, min=least, max=most, optional=True, tooltip=tooltip)
+            for name, default, least, most, tooltip in ends
         ),
-        io.Int.Input(
-            "warmup",
-            default=1,
-            min=1,
-            max=100,
-            optional=True,
-            tooltip="Evaluations at the start of each expert's stage that are computed in any case. The last one of a "
-            "stage always is.",
-        ),
-        io.Int.Input("start_step", tooltip="Reuse nothing before this step of the whole run.", **step),
-        io.Int.Input("end_step", tooltip="Reuse nothing from this step of the whole run on. 0: the end.", **step),
-        io.Int.Input(
-            "start_percent",
-            default=0,
-            min=0,
-            max=99,
-            optional=True,
-            tooltip="In place of start_step: in percent of the whole run's steps.",
-        ),
-        io.Int.Input(
-            "end_percent",
-            default=100,
-            min=1,
-            max=100,
-            optional=True,
-            tooltip="In place of end_step: in percent of the whole run's steps.",
-        ),
+    ]
+
+
+def _reuse_inputs() -> list[io.WidgetInput]:
+    return [
         io.Combo.Input(
             "cache_device",
             options=list(DEVICES),
@@ -127,7 +131,6 @@ def _last_inputs() -> list[io.Input]:
             "This takes the time that the cache saves. 0: none.",
         ),
     ]
-    return [advanced(widget) for widget in inputs]
 
 
 def _experts_output() -> list[io.Output]:

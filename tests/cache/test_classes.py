@@ -65,7 +65,7 @@ def test_a_reused_evaluation_runs_the_first_blocks_and_their_side_branches_only(
 
 def test_side_branches_after_the_first_blocks_are_left_out_too(model: ModelPatcher, kind: str) -> None:
     if kind not in SIDE_BLOCKS:
-        pytest.skip("has none")
+        pytest.skip("this class has no side branches")
     side = comfy.utils.get_attr(model.model.diffusion_model, SIDE_BLOCKS[kind])
     side = [module for module in (side.values() if isinstance(side, torch.nn.ModuleDict) else side)]
     with calls(side) as without:

@@ -129,7 +129,7 @@ def divided(model: ModelPatcher) -> ModelPatcher:
                 together.wait(10)
                 with torch.no_grad():
                     found[place] = comfy.samplers._calc_cond_batch(base, alone, x, timestep, options)[place]
-            except BaseException as error:
+            except BaseException as error:  # raised again in the thread that waits, whatever it is
                 errors.append(error)
 
         threads = [threading.Thread(target=work, args=(place,)) for place, cond in enumerate(conds) if cond is not None]
