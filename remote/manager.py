@@ -4,7 +4,9 @@ import asyncio
 import logging
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 from .course import Course, Tools
 from .download import Downloader
@@ -13,7 +15,7 @@ from .fetch import Outcome, delivered
 from .journal import OVER, Job, Journal, Spent, State
 from .keys import read_key
 from .order import Order
-from .providers import provider
+from .providers import PROVIDERS
 from .providers.base import Provider
 from .record import Report, Update
 from .redact import redact_all
@@ -171,18 +173,18 @@ class JobManager:
     async def _drive(self, job: Job, order: Order | None, again: bool) -> Outcome:
         if not again and (kept := await asyncio.to_thread(delivered, job)):
             return kept
-        secrets: list[str] = []
-        try:
-            course = Course(job, order, self._provider(job, secrets), self._get_tools(), self._report)
-            self._courses[job.id] = course
+        with self._provider(job) as provider:
+            course = self._courses[job.id] = Course(job, order, provider, self._get_tools(), self._report)
             return await course.run()
-        except RemoteError as error:
-            raise error.redacted(secrets) from None  # a provider may quote what it was sent
 
-    def _provider(self, job: Job, secrets: list[str]) -> Provider:
+    @contextmanager
+    def _provider(self, job: Job) -> Iterator[Provider]:
+        """The job's provider with its key, which is taken out of what it raises: it may quote what it was sent."""
         key = read_key(job.provider, job.profile, self.settings.private, self.settings.environ)
-        secrets.append(key)
-        return provider(job.provider, self.settings, self._get_tools().transport, key)
+        try:
+            yield PROVIDERS[job.provider](self.settings, self._get_tools().transport, key)
+        except RemoteError as error:
+            raise error.redacted([key]) from None
 
     def _get_tools(self) -> Tools:
         if self._tools is None:
@@ -213,8 +215,9 @@ class JobManager:
         kept = f"Job {job_id} goes on at {job.provider} and is billed: run the same graph again to collect it."
         if not job.remote_id or (only_queued and job.state is State.RUNNING):
             return kept
-        if not await self._provider(job, []).cancel(job):
-            return kept
+        with self._provider(job) as provider:
+            if not await provider.cancel(job):
+                return kept
         if course is not None:
             course.cancelling = True
         return f"{job.provider} was asked to cancel job {job_id}."

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import wave
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-import av
-import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
     import torch
-    from av.audio import AudioStream
 
 Kind = Literal["image", "audio", "video"]
 
@@ -51,7 +49,6 @@ EXTENSIONS = {
     "image/png": "png",
     "image/jpeg": "jpg",
     "image/webp": "webp",
-    "audio/flac": "flac",
     "audio/wav": "wav",
     "video/mp4": "mp4",
     "video/webm": "webm",
@@ -70,19 +67,17 @@ def image_media(image: torch.Tensor) -> Media:
 
 
 def audio_media(waveform: torch.Tensor, rate: int) -> Media:
-    """Sound `[channels, samples]` with values -1…1 as FLAC of 16 bits."""
+    """Sound `[channels, samples]` with values -1…1 as WAV of 16 bits, which every provider takes."""
     if waveform.ndim != 2 or waveform.shape[0] not in (1, 2):
         raise ValueError(f"audio has shape {tuple(waveform.shape)}; it must be [1 or 2 channels, samples]")
-    samples = waveform.detach().cpu().clamp(-1, 1).T.reshape(1, -1).mul(32767).round().short().numpy()
-    layout = "mono" if waveform.shape[0] == 1 else "stereo"
+    samples = waveform.detach().cpu().clamp(-1, 1).T.mul(32767).round().numpy()
     target = io.BytesIO()
-    with av.open(target, "w", format="flac") as container:
-        stream = cast("AudioStream", container.add_stream("flac", rate=rate, layout=layout))
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="s16", layout=layout)
-        frame.sample_rate = rate
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return Media("audio", "audio/flac", target.getvalue())
+    with wave.open(target, "wb") as sound:
+        sound.setnchannels(waveform.shape[0])
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(samples.astype("<i2").tobytes())
+    return Media("audio", "audio/wav", target.getvalue())
 
 
 def video_media(path: Path) -> Media:

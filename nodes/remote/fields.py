@@ -42,10 +42,18 @@ BY_CLIENT = {
     "ttl": "the result is fetched at once",
     "includeCost": "always on: the only exact word on the cost",
     **dict.fromkeys(
-        ("safety", "acceleratorOptions", "inputs", "advancedFeatures", "advancedFeatures.wanAnimate", "params"),
+        (
+            "safety",
+            "acceleratorOptions",
+            "inputs",
+            "advancedFeatures",
+            "advancedFeatures.wanAnimate",
+            "params",
+            "providerSettings",
+            "providerSettings.alibaba",
+        ),
         "holds the parameters under it",
     ),
-    **dict.fromkeys(("providerSettings", "providerSettings.alibaba"), "holds the parameters under it"),
 }
 
 

@@ -21,6 +21,7 @@ from .words import CONSENT
 
 LIST, COLLECT, FETCH, FORGET = "list", "collect", "fetch again", "forget"
 ALL = 100_000
+SHOWN = 8  # characters of an id
 
 
 class RemoteJobs(io.ComfyNode):
@@ -43,7 +44,7 @@ class RemoteJobs(io.ComfyNode):
                 io.String.Input(
                     "job",
                     default="",
-                    tooltip="The id of a job, or how it begins; list needs none.",
+                    tooltip="The id of a job, or as much of it as list shows; list itself needs none.",
                 ),
                 io.Int.Input("limit", default=20, min=1, max=1000, tooltip="How many jobs are listed, newest first."),
                 advanced(
@@ -107,16 +108,16 @@ def _collected(outcome: Outcome) -> io.NodeOutput:
 def find(known: Sequence[Job], text: str) -> Job:
     """The one job whose id begins so; ValueError names those that there are."""
     start = text.strip().lower()
-    found = [job for job in known if start and job.id.startswith(start)]
-    if len(found) == 1:
+    found = [job for job in known if job.id.startswith(start)]
+    if len(found) == 1 and len(start) >= SHOWN:
         return found[0]
-    there = ", ".join(job.id[:8] for job in (found or known)[:10]) or "none"
-    raise ValueError(f"job is {text!r}; {'several' if found else 'no'} ids begin so. There are: {there}.")
+    there = ", ".join(job.id[:SHOWN] for job in (found or known)[:10]) or "none"
+    raise ValueError(f"job is {text!r}. Write at least the {SHOWN} characters that list shows. There are: {there}.")
 
 
 def listing(jobs: Sequence[Job], spent: Spent) -> str:
     """The jobs, one a line, and what each day has cost."""
-    lines = [f"{job.id[:8]} {date_of(job)} {job.state.value}, {job.endpoint}, {cost_of(job)}" for job in jobs]
+    lines = [f"{job.id[:SHOWN]} {date_of(job)} {job.state.value}, {job.endpoint}, {cost_of(job)}" for job in jobs]
     return "\n".join([*(lines or ["No job was ever made."]), "", "Spent, as far as it is known:", *_totals(spent)])
 
 

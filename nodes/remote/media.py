@@ -17,10 +17,9 @@ from ...remote.media import Media, audio_media, image_media, video_media
 from ...video.encode import write_video
 from ...video.formats import QUALITIES, Settings
 from ...video.unlabelled import copy_unlabelled
-from ..clips import clip_of, whole_file
+from ..clips import FPS_OF_IMAGES, clip_of, whole_file
 from ..sockets import WanFrames, WanLoras
 
-FPS_OF_IMAGES = 16.0
 Files = list[Media]
 Fill = Callable[[Any, Files], Any]
 """What stands in the request for a socket's value; the files that it names are added to the list."""
@@ -55,7 +54,7 @@ def fill(contract: Contract, given: Mapping[str, Any], variant: str) -> tuple[di
                 f"{name} is connected, and {variant} takes none. Disconnect it, or choose another variant."
             )
         if name == "frames":
-            _check_last(value, variant, places)
+            _check_ends(value, variant, places)
         for path, put in places.items():
             part = put(value, files)
             if part is not None:
@@ -63,9 +62,12 @@ def fill(contract: Contract, given: Mapping[str, Any], variant: str) -> tuple[di
     return values, files
 
 
-def _check_last(frames: Any, variant: str, places: Mapping[str, Fill]) -> None:
-    if list(places) == ["image_url"] and LAST in named_frames(frames):
+def _check_ends(frames: Any, variant: str, places: Mapping[str, Fill]) -> None:
+    ends = named_frames(frames)
+    if list(places) == ["image_url"] and LAST in ends:
         raise ValueError(f"frames has an image for the last frame, and {variant} takes a first one only.")
+    if "image_url" in places and FIRST not in ends:
+        raise ValueError(f"frames has no image for the first frame, and {variant} needs one. Add it with Frame Image.")
 
 
 def _file(media: Media, files: Files) -> str:

@@ -73,6 +73,7 @@ CONSENT = {
     "max_cost": "Refuse to run above this price. 0: no limit. With a limit, a job of unknown price is refused.",
     "profile": "Which key to use: a name in keys.json. Never the key itself.",
     "on_interrupt": "What stopping the run means for the job: cancel it while it is queued, cancel it as far as the "
-    "provider can, or keep it and collect it later.",
+    "provider can, or keep it and collect it later. It is kept, too, where a sampler of the same graph notices the "
+    "stop first.",
     "force_new": "The same graph never pays twice: it collects the job it has. Change this number to buy it again.",
 }

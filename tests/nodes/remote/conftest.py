@@ -45,7 +45,8 @@ class Bench:
         return Client(self.server.url)
 
     def forget(self) -> None:
-        """Empty ledgers, and providers that are quick and well."""
+        """Empty ledgers, full accounts, and providers that are quick and well."""
+        self.fakes["rivya"].credits = FakeRivya.credits
         for fake in self.fakes.values():
             fake.charges.clear()
             fake.seen.clear()

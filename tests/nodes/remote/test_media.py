@@ -13,7 +13,7 @@ from comfy_api.input_impl import VideoFromComponents, VideoFromFile
 from comfy_api.util import VideoComponents
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
-from wan_duet.nodes.remote.media import fill, film
+from wan_duet.nodes.remote.media import fill, film, sound
 from wan_duet.remote.contract import contract
 from wan_duet.tests.fake_providers.film import film as small_film
 
@@ -96,6 +96,17 @@ def test_a_last_image_is_refused_where_there_is_no_place_for_it() -> None:
     ends = (FrameImage(IMAGE, "first"), FrameImage(IMAGE, "last"))
     with pytest.raises(ValueError, match="5B takes a first one only"):
         fill(contract("fal-ai/wan/v2.2-5b/image-to-video"), {"frames": ends}, "5B")
+
+
+def test_a_last_image_alone_is_refused_where_a_first_one_is_needed() -> None:
+    with pytest.raises(ValueError, match="no image for the first frame, and A14B needs one"):
+        fill(contract(f"{A14B}/image-to-video"), {"frames": (FrameImage(IMAGE, "last"),)}, "A14B")
+
+
+def test_sound_is_of_a_kind_that_every_provider_takes() -> None:
+    sent = sound({"waveform": torch.zeros(1, 1, 1600), "sample_rate": 16_000})
+    assert sent.mime in contract("rivya/wan22_a14b_turbo").uploads["audio"]["mime"]
+    assert sent.name.endswith(".wav")
 
 
 def test_a_socket_that_the_variant_has_no_place_for_is_refused() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from wan_duet.nodes.remote.fields import LARGEST_SEED, fields_of, values_of
+from wan_duet.nodes.remote.jobs import find
 from wan_duet.nodes.remote.results import is_whole
 from wan_duet.nodes.remote.table import ROWS
 from wan_duet.remote.contract import contract
@@ -16,6 +17,16 @@ def test_a_linked_seed_is_held_to_what_services_hold_exactly(seed: int) -> None:
     given = {field.name: "" for field in fields} | {"seed": seed}
     with pytest.raises(ValueError, match=f"seed is {seed}. Use 0 to {LARGEST_SEED}"):
         values_of(fields, "Turbo", given)
+
+
+def test_a_job_is_named_by_as_much_as_is_listed() -> None:
+    known = [Job(id, "", "fal", "endpoint", "default", {}, State.QUEUED) for id in ("0123456789", "01234569")]
+    assert find(known, " 01234567 ").id == "0123456789"
+    for text in ("", "0", "0123456", "01234568"):
+        with pytest.raises(
+            ValueError, match=r"at least the 8 characters that list shows\. There are: 01234567, 01234569"
+        ):
+            find(known, text)
 
 
 def test_what_another_model_costs_is_not_known() -> None:

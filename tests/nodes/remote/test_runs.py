@@ -128,18 +128,32 @@ def test_a_failed_sibling_costs_nothing_twice(bench: Bench, graph: Graph, seed: 
     assert (bench.charges(), bench.state(seed), len(bench.files(seed))) == (1, "downloaded", 1)
 
 
-def test_an_interrupt_before_the_submit_sends_nothing(bench: Bench, graph: Graph, seed: int) -> None:
-    rivya = bench.fakes["rivya"]
-    rivya.fault("credits", Lose("hang"))
-    text_to_video(graph, "rivya", seed)
-    stop(bench, queue_until(bench, graph, lambda: rivya.count("credits")))
-    assert (bench.charges(), bench.state(seed), rivya.count("submit")) == (0, "cancelled", 0)
+@pytest.mark.parametrize(("provider", "first"), [("runware", "search"), ("fal", "token"), ("rivya", "credits")])
+def test_an_interrupt_before_the_submit_sends_nothing(
+    bench: Bench, graph: Graph, seed: int, provider: str, first: str
+) -> None:
+    fake = bench.fakes[provider]
+    fake.fault(first, Lose("hang"))
+    if provider == "fal":  # asks for nothing before the submit but where to put an image
+        image = graph.add("EmptyImage", width=64, height=64, batch_size=1, color=0)
+        given = {"prompt": "a cat", "resolution": "480p", "num_frames": 81, "seed": seed}
+        graph.add("WanDuet_FalImageToVideo", variant="A14B", frames=image, **given, allow_paid=True, allow_upload=True)
+    else:
+        text_to_video(graph, provider, seed)
+    stop(bench, queue_until(bench, graph, lambda: fake.count(first)))
+    assert (bench.charges(), bench.state(seed), fake.count("submit")) == (0, "cancelled", 0)
 
 
-def test_an_interrupt_cancels_what_is_queued(bench: Bench, graph: Graph, seed: int) -> None:
-    stop(bench, hold(bench, graph, "fal", seed, "queued"))
-    until(lambda: bench.state(seed) == "cancelled")
-    assert bench.charges() == 0
+@pytest.mark.parametrize("provider", ["fal", "rivya"])  # Runware tells of no queue
+def test_an_interrupt_cancels_what_is_queued_or_keeps_it(bench: Bench, graph: Graph, seed: int, provider: str) -> None:
+    stop(bench, hold(bench, graph, provider, seed, "queued"))
+    if provider == "fal":  # the only one that can cancel
+        until(lambda: bench.state(seed) == "cancelled")
+        assert bench.charges() == 0
+        return
+    bench.finish()
+    run_anew(bench, provider, seed)
+    assert (bench.charges(), bench.state(seed), len(bench.files(seed))) == (1, "downloaded", 1)
 
 
 @pytest.mark.parametrize("provider", NODES)
