@@ -20,12 +20,10 @@ def test_a_linked_seed_is_held_to_what_services_hold_exactly(seed: int) -> None:
 
 
 def test_a_job_is_named_by_as_much_as_is_listed() -> None:
-    known = [Job(id, "", "fal", "endpoint", "default", {}, State.QUEUED) for id in ("0123456789", "01234569")]
+    known = [Job(id, "", "fal", "endpoint", "default", {}, State.QUEUED) for id in ("0123456789", "f123456789")]
     assert find(known, " 01234567 ").id == "0123456789"
     for text in ("", "0", "0123456", "01234568"):
-        with pytest.raises(
-            ValueError, match=r"at least the 8 characters that list shows\. There are: 01234567, 01234569"
-        ):
+        with pytest.raises(ValueError, match=r"at least the 8 characters that list shows\. There are: 01234567"):
             find(known, text)
 
 
