@@ -14,6 +14,7 @@ PARTS = {
     "hand_right_keypoints_2d": HANDS[1],
     "face_keypoints_2d": FACE,
 }
+CONNECT = "Connect a POSE_KEYPOINT with OpenPose's 18 joints, as DWPose and SDPose make it."
 RELATIVE = 2.0  # coordinates that are all smaller are shares of the canvas
 Frame = dict[str, Any]
 
@@ -40,11 +41,13 @@ def _person(points: np.ndarray) -> dict[str, list[float]]:
 def from_keypoints(frames: Sequence[Frame] | Frame, fps: float) -> Pose:
     """The pose that a POSE_KEYPOINT holds, in pixels or in shares; person n is the nth one of every frame.
 
-    Raises ValueError if there is no frame or one that has no canvas.
+    Raises ValueError if there is no frame or one that has no canvas, or for another form.
     """
     frames = [frames] if isinstance(frames, dict) else frames
     if not frames:
         raise ValueError("keypoints has no frames. Connect the POSE_KEYPOINT of a node that has detected something.")
+    if not all(isinstance(frame, dict) for frame in frames):
+        raise ValueError(f"keypoints is {repr(frames)[:120]}…, where dictionaries were expected. {CONNECT}")
     width, height = _canvas(frames[0])
     most = max(len(frame.get("people") or ()) for frame in frames)
     points = np.zeros((len(frames), most, POINTS, 3), np.float32)
@@ -67,7 +70,9 @@ def _canvas(frame: Frame) -> tuple[int, int]:
 def _points(person: dict[str, Any], width: int, height: int) -> np.ndarray:
     points = np.zeros((POINTS, 3))
     body = _triples(person.get("pose_keypoints_2d"))
-    if len(body) >= 18:
+    if len(body) not in (0, 18):
+        raise ValueError(f"keypoints has somebody of {len(body)} joints. {CONNECT}")
+    if len(body):
         points[BODY] = body[list(OF_COCO)]
     for name, part in PARTS.items():
         given = _triples(person.get(name))
@@ -80,4 +85,7 @@ def _points(person: dict[str, Any], width: int, height: int) -> np.ndarray:
 
 
 def _triples(numbers: Sequence[float] | None) -> np.ndarray:
-    return np.reshape([] if numbers is None else numbers, (-1, 3))
+    numbers = [] if numbers is None else numbers
+    if len(numbers) % 3:
+        raise ValueError(f"keypoints has {len(numbers)} numbers, which are no points of x, y and score. {CONNECT}")
+    return np.reshape(numbers, (-1, 3))

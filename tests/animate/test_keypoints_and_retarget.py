@@ -45,6 +45,17 @@ def test_keypoints_in_shares_of_the_canvas_are_known() -> None:
     assert np.allclose(from_keypoints(keypoints, 30.0).points[0, 0], person(100, 120), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("body", "said"), [([0.5] * 75, "somebody of 25 joints"), ([0.5] * 50, "50 numbers, which are no points")]
+)
+def test_keypoints_of_another_form_are_refused(body: list[float], said: str) -> None:
+    frame = {"canvas_width": 320, "canvas_height": 240, "people": [{"pose_keypoints_2d": body}]}
+    with pytest.raises(ValueError, match=f"keypoints has {said}.*OpenPose's 18 joints"):
+        from_keypoints([frame], 30.0)
+    with pytest.raises(ValueError, match=r"keypoints is \[\[1, 2\]\]…, where dictionaries were expected"):
+        from_keypoints([[1, 2]], 30.0)  # pyright: ignore[reportArgumentType]
+
+
 def test_keypoints_of_a_body_alone_or_of_nobody_are_no_error() -> None:
     body = to_keypoints(pose_of([person(100, 120)]))[0]["people"][0]["pose_keypoints_2d"]
     canvas = {"canvas_width": 320, "canvas_height": 240}
