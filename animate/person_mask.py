@@ -53,4 +53,4 @@ def _around(points: np.ndarray) -> np.ndarray:
     known = [joint for pair in (HIPS, SHOULDERS) for joint in pair if points[joint, 2] >= SEEN]
     middle = points[known[:2], :2].mean(0) if known else seen.mean(0)
     reach = np.linalg.norm(seen - middle, axis=1).max()
-    return np.array([*middle, 2 * MARGIN * reach, 0.0])
+    return np.array([*middle, 2 * MARGIN * max(reach, 1.0), 0.0])

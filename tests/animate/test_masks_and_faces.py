@@ -5,8 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from wan_duet.animate.detector.embedded import EmbeddedDetector
 from wan_duet.animate.face_crop import BLACK, HOLD, SIZE, cropped, face_box, face_boxes, found_faces
 from wan_duet.animate.mask_shape import COUNT, OFF, PIXELS, blacked, grown, in_blocks
+from wan_duet.animate.person_mask import masks_of_pose
 from wan_duet.animate.pose import FACE
 from wan_duet.tests.animate.people import person, pose_of
 
@@ -89,6 +91,15 @@ def test_three_quarters_of_the_added_height_are_above_the_face() -> None:
     left, top, right, bottom = face_box(face, 4.0, 1000, 1000)
     assert (left, right) == (80, 160)
     assert (top, bottom) == (62, 162)
+
+
+def test_somebody_of_a_single_joint_has_a_mask_all_the_same() -> None:
+    nose = person(100, 120)
+    nose[1:, 2] = 0
+    pose = pose_of([nose])
+    pose.regions[:] = 0
+    masks = masks_of_pose(EmbeddedDetector(torch.device("cpu")), [np.zeros((240, 320, 3), np.uint8)], pose)
+    assert masks.shape == (1, 240, 320) and masks.isfinite().all()
 
 
 def test_a_face_that_is_missing_is_held_or_black() -> None:
