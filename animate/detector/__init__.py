@@ -1,1 +1,1 @@
-"""The detector that comes with the pack: seven small networks of Google's MediaPipe, run by torch."""
+"""What finds people in an image: seven networks of Google's MediaPipe, run by torch, or ONNX files of the user's."""

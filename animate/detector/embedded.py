@@ -68,6 +68,10 @@ class EmbeddedDetector:
         kept = _different(found, [i for i in range(len(found)) if found.presence[i] >= PRESENCE])
         return found.chosen(kept) if kept else None
 
+    def guessed(self, image: Tensor, squares: np.ndarray) -> np.ndarray:
+        """The regions [N, 4] of the people whom the squares [M, 4] of an image may show."""
+        return candidates(self._person, image, squares, SCORE)[0]
+
     def look(self, image: Tensor, regions: np.ndarray) -> Bodies:
         """The body in each region [N, 4], whether there is one or not."""
         return bodies(self._body, image, regions)
