@@ -9,12 +9,15 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..animate.detector.embedded import EmbeddedDetector
-from ..animate.follow import LARGEST, PICKS, Search, detected
+from ..animate.boxes import around_mask, from_boxes, to_boxes
+from ..animate.detect import EMBEDDED, Detector, load_detector
+from ..animate.detector.onnx_files import FOLDER, onnx_files
+from ..animate.follow import LARGEST, PICKS, Search
 from ..animate.openpose import from_keypoints, to_keypoints
 from ..animate.person_mask import masks_of_pose
-from ..animate.pose import MISSING, Pose, counts
+from ..animate.pose import Pose, counts
 from ..animate.smooth import REACH, filled, smoothed
+from ..experts.files import fingerprint
 from ..video.clip import Clip
 from .clips import clip_of
 from .schema import advanced, schema
@@ -48,20 +51,45 @@ class LoadDetector(io.ComfyNode):
             display_name="Load Detector",
             category=SHELF,
             description="The detector of people that comes with this pack: body, hands, face and mask, several people, "
-            "nothing to download. It is read when it is first used.",
-            search_aliases=["pose detector", "dwpose", "vitpose", "mediapipe", "blazepose", "openpose"],
+            "nothing to download. Or ONNX files of yours in models/detection. It is read when it is used.",
+            search_aliases=["pose detector", "dwpose", "vitpose", "mediapipe", "blazepose", "openpose", "yolo", "onnx"],
             inputs=[
                 io.Combo.Input(
                     "device", options=list(DEVICES), default="auto", tooltip="auto: where ComfyUI runs its models."
-                )
+                ),
+                *_models(),
             ],
             outputs=[WanDetector.Output(display_name="detector", tooltip="For Detect Pose and Segment Person.")],
         )
 
     @classmethod
-    def execute(cls, device: str) -> io.NodeOutput:
+    def validate_inputs(cls, pose_model: str = EMBEDDED, person_model: str = EMBEDDED) -> bool:
+        """Accept any name: a missing file raises with what to do about it."""
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, **settings: str | None) -> tuple:
+        """The files as they are on disk; a name that comes over a link is None here."""
+        names = (settings.get(name) for name in ("pose_model", "person_model"))
+        return *(fingerprint(name, FOLDER) for name in names if name), *settings.items()
+
+    @classmethod
+    def execute(cls, device: str, pose_model: str = EMBEDDED, person_model: str = EMBEDDED) -> io.NodeOutput:
         chosen = comfy.model_management.get_torch_device() if device == "auto" else torch.device("cpu")
-        return io.NodeOutput(EmbeddedDetector(chosen))
+        return io.NodeOutput(load_detector(chosen, pose_model, person_model))
+
+
+def _models() -> list[io.Input]:
+    tooltips = {
+        "pose_model": "What finds the points. A ViTPose wholebody or DWPose file in models/detection needs "
+        "onnxruntime.",
+        "person_model": "What finds the people. A YOLOX or YOLOv10 file in models/detection looks in every frame.",
+    }
+    names = [EMBEDDED, *onnx_files()]
+    return [
+        io.Combo.Input(name, options=names, default=EMBEDDED, optional=True, tooltip=tooltip)
+        for name, tooltip in tooltips.items()
+    ]
 
 
 class DetectPose(io.ComfyNode):
@@ -77,55 +105,11 @@ class DetectPose(io.ComfyNode):
             inputs=[
                 WanDetector.Input("detector", tooltip="From Load Detector."),
                 clip_input(),
-                io.Int.Input("people", default=1, min=1, max=16, tooltip="How many people to follow at most."),
-                io.Combo.Input(
-                    "pick",
-                    options=list(PICKS),
-                    default=LARGEST,
-                    tooltip="Who comes first where there are more: the largest, the leftmost, or whoever is nearest to "
-                    "the point.",
-                ),
-                io.Int.Input(
-                    "skip", default=0, min=0, max=15, tooltip="Leave out this many of them: 1 takes the second person."
-                ),
-                io.Combo.Input(
-                    "smoothing",
-                    options=list(REACH),
-                    default="light",
-                    tooltip="Calms trembling points with the 2 (light) or 4 (strong) frames to each side.",
-                ),
-                io.Int.Input(
-                    "fill_gaps",
-                    default=5,
-                    min=0,
-                    max=240,
-                    tooltip="Frames that somebody may be missing for before the gap stays. 0: fill none.",
-                ),
-                advanced(
-                    io.Boolean.Input(
-                        "small_people",
-                        default=True,
-                        optional=True,
-                        tooltip="Look in parts of the picture too, for small and for several people. Slower, but only "
-                        "while somebody is missing.",
-                    )
-                ),
-                advanced(io.Boolean.Input("hands", default=True, optional=True, tooltip="Find both hands' fingers.")),
-                advanced(io.Boolean.Input("face", default=True, optional=True, tooltip="Find the face's points.")),
-                *(
-                    advanced(
-                        io.Float.Input(
-                            f"point_{axis}",
-                            default=0.5,
-                            min=0.0,
-                            max=1.0,
-                            step=0.01,
-                            optional=True,
-                            tooltip=f"The point to be near to, from 0 ({start}) to 1 ({end}).",
-                        )
-                    )
-                    for axis, start, end in (("x", "left", "right"), ("y", "top", "bottom"))
-                ),
+                *_whom(),
+                *_calmed(),
+                *_looked_for(),
+                *_point(),
+                *_given(),
             ],
             outputs=[
                 WanPose.Output(display_name="pose", tooltip="The points of everybody in every frame."),
@@ -138,7 +122,7 @@ class DetectPose(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        detector: EmbeddedDetector,
+        detector: Detector,
         video: Any,
         people: int,
         pick: str,
@@ -150,27 +134,100 @@ class DetectPose(io.ComfyNode):
         face: bool = True,
         point_x: float = 0.5,
         point_y: float = 0.5,
+        boxes: Any = None,
+        mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         clip = clip_of(video, FPS)
         search = Search(people, pick, skip, (point_x, point_y), small_people, hands, face)
-        pose = detected(detector, watched(clip), search, float(clip.fps))
+        pose = detector.pose(watched(clip), search, float(clip.fps), _where(clip, boxes, mask))
         pose = smoothed(filled(pose, fill_gaps), smoothing)
         report = f"{len(pose)} frames of {pose.width}x{pose.height} at {pose.fps:g} fps\n{counts(pose)}"
-        return io.NodeOutput(pose, to_keypoints(pose), _boxes(pose), shown(report))
+        return io.NodeOutput(pose, to_keypoints(pose), to_boxes(pose), shown(report))
 
 
-def _boxes(pose: Pose) -> list[list[dict[str, Any]]]:
-    """BOUNDING_BOX: for each frame, a dictionary for each person in it."""
-    made = []
-    for frame in range(len(pose)):
-        boxes = pose.boxes(frame)[pose.states[frame] != MISSING]
-        made.append(
-            [
-                {"x": int(left), "y": int(top), "width": int(right - left), "height": int(bottom - top)}
-                for left, top, right, bottom in boxes.tolist()
-            ]
+def _whom() -> list[io.Input]:
+    return [
+        io.Int.Input("people", default=1, min=1, max=16, tooltip="How many people to follow at most."),
+        io.Combo.Input(
+            "pick",
+            options=list(PICKS),
+            default=LARGEST,
+            tooltip="Who comes first where there are more: the largest, the leftmost, or whoever is nearest to the "
+            "point.",
+        ),
+        io.Int.Input(
+            "skip", default=0, min=0, max=15, tooltip="Leave out this many of them: 1 takes the second person."
+        ),
+    ]
+
+
+def _calmed() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "smoothing",
+            options=list(REACH),
+            default="light",
+            tooltip="Calms trembling points with the 2 (light) or 4 (strong) frames to each side.",
+        ),
+        io.Int.Input(
+            "fill_gaps",
+            default=5,
+            min=0,
+            max=240,
+            tooltip="Frames that somebody may be missing for before the gap stays. 0: fill none.",
+        ),
+    ]
+
+
+def _looked_for() -> list[io.Input]:
+    tooltips = {
+        "small_people": "Look in parts of the picture too, for small and for several people. Slower, but only while "
+        "somebody is missing.",
+        "hands": "Find both hands' fingers.",
+        "face": "Find the face's points.",
+    }
+    return [
+        advanced(io.Boolean.Input(name, default=True, optional=True, tooltip=tooltip))
+        for name, tooltip in tooltips.items()
+    ]
+
+
+def _point() -> list[io.Input]:
+    return [
+        advanced(
+            io.Float.Input(
+                f"point_{axis}",
+                default=0.5,
+                min=0.0,
+                max=1.0,
+                step=0.01,
+                optional=True,
+                tooltip=f"The point to be near to, from 0 ({start}) to 1 ({end}).",
+            )
         )
-    return made
+        for axis, start, end in (("x", "left", "right"), ("y", "top", "bottom"))
+    ]
+
+
+def _given() -> list[io.Input]:
+    return [
+        BoundingBox.Input(
+            "boxes",
+            optional=True,
+            tooltip="Where people are, from another node: nobody is looked for elsewhere.",
+            extra_dict={"forceInput": True},  # newer hosts have a widget for this type
+        ),
+        io.Mask.Input("mask", optional=True, tooltip="Where one person is, in place of boxes: the box around it."),
+    ]
+
+
+def _where(clip: Clip, boxes: Any, mask: torch.Tensor | None) -> list[np.ndarray] | None:
+    """The boxes [N, 4] of each frame that came with the clip, if any did."""
+    if boxes is not None and mask is not None:
+        raise ValueError("boxes and mask are both connected. Keep the one that says where the people are.")
+    if boxes is not None:
+        return from_boxes(boxes, clip.count, clip.width, clip.height)
+    return None if mask is None else around_mask(mask, clip.count, clip.width, clip.height)
 
 
 class PoseFromKeypoints(io.ComfyNode):
@@ -229,10 +286,10 @@ class SegmentPerson(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, detector: EmbeddedDetector, video: Any, pose: Pose, threshold: float) -> io.NodeOutput:
+    def execute(cls, detector: Detector, video: Any, pose: Pose, threshold: float) -> io.NodeOutput:
         clip = clip_of(video, FPS)
         need_same_size(pose, clip)
-        mask = (masks_of_pose(detector, watched(clip), pose) >= threshold).float()
+        mask = (masks_of_pose(detector.embedded, watched(clip), pose) >= threshold).float()
         covered = mask.flatten(1).mean(1)
         report = f"{int((covered > 0).sum())} of {len(mask)} frames have a mask, {covered.mean():.1%} of the picture"
         return io.NodeOutput(mask, shown(report))
