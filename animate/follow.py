@@ -133,7 +133,7 @@ def _joined(first: Bodies, second: Bodies) -> Bodies:
     def both(name: str) -> np.ndarray:
         return np.concatenate([getattr(first, name), getattr(second, name)])
 
-    names = ("points", "presence", "regions", "following")
+    names = ("points", "presence", "clarity", "regions", "following")
     return Bodies(*(both(name) for name in names), masks=torch.cat([first.masks, second.masks]))
 
 
@@ -155,7 +155,7 @@ def detected(
     height = width = 0
     for frame in frames:
         height, width = frame.shape[:2]
-        image = torch.from_numpy(frame).to(detector.device)
+        image = torch.from_numpy(frame)
         who, seen = follower.next(image)
         points.append(np.zeros((search.people, POINTS, 3), np.float32))
         regions.append(np.zeros((search.people, 4), np.float32))

@@ -29,7 +29,7 @@ def masks_of_pose(detector: EmbeddedDetector, frames: Iterable[np.ndarray], pose
     count = 0
     for frame in frames:
         if count < len(pose) and len(regions := _regions(pose, count)):
-            seen = detector.look(torch.from_numpy(frame).to(detector.device), regions)
+            seen = detector.look(torch.from_numpy(frame), regions)
             masks[count] = mask_of(seen, pose.height, pose.width)
         count += 1
     if count != len(pose):

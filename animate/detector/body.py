@@ -16,17 +16,21 @@ MARGIN = 1.25
 VISIBLE = 0.5
 WINDOW = 3  # cells of the heat map to each side of a point that place it exactly
 SURE_ENOUGH = 0.5  # of a heat map's best cell
+CLEAREST = 11  # a third of the points: of a body that is half hidden the others are guesses
 
 
 @dataclass(frozen=True)
 class Bodies:
     """N bodies: points [N, 33, 3] as x, y, visibility; presence [N]; where to look in the next frame [N, 4].
 
+    `clarity` [N] is how far the clearest points stand out from everything around them, in 0..1: the network is sure of
+    its presence where something has a body's outline, but of single joints only where there are some.
     `masks` [N, 256, 256] in 0..1 cover `regions` [N, 4].
     """
 
     points: np.ndarray
     presence: np.ndarray
+    clarity: np.ndarray
     regions: np.ndarray
     following: np.ndarray
     masks: Tensor
@@ -68,29 +72,34 @@ def bodies(network: Network, image: Tensor, regions: np.ndarray) -> Bodies:
     """The body in each region [N, 4], N at least 1, whether there is one or not."""
     landmarks, presence, masks, heat, _ = network(crops(image, regions, network.size))
     found = landmarks.reshape(len(regions), -1, 5)
-    places = _refined(found[..., :2] / network.size, heat.permute(0, 3, 1, 2)).cpu().numpy()
+    sureness = heat.sigmoid().cpu().numpy()
+    places = _refined(found[..., :2].cpu().numpy() / network.size, sureness)
     points = to_image(places, regions)
     visibility = found[..., 3].sigmoid().cpu().numpy()
+    clearest = np.sort(sureness.max((1, 2))[:, :POINTS])[:, -CLEAREST:]
     return Bodies(
         np.concatenate([points, visibility[..., None]], -1)[:, :POINTS],
         presence[:, 0].cpu().numpy(),
+        clearest.mean(1),
         regions,
         around(points[:, [CENTRE, REACH]]),
         masks[..., 0].sigmoid(),
     )
 
 
-def _refined(places: Tensor, heat: Tensor) -> Tensor:
-    """Places [N, K, 2] in shares, each moved to the middle of its heat map's [N, K, h, h] cells around it."""
-    cells = heat.shape[-1]
-    middle = (places * cells).floor().long()
-    steps = torch.arange(-WINDOW, WINDOW + 1, device=heat.device)
-    across, along = middle[..., 0, None] + steps, middle[..., 1, None] + steps
-    columns, rows = across.clamp(0, cells - 1), along.clamp(0, cells - 1)
-    batch = torch.arange(heat.shape[0], device=heat.device)[:, None, None, None]
-    point = torch.arange(heat.shape[1], device=heat.device)[None, :, None, None]
-    inside = (across == columns)[:, :, None, :] & (along == rows)[..., None]
-    weights = heat[batch, point, rows[..., None], columns[:, :, None, :]].sigmoid() * inside
-    total = weights.sum((2, 3)).clamp(min=1e-6)
-    exact = torch.stack([(weights.sum(2) * across).sum(2) / total, (weights.sum(3) * along).sum(2) / total], -1)
-    return torch.where((weights.amax((2, 3)) >= SURE_ENOUGH)[..., None], exact / cells, places)
+def _refined(places: np.ndarray, sureness: np.ndarray) -> np.ndarray:
+    """Places [N, K, 2] in shares, each moved to the middle of the sure cells of its map [N, h, h, K] around it."""
+    cells = sureness.shape[1]
+    steps = np.arange(-WINDOW, WINDOW + 1)
+    across, along = np.moveaxis(np.floor(places * cells).astype(int)[..., None] + steps, 2, 0)
+    inside = _within(along, cells)[..., :, None] & _within(across, cells)[..., None, :]
+    body, point = np.ogrid[: places.shape[0], : places.shape[1]]
+    rows, columns = along.clip(0, cells - 1)[..., :, None], across.clip(0, cells - 1)[..., None, :]
+    weights = sureness[body[..., None, None], rows, columns, point[..., None, None]] * inside
+    total = weights.sum((2, 3)).clip(1e-6)
+    exact = np.stack([(weights.sum(2) * across).sum(2) / total, (weights.sum(3) * along).sum(2) / total], -1)
+    return np.where((weights.max((2, 3)) >= SURE_ENOUGH)[..., None], exact / cells, places)
+
+
+def _within(places: np.ndarray, count: int) -> np.ndarray:
+    return (places >= 0) & (places < count)

@@ -18,7 +18,7 @@ from .region import whole
 
 TILED = (1, 2)  # tiles whose side is the image's shorter one, and half of it
 SCORE, SCORE_IN_TILES = 0.5, 0.65
-PRESENCE = 0.92
+PRESENCE, CLARITY = 0.92, 0.66  # of somebody new
 SETTLING = 2  # looks, each where the one before says, until a region fits its body
 SAME = 0.5  # share of the smaller box
 
@@ -65,7 +65,7 @@ class EmbeddedDetector:
         for _ in range(SETTLING):
             regions = bodies(self._body, image, regions).following
         found = bodies(self._body, image, regions)
-        kept = _different(found, [i for i in range(len(found)) if found.presence[i] >= PRESENCE])
+        kept = _different(found, np.flatnonzero((found.presence >= PRESENCE) & (found.clarity >= CLARITY)).tolist())
         return found.chosen(kept) if kept else None
 
     def guessed(self, image: Tensor, squares: np.ndarray) -> np.ndarray:

@@ -66,8 +66,8 @@ def _layer(step: dict[str, Any], weights: Weights) -> Layer:
     layer = _LAYERS[step["op"]](**settings, **weights)
     if not (activation := step.get("activation")):
         return layer
-    bounded = F.relu_ if activation == "relu" else F.relu6
-    return lambda *values: bounded(layer(*values))
+    bounded = F.relu if activation == "relu" else F.relu6
+    return lambda *values: bounded(layer(*values), inplace=True)
 
 
 def _convolution(weight: Tensor, bias: Tensor, stride: int, pads: list[int], groups: int) -> Layer:

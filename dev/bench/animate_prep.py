@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 
-from host import enter, interval_of_median, load_pack
+from host import DEV, enter, interval_of_median, load_pack
 
 enter()
 load_pack()
+sys.path.append(str(DEV))  # after the host, whose modules come first
 
 import av  # noqa: E402
 import numpy as np  # noqa: E402

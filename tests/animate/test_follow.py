@@ -22,7 +22,7 @@ def bodies(people: People) -> Bodies:
     corners = np.array([(-1, -2), (1, 2)]) / 4
     points[:, :, :2] = regions[:, None, :2]
     points[:, :2, :2] += corners * regions[:, 2, None, None]
-    return Bodies(points, np.ones(len(people)), regions, regions, torch.ones(len(people), 8, 8))
+    return Bodies(points, np.ones(len(people)), np.ones(len(people)), regions, regions, torch.ones(len(people), 8, 8))
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Scripted:
         there = self.script[int(image[0, 0, 0])]
         seen = bodies([min(there, key=lambda one: abs(one[0] - x), default=(x, y, s)) for x, y, s, _ in regions])
         near = [any(abs(one[0] - x) < s / 2 for one in there) for x, _, s, _ in regions]
-        return Bodies(seen.points, np.array(near, float), seen.regions, seen.following, seen.masks)
+        return Bodies(seen.points, np.array(near, float), seen.clarity, seen.regions, seen.following, seen.masks)
 
     def details(self, image: Tensor, found: Bodies, before: Details, **asked: bool) -> Details:
         return no_details(len(found))
