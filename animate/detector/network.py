@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from .fused import FusedConvolution, fused_here
+
 FOLDER = Path(__file__).parent / "weights"
 Weights = dict[str, Tensor]
 Layer = Callable[..., Tensor]
@@ -25,8 +27,9 @@ class Network:
         self.size: int = graph["size"]
         self._input: int = graph["input"]
         self._outputs: list[int] = graph["outputs"]
+        fused = fused_here(device)
         self._steps = [
-            (_layer(step, {key: w.float().to(device) for key, w in _of(step["out"], weights).items()}), step)
+            (_layer(step, {key: w.float().to(device) for key, w in _of(step["out"], weights).items()}, fused), step)
             for step in graph["steps"]
         ]
         self._unused = _unused_after(graph["steps"], self._outputs)
@@ -61,20 +64,30 @@ def _channels_last(value: Tensor) -> Tensor:
     return value.permute(0, 2, 3, 1) if value.ndim == 4 else value
 
 
-def _layer(step: dict[str, Any], weights: Weights) -> Layer:
+def _layer(step: dict[str, Any], weights: Weights, fused: bool) -> Layer:
     settings = {name: value for name, value in step.items() if name not in ("op", "in", "out", "activation")}
-    layer = _LAYERS[step["op"]](**settings, **weights)
-    if not (activation := step.get("activation")):
+    activation = step.get("activation")
+    if step["op"] == "convolution":
+        return _convolution(**settings, **weights, activation=activation, fused=fused)
+    return _activated(_LAYERS[step["op"]](**settings, **weights), activation)
+
+
+def _activated(layer: Layer, activation: str | None) -> Layer:
+    if not activation:
         return layer
     bounded = F.relu if activation == "relu" else F.relu6
     return lambda *values: bounded(layer(*values), inplace=True)
 
 
-def _convolution(weight: Tensor, bias: Tensor, stride: int, pads: list[int], groups: int) -> Layer:
+def _convolution(
+    weight: Tensor, bias: Tensor, stride: int, pads: list[int], groups: int, activation: str | None, fused: bool
+) -> Layer:
     left, right, top, bottom = pads
-    if (left, top) == (right, bottom):
-        return lambda x: F.conv2d(x, weight, bias, stride, (top, left), groups=groups)
-    return lambda x: F.conv2d(F.pad(x, pads), weight, bias, stride, groups=groups)
+    # torch pads both ends alike: for one more at the second, the kernel begins with a row and a column of zeros.
+    weight, padding = F.pad(weight, (right - left, 0, bottom - top, 0)), (bottom, right)
+    if fused:
+        return FusedConvolution(weight, bias, stride, padding, groups, activation)
+    return _activated(lambda x: F.conv2d(x, weight, bias, stride, padding, groups=groups), activation)
 
 
 def _depth_to_space(block: int) -> Layer:
@@ -87,7 +100,6 @@ def _depth_to_space(block: int) -> Layer:
 
 
 _LAYERS: dict[str, Callable[..., Layer]] = {
-    "convolution": _convolution,
     "upconvolution": lambda weight, bias, stride: lambda x: F.conv_transpose2d(x, weight, bias, stride),
     "linear": lambda weight, bias: lambda x: F.linear(x.flatten(1), weight, bias),
     "prelu": lambda weight: lambda x: F.prelu(x, weight),
