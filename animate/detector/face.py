@@ -16,6 +16,7 @@ RIGHT_CORNER, LEFT_CORNER = 33, 263  # of the eyes, in the mesh
 AROUND_HEAD, AROUND_FACE, AROUND_MESH = 3.0, 2.0, 1.5
 POINTS = 468
 LEAST = 0.5
+WORTH_A_LOOK = 0.05  # presence in a region by the detector's box, from which on one by the mesh itself may show more
 FAR = 1.0  # of the face's size, that its middle may lie from the body's head
 
 
@@ -35,7 +36,8 @@ def faces(
         regions, owners = _detected(detector, image, bodies, lost)
         if owners:
             _look(network, image, regions, bodies, owners, found)
-            _look(network, image, _around_meshes(found[owners]), bodies, owners, found)
+        if likely := [owner for owner in owners if found[owner, 0, 2] >= WORTH_A_LOOK]:
+            _look(network, image, _around_meshes(found[likely]), bodies, likely, found)
     return found
 
 
