@@ -12,12 +12,14 @@ from .detector.body import Bodies
 from .detector.embedded import Details, EmbeddedDetector, no_details
 from .detector.wholebody import wholebody
 from .pose import FOUND, MISSING, POINTS, Pose
+from .sides import untwisted
 
 LARGEST, LEFT_TO_RIGHT, POINT = "largest", "left to right", "point"
 PICKS = (LARGEST, LEFT_TO_RIGHT, POINT)
-STILL_THERE = 0.5  # presence of somebody who was there a frame ago
+STILL_THERE, STILL_CLEAR = 0.5, 0.5  # presence and clarity of somebody who was there a frame ago
 SAME_PLACE = 0.5
 TILED_EVERY = 10  # frames between searches with tiles, while somebody is missing
+MISSED_FOR = 30  # frames in which somebody lost is looked for where they were last
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Search:
 class _Person:
     region: np.ndarray | None = None
     last: np.ndarray | None = None  # where they were seen last, if they were
+    seen: int = 0  # and in which frame
 
 
 @dataclass
@@ -54,13 +57,15 @@ class Follower:
     def next(self, image: Tensor) -> tuple[list[int], Bodies | None]:
         """Who is in the next frame [H, W, 3] in bytes, and their bodies in the same order."""
         who, seen = self._still_there(image)
-        if len(who) < len(self.people) and (found := self._found(image, bool(who))):
+        if len(who) < len(self.people) and (found := self._found(image, who)):
             who, seen = self._with_found(who, seen, found, image.shape[1], image.shape[0])
         for person in self.people:
             person.region = None
         for place, number in enumerate(who):
             if seen is not None:
-                self.people[number].region = self.people[number].last = seen.following[place]
+                person = self.people[number]
+                person.region = person.last = seen.following[place]
+                person.seen = self.frame
         self.frame += 1
         return who, seen
 
@@ -70,17 +75,20 @@ class Follower:
             return [], None
         seen = self.detector.look(image, np.stack([region for _, region in regions]))
         boxes, kept = seen.boxes(), []
-        for i in range(len(seen)):
+        for i in np.flatnonzero((seen.presence >= STILL_THERE) & (seen.clarity >= STILL_CLEAR)).tolist():
             twice = kept and covered(boxes[i], boxes[kept]).max() > 0.8  # two that follow the same one
-            if seen.presence[i] >= STILL_THERE and not twice:
+            if not twice:
                 kept.append(i)
         return [regions[i][0] for i in kept], seen.chosen(kept) if kept else None
 
-    def _found(self, image: Tensor, somebody: bool) -> Bodies | None:
+    def _found(self, image: Tensor, who: Sequence[int]) -> Bodies | None:
         tiled = self.search.tiled and self.frame % TILED_EVERY == 0
-        if somebody and not tiled:
+        missed = [p.last for n, p in enumerate(self.people) if n not in who and self.frame - p.seen <= MISSED_FOR]
+        lost = np.array([last for last in missed if last is not None]).reshape(-1, 4)
+        everywhere = tiled or not who
+        if not (everywhere or len(lost)):
             return None
-        return self.detector.find(image, tiled=tiled)
+        return self.detector.find(image, lost, everywhere=everywhere, tiled=tiled)
 
     def _with_found(
         self, who: list[int], seen: Bodies | None, found: Bodies, width: int, height: int
@@ -171,4 +179,4 @@ def detected(
         raise ValueError("the video has no frames. Connect one that has.")
     placed = np.stack(regions)
     states = np.where(placed[..., 2] > 0, FOUND, MISSING).astype(np.uint8)
-    return Pose(np.stack(points), states, placed, width, height, fps)
+    return untwisted(Pose(np.stack(points), states, placed, width, height, fps))

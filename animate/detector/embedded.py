@@ -19,6 +19,8 @@ from .region import whole
 TILED = (1, 2)  # tiles whose side is the image's shorter one, and half of it
 SCORE, SCORE_IN_TILES = 0.5, 0.65
 PRESENCE, CLARITY = 0.92, 0.66  # of somebody new
+AROUND = 1.5  # times the size of the region in which somebody was seen last, to look for them
+NOWHERE = np.zeros((0, 4))
 SETTLING = 2  # looks, each where the one before says, until a region fits its body
 SAME = 0.5  # share of the smaller box
 
@@ -52,10 +54,18 @@ class EmbeddedDetector:
     def _face(self) -> tuple[Network, Network]:
         return Network("face_detection_short_range", self.device), Network("face_landmark", self.device)
 
-    def find(self, image: Tensor, *, tiled: bool = False) -> Bodies | None:
-        """Everybody in the image, the surest first; `tiled` sees several and small people, and takes longer."""
+    def find(
+        self, image: Tensor, lost: np.ndarray = NOWHERE, *, everywhere: bool = True, tiled: bool = False
+    ) -> Bodies | None:
+        """Everybody in the image, and around the regions [M, 4] in which somebody was seen last, the surest first.
+
+        `tiled` sees several and small people, and takes longer.
+        """
         height, width = image.shape[:2]
-        regions, scores = candidates(self._person, image, whole(width, height)[None], SCORE)
+        squares = lost * (1, 1, AROUND, 0)
+        if everywhere:
+            squares = np.concatenate([whole(width, height)[None], squares])
+        regions, scores = candidates(self._person, image, squares, SCORE)
         if tiled:
             more, their = candidates(self._person, image, tiles(width, height), SCORE_IN_TILES)
             regions, scores = np.concatenate([regions, more]), np.concatenate([scores, their])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from wan_duet.animate.detector.body import POINTS, Bodies
 from wan_duet.animate.detector.embedded import Details, no_details, tiles
-from wan_duet.animate.follow import LEFT_TO_RIGHT, POINT, TILED_EVERY, Search, detected
+from wan_duet.animate.follow import LEFT_TO_RIGHT, MISSED_FOR, POINT, TILED_EVERY, Search, detected
 from wan_duet.animate.pose import FOUND, MISSING, Pose, counts
 
 People = list[tuple[float, float, float]]  # x, y, size
@@ -30,19 +30,26 @@ class Scripted:
     """Sees in frame t, whose pixels are t, the people of `script[t]`."""
 
     script: list[People]
-    searches: list[tuple[int, bool]] = field(default_factory=list)
+    searches: list[tuple[int, bool]] = field(default_factory=list)  # of the whole image: when, and with tiles or not
+    clarity: float = 1.0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
-    def find(self, image: Tensor, *, tiled: bool = False) -> Bodies | None:
+    def find(self, image: Tensor, lost: np.ndarray, *, everywhere: bool = True, tiled: bool = False) -> Bodies | None:
         frame = int(image[0, 0, 0])
-        self.searches.append((frame, tiled))
-        return bodies(self.script[frame]) if self.script[frame] else None
+        seen = self.script[frame]
+        if everywhere:
+            self.searches.append((frame, tiled))
+        else:
+            seen = [one for one in seen if any(abs(one[0] - x) < size for x, _, size, _ in lost)]
+        return bodies(seen) if seen else None
 
     def look(self, image: Tensor, regions: np.ndarray) -> Bodies:
         there = self.script[int(image[0, 0, 0])]
         seen = bodies([min(there, key=lambda one: abs(one[0] - x), default=(x, y, s)) for x, y, s, _ in regions])
         near = [any(abs(one[0] - x) < s / 2 for one in there) for x, _, s, _ in regions]
-        return Bodies(seen.points, np.array(near, float), seen.clarity, seen.regions, seen.following, seen.masks)
+        return Bodies(
+            seen.points, np.array(near, float), self.clarity * seen.clarity, seen.regions, seen.following, seen.masks
+        )
 
     def details(self, image: Tensor, found: Bodies, before: Details, **asked: bool) -> Details:
         return no_details(len(found))
@@ -104,6 +111,28 @@ def test_two_people_keep_their_places_when_one_leaves_and_comes_back() -> None:
     assert pose.states[3:15, 0].tolist() == [MISSING] * 12
     assert pose.regions[-1, :, 0].tolist() == [300, 60]
     assert all(tiled and frame % TILED_EVERY == 0 for frame, tiled in detector.searches)
+
+
+def test_somebody_lost_is_found_again_near_by_before_the_next_search_of_the_whole_image() -> None:
+    jumped = (310.0, 50.0, 60.0)
+    pose, detector = run([[LEFT, RIGHT]] * 3 + [[LEFT]] * 2 + [[LEFT, jumped]] * 4, people=2)
+    assert pose.states[:, 0].tolist() == [FOUND] * 3 + [MISSING] * 2 + [FOUND] * 4
+    assert pose.regions[-1, :, 0].tolist() == [310, 60]
+    assert detector.searches == [(0, True)]
+
+
+def test_somebody_long_gone_is_not_looked_for_where_they_were() -> None:
+    away = MISSED_FOR + 2
+    pose, _ = run([[LEFT, RIGHT]] * 2 + [[LEFT]] * away + [[LEFT, RIGHT]], people=2)
+    assert (away + 2) % TILED_EVERY and pose.states[-1, 0] == MISSING
+
+
+@pytest.mark.parametrize(("clarity", "searched"), [(0.9, [0]), (0.3, [0, 1, 2, 3])])
+def test_somebody_without_clear_joints_is_searched_for_anew(clarity: float, searched: list[int]) -> None:
+    detector = Scripted([[LEFT]] * 4, clarity=clarity)
+    frames = (np.full((100, 400, 3), t, np.uint8) for t in range(4))
+    detected(detector, frames, Search(), 30.0)  # pyright: ignore[reportArgumentType]
+    assert [frame for frame, _ in detector.searches] == searched
 
 
 def test_two_that_follow_the_same_person_become_one() -> None:
