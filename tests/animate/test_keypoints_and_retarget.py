@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from wan_duet.animate.draw import LIMBS, joints
 from wan_duet.animate.openpose import from_keypoints, to_keypoints
 from wan_duet.animate.pose import FOUND, MISSING
 from wan_duet.animate.retarget import retargeted
 from wan_duet.tests.animate.people import person, pose_of
+
+SEEDS = st.integers(0, 2**32 - 1)
+MANY = settings(max_examples=40, deadline=None)
 
 
 def angles(body: np.ndarray) -> np.ndarray:
@@ -71,10 +76,43 @@ def test_keypoints_without_frames_or_canvas_are_refused(keypoints: list) -> None
         from_keypoints(keypoints, 30.0)
 
 
-def test_the_same_body_gives_the_same_motion() -> None:
-    pose = pose_of(*walking())
-    made = retargeted(pose, pose_of([person(100, 120)]))
-    assert np.abs(made.points[..., :2] - pose.points[..., :2]).max() < 1
+def dancing(seed: int, frames: int = 4) -> list[list[np.ndarray | None]]:
+    """Somebody whose every point goes its own way."""
+    random = np.random.default_rng(seed)
+    made: list[list[np.ndarray | None]] = []
+    for _ in range(frames):
+        somebody = person(*random.uniform(60, 200, 2), size=random.uniform(0.5, 1.5))
+        somebody[:, :2] += random.normal(0, 4, (133, 2))
+        made.append([somebody])
+    return made
+
+
+@MANY
+@given(seed=SEEDS)
+def test_the_same_body_gives_the_same_motion(seed: int) -> None:
+    pose = pose_of(*dancing(seed))
+    made = retargeted(pose, pose_of(dancing(seed)[0]))
+    assert np.abs(made.points[..., :2] - pose.points[..., :2]).max() < 0.05
+
+
+@MANY
+@given(seed=SEEDS, size=st.floats(0.3, 3))
+def test_a_body_that_is_larger_as_a_whole_gives_a_larger_motion(seed: int, size: float) -> None:
+    pose = pose_of(*dancing(seed))
+    larger = pose.points[0, 0] * (size, size, 1) + (30, -20, 0)
+    made = retargeted(pose, pose_of([larger], width=900, height=700))
+    assert np.abs(made.points[..., :2] - (pose.points[..., :2] * size + (30, -20))).max() < 0.05
+
+
+@MANY
+@given(seed=SEEDS, other=SEEDS)
+def test_every_limb_keeps_its_angle_whatever_the_body(seed: int, other: int) -> None:
+    pose = pose_of(*dancing(seed))
+    made = retargeted(pose, pose_of(dancing(other)[0]))
+    for before, after in zip(pose.points[:, 0], made.points[:, 0], strict=True):
+        old, new = (np.array([joints(p)[b, :2] - joints(p)[a, :2] for a, b in LIMBS]) for p in (before, after))
+        along = (old * new).sum(1) / np.maximum(np.linalg.norm(old, axis=1), 1e-6)
+        assert np.abs(along - np.linalg.norm(new, axis=1)).max() < 0.05
 
 
 @pytest.mark.parametrize("size", [0.5, 2.0])
