@@ -1,5 +1,6 @@
 """People followed through a video: looked for where they were, and searched for again when they are lost."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from .detector.anchors import area, covered
 from .detector.body import Bodies
-from .detector.embedded import Details, EmbeddedDetector, no_details
+from .detector.embedded import AROUND, Details, EmbeddedDetector, no_details
 from .detector.wholebody import wholebody
 from .pose import FOUND, MISSING, POINTS, Pose
 from .sides import untwisted
@@ -19,7 +20,7 @@ PICKS = (LARGEST, LEFT_TO_RIGHT, POINT)
 STILL_THERE, STILL_CLEAR = 0.5, 0.5  # presence and clarity of somebody who was there a frame ago
 SAME_PLACE = 0.5
 TILED_EVERY = 10  # frames between searches with tiles, while somebody is missing
-MISSED_FOR = 30  # frames in which somebody lost is looked for where they were last
+MISSED_FOR = 15  # frames in which somebody lost is looked for where they were last, and nobody else is taken for them
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Search:
 class _Person:
     region: np.ndarray | None = None
     last: np.ndarray | None = None  # where they were seen last, if they were
-    seen: int = 0  # and in which frame
+    seen: float = -math.inf  # and in which frame
 
 
 @dataclass
@@ -57,8 +58,22 @@ class Follower:
     def next(self, image: Tensor) -> tuple[list[int], Bodies | None]:
         """Who is in the next frame [H, W, 3] in bytes, and their bodies in the same order."""
         who, seen = self._still_there(image)
-        if len(who) < len(self.people) and (found := self._found(image, who)):
-            who, seen = self._with_found(who, seen, found, image.shape[1], image.shape[0])
+        missed = [n for n, person in enumerate(self.people) if n not in who and self.frame - person.seen <= MISSED_FOR]
+        if missed:
+            lost = np.array([self.people[n].last for n in missed])
+            if found := self.detector.find_again(image, lost):
+                who, seen = _with(who, seen, found, _near(missed, lost, found, _others(found, seen)))
+        strangers = [n for n in range(len(self.people)) if n not in who and n not in missed]
+        tiled = self.search.tiled and self.frame % TILED_EVERY == 0
+        if strangers and (tiled or not who) and (found := self.detector.find(image, tiled=tiled)):
+            new = picked(found, _others(found, seen), self.search, image.shape[1], image.shape[0])
+            if all(person.last is None for person in self.people):
+                new = new[self.search.skip :]
+            who, seen = _with(who, seen, found, _pairs(strangers, new, self.people, found))
+        self._remember(who, seen)
+        return who, seen
+
+    def _remember(self, who: Sequence[int], seen: Bodies | None) -> None:
         for person in self.people:
             person.region = None
         for place, number in enumerate(who):
@@ -67,7 +82,6 @@ class Follower:
                 person.region = person.last = seen.following[place]
                 person.seen = self.frame
         self.frame += 1
-        return who, seen
 
     def _still_there(self, image: Tensor) -> tuple[list[int], Bodies | None]:
         regions = [(number, person.region) for number, person in enumerate(self.people) if person.region is not None]
@@ -81,32 +95,32 @@ class Follower:
                 kept.append(i)
         return [regions[i][0] for i in kept], seen.chosen(kept) if kept else None
 
-    def _found(self, image: Tensor, who: Sequence[int]) -> Bodies | None:
-        tiled = self.search.tiled and self.frame % TILED_EVERY == 0
-        missed = [p.last for n, p in enumerate(self.people) if n not in who and self.frame - p.seen <= MISSED_FOR]
-        lost = np.array([last for last in missed if last is not None]).reshape(-1, 4)
-        everywhere = tiled or not who
-        if not (everywhere or len(lost)):
-            return None
-        return self.detector.find(image, lost, everywhere=everywhere, tiled=tiled)
 
-    def _with_found(
-        self, who: list[int], seen: Bodies | None, found: Bodies, width: int, height: int
-    ) -> tuple[list[int], Bodies | None]:
-        new = list(range(len(found)))
-        if seen is not None:
-            boxes = seen.boxes()
-            new = [i for i in new if covered(found.boxes()[i], boxes).max() <= SAME_PLACE]
-        new = picked(found, new, self.search, width, height)
-        free = [number for number in range(len(self.people)) if number not in who]
-        if not any(person.last is not None for person in self.people):
-            new = new[self.search.skip :]
-        pairs = list(_pairs(free, new, self.people, found))
-        if not pairs:
-            return who, seen
-        added = found.chosen([i for _, i in pairs])
-        together = [number for number, _ in pairs]
-        return [*who, *together], added if seen is None else _joined(seen, added)
+def _others(found: Bodies, seen: Bodies | None) -> list[int]:
+    """Those of the bodies found that are not among the ones seen already."""
+    if seen is None:
+        return list(range(len(found)))
+    boxes, known = found.boxes(), seen.boxes()
+    return [i for i in range(len(found)) if covered(boxes[i], known).max() <= SAME_PLACE]
+
+
+def _with(
+    who: list[int], seen: Bodies | None, found: Bodies, pairs: Iterable[tuple[int, int]]
+) -> tuple[list[int], Bodies | None]:
+    """Who is there and their bodies, and of those found the ones that are paired with somebody."""
+    if not (pairs := list(pairs)):
+        return who, seen
+    added = found.chosen([i for _, i in pairs])
+    return [*who, *(number for number, _ in pairs)], added if seen is None else _joined(seen, added)
+
+
+def _near(missed: Sequence[int], lost: np.ndarray, found: Bodies, new: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Whom each new body is of, if anybody was in its place, lost [M, 4], a moment ago."""
+    left = list(new)
+    for number, region in zip(missed, lost, strict=True):
+        distances = [float(np.abs(found.following[i][:2] - region[:2]).max()) for i in left]
+        if distances and min(distances) <= region[2] * AROUND / 2:
+            yield number, left.pop(int(np.argmin(distances)))
 
 
 def _pairs(

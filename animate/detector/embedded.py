@@ -17,10 +17,9 @@ from .network import Network
 from .region import whole
 
 TILED = (1, 2)  # tiles whose side is the image's shorter one, and half of it
-SCORE, SCORE_IN_TILES = 0.5, 0.65
-PRESENCE, CLARITY = 0.92, 0.66  # of somebody new
+SCORE = 0.5
+NEW, AGAIN = (0.92, 0.7), (0.8, 0.55)  # presence and clarity of somebody new, and of who was there a moment ago
 AROUND = 1.5  # times the size of the region in which somebody was seen last, to look for them
-NOWHERE = np.zeros((0, 4))
 SETTLING = 2  # looks, each where the one before says, until a region fits its body
 SAME = 0.5  # share of the smaller box
 
@@ -54,28 +53,30 @@ class EmbeddedDetector:
     def _face(self) -> tuple[Network, Network]:
         return Network("face_detection_short_range", self.device), Network("face_landmark", self.device)
 
-    def find(
-        self, image: Tensor, lost: np.ndarray = NOWHERE, *, everywhere: bool = True, tiled: bool = False
-    ) -> Bodies | None:
-        """Everybody in the image, and around the regions [M, 4] in which somebody was seen last, the surest first.
-
-        `tiled` sees several and small people, and takes longer.
-        """
+    def find(self, image: Tensor, *, tiled: bool = False) -> Bodies | None:
+        """Everybody in the image, the surest first; `tiled` sees several and small people, and takes longer."""
         height, width = image.shape[:2]
-        squares = lost * (1, 1, AROUND, 0)
-        if everywhere:
-            squares = np.concatenate([whole(width, height)[None], squares])
-        regions, scores = candidates(self._person, image, squares, SCORE)
+        squares = whole(width, height)[None]
         if tiled:
-            more, their = candidates(self._person, image, tiles(width, height), SCORE_IN_TILES)
-            regions, scores = np.concatenate([regions, more]), np.concatenate([scores, their])
+            squares = np.concatenate([squares, tiles(width, height)])
+        return self._settled(image, *candidates(self._person, image, squares, SCORE), NEW)
+
+    def find_again(self, image: Tensor, lost: np.ndarray) -> Bodies | None:
+        """Everybody around the regions [M, 4], M at least 1, in which somebody was seen last, the surest first."""
+        squares = np.concatenate([lost, lost * (1, 1, AROUND, 0)]) * (1, 1, 1, 0)
+        return self._settled(image, *candidates(self._person, image, squares, SCORE), AGAIN)
+
+    def _settled(
+        self, image: Tensor, regions: np.ndarray, scores: np.ndarray, least: tuple[float, float]
+    ) -> Bodies | None:
+        """The bodies in regions [N, 4] that fit them, found from regions that nearly do."""
         regions = regions[_apart(regions[order := np.argsort(-scores)], order)]
         if not len(regions):
             return None
         for _ in range(SETTLING):
             regions = bodies(self._body, image, regions).following
-        found = bodies(self._body, image, regions)
-        kept = _different(found, np.flatnonzero((found.presence >= PRESENCE) & (found.clarity >= CLARITY)).tolist())
+        found, (presence, clarity) = bodies(self._body, image, regions), least
+        kept = _different(found, np.flatnonzero((found.presence >= presence) & (found.clarity >= clarity)).tolist())
         return found.chosen(kept) if kept else None
 
     def guessed(self, image: Tensor, squares: np.ndarray) -> np.ndarray:

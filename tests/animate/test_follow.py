@@ -30,18 +30,20 @@ class Scripted:
     """Sees in frame t, whose pixels are t, the people of `script[t]`."""
 
     script: list[People]
-    searches: list[tuple[int, bool]] = field(default_factory=list)  # of the whole image: when, and with tiles or not
+    searches: list[tuple[int, bool]] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
     clarity: float = 1.0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
-    def find(self, image: Tensor, lost: np.ndarray, *, everywhere: bool = True, tiled: bool = False) -> Bodies | None:
+    def find(self, image: Tensor, *, tiled: bool = False) -> Bodies | None:
         frame = int(image[0, 0, 0])
-        seen = self.script[frame]
-        if everywhere:
-            self.searches.append((frame, tiled))
-        else:
-            seen = [one for one in seen if any(abs(one[0] - x) < size for x, _, size, _ in lost)]
-        return bodies(seen) if seen else None
+        self.searches.append((frame, tiled))
+        return bodies(self.script[frame]) if self.script[frame] else None
+
+    def find_again(self, image: Tensor, lost: np.ndarray) -> Bodies | None:
+        frame = int(image[0, 0, 0])
+        self.again.append(frame)
+        return bodies(self.script[frame]) if self.script[frame] else None
 
     def look(self, image: Tensor, regions: np.ndarray) -> Bodies:
         there = self.script[int(image[0, 0, 0])]
@@ -70,11 +72,24 @@ def test_somebody_who_stays_is_searched_for_once() -> None:
     assert detector.searches == [(0, True)]
 
 
-def test_somebody_lost_is_searched_for_and_found_again() -> None:
-    pose, detector = run([[LEFT]] * 3 + [[]] * 4 + [[RIGHT]] * 3)
+def test_somebody_lost_is_looked_for_where_they_were() -> None:
+    near = (80.0, 50.0, 40.0)
+    pose, detector = run([[LEFT]] * 3 + [[]] * 4 + [[near]] * 3)
     assert pose.states[:, 0].tolist() == [FOUND] * 3 + [MISSING] * 4 + [FOUND] * 3
-    assert [frame for frame, _ in detector.searches] == [0, 3, 4, 5, 6, 7]
+    assert detector.again == [3, 4, 5, 6, 7] and detector.searches == [(0, True)]
     assert not pose.points[4].any()
+
+
+def test_nobody_else_is_taken_for_somebody_who_was_there_a_moment_ago() -> None:
+    pose, _ = run([[LEFT, RIGHT]] * 3 + [[LEFT]] * MISSED_FOR + [[LEFT, RIGHT]] * 3)
+    assert pose.states[:, 0].tolist() == [FOUND] * 3 + [MISSING] * MISSED_FOR + [FOUND] * 3
+    assert set(pose.regions[pose.states[:, 0] == FOUND, 0, 0]) == {300}
+
+
+def test_whoever_is_there_is_followed_when_somebody_is_gone_for_good() -> None:
+    pose, _ = run([[LEFT, RIGHT]] * 3 + [[LEFT]] * (MISSED_FOR + 2))
+    assert pose.states[:, 0].tolist() == [FOUND] * 3 + [MISSING] * MISSED_FOR + [FOUND] * 2
+    assert pose.regions[-1, 0, 0] == 60
 
 
 def test_nobody_at_all_is_no_error() -> None:
@@ -113,7 +128,7 @@ def test_two_people_keep_their_places_when_one_leaves_and_comes_back() -> None:
     assert all(tiled and frame % TILED_EVERY == 0 for frame, tiled in detector.searches)
 
 
-def test_somebody_lost_is_found_again_near_by_before_the_next_search_of_the_whole_image() -> None:
+def test_one_of_two_who_is_lost_is_found_again_before_the_next_search_of_the_whole_image() -> None:
     jumped = (310.0, 50.0, 60.0)
     pose, detector = run([[LEFT, RIGHT]] * 3 + [[LEFT]] * 2 + [[LEFT, jumped]] * 4, people=2)
     assert pose.states[:, 0].tolist() == [FOUND] * 3 + [MISSING] * 2 + [FOUND] * 4
@@ -121,18 +136,12 @@ def test_somebody_lost_is_found_again_near_by_before_the_next_search_of_the_whol
     assert detector.searches == [(0, True)]
 
 
-def test_somebody_long_gone_is_not_looked_for_where_they_were() -> None:
-    away = MISSED_FOR + 2
-    pose, _ = run([[LEFT, RIGHT]] * 2 + [[LEFT]] * away + [[LEFT, RIGHT]], people=2)
-    assert (away + 2) % TILED_EVERY and pose.states[-1, 0] == MISSING
-
-
-@pytest.mark.parametrize(("clarity", "searched"), [(0.9, [0]), (0.3, [0, 1, 2, 3])])
-def test_somebody_without_clear_joints_is_searched_for_anew(clarity: float, searched: list[int]) -> None:
+@pytest.mark.parametrize(("clarity", "again"), [(0.9, []), (0.3, [1, 2, 3])])
+def test_somebody_without_clear_joints_is_looked_for_anew(clarity: float, again: list[int]) -> None:
     detector = Scripted([[LEFT]] * 4, clarity=clarity)
     frames = (np.full((100, 400, 3), t, np.uint8) for t in range(4))
     detected(detector, frames, Search(), 30.0)  # pyright: ignore[reportArgumentType]
-    assert [frame for frame, _ in detector.searches] == searched
+    assert detector.again == again
 
 
 def test_two_that_follow_the_same_person_become_one() -> None:
