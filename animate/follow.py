@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .detector.anchors import area, covered
 from .detector.body import Bodies
-from .detector.embedded import AROUND, Details, EmbeddedDetector, no_details
+from .detector.embedded import Details, EmbeddedDetector, no_details
 from .detector.wholebody import wholebody
 from .pose import FOUND, MISSING, POINTS, Pose
 from .sides import untwisted
@@ -19,6 +19,7 @@ LARGEST, LEFT_TO_RIGHT, POINT = "largest", "left to right", "point"
 PICKS = (LARGEST, LEFT_TO_RIGHT, POINT)
 STILL_THERE, STILL_CLEAR = 0.5, 0.5  # presence and clarity of somebody who was there a frame ago
 SAME_PLACE = 0.5
+MOVED = 0.5  # of the size of their region, that somebody lost may have moved at most
 TILED_EVERY = 10  # frames between searches with tiles, while somebody is missing
 MISSED_FOR = 15  # frames in which somebody lost is looked for where they were last, and nobody else is taken for them
 
@@ -118,8 +119,8 @@ def _near(missed: Sequence[int], lost: np.ndarray, found: Bodies, new: Sequence[
     """Whom each new body is of, if anybody was in its place, lost [M, 4], a moment ago."""
     left = list(new)
     for number, region in zip(missed, lost, strict=True):
-        distances = [float(np.abs(found.following[i][:2] - region[:2]).max()) for i in left]
-        if distances and min(distances) <= region[2] * AROUND / 2:
+        distances = [float(np.linalg.norm(found.following[i][:2] - region[:2])) for i in left]
+        if distances and min(distances) <= MOVED * region[2]:
             yield number, left.pop(int(np.argmin(distances)))
 
 

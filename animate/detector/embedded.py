@@ -54,7 +54,7 @@ class EmbeddedDetector:
         return Network("face_detection_short_range", self.device), Network("face_landmark", self.device)
 
     def find(self, image: Tensor, *, tiled: bool = False) -> Bodies | None:
-        """Everybody in the image, the surest first; `tiled` sees several and small people, and takes longer."""
+        """Everybody in the image, the clearest first; `tiled` sees several and small people, and takes longer."""
         height, width = image.shape[:2]
         squares = whole(width, height)[None]
         if tiled:
@@ -62,7 +62,7 @@ class EmbeddedDetector:
         return self._settled(image, *candidates(self._person, image, squares, SCORE), NEW)
 
     def find_again(self, image: Tensor, lost: np.ndarray) -> Bodies | None:
-        """Everybody around the regions [M, 4], M at least 1, in which somebody was seen last, the surest first."""
+        """Everybody around the regions [M, 4], M at least 1, in which somebody was seen last, the clearest first."""
         squares = np.concatenate([lost, lost * (1, 1, AROUND, 0)]) * (1, 1, 1, 0)
         return self._settled(image, *candidates(self._person, image, squares, SCORE), AGAIN)
 
@@ -76,7 +76,8 @@ class EmbeddedDetector:
         for _ in range(SETTLING):
             regions = bodies(self._body, image, regions).following
         found, (presence, clarity) = bodies(self._body, image, regions), least
-        kept = _different(found, np.flatnonzero((found.presence >= presence) & (found.clarity >= clarity)).tolist())
+        there = (found.presence >= presence) & (found.clarity >= clarity)
+        kept = _different(found, [i for i in np.argsort(-found.clarity).tolist() if there[i]])
         return found.chosen(kept) if kept else None
 
     def guessed(self, image: Tensor, squares: np.ndarray) -> np.ndarray:

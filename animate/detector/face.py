@@ -36,8 +36,10 @@ def faces(
         regions, owners = _detected(detector, image, bodies, lost)
         if owners:
             _look(network, image, regions, bodies, owners, found)
-        if likely := [owner for owner in owners if found[owner, 0, 2] >= WORTH_A_LOOK]:
-            _look(network, image, _around_meshes(found[likely]), bodies, likely, found)
+        for enough in (np.inf, LEAST):  # once more for all that may be faces, and again for those that may still be one
+            owners = [owner for owner in owners if WORTH_A_LOOK <= found[owner, 0, 2] < enough]
+            if owners:
+                _look(network, image, _around_meshes(found[owners]), bodies, owners, found)
     return found
 
 
