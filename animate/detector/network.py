@@ -68,7 +68,7 @@ def _layer(step: dict[str, Any], weights: Weights, fused: bool) -> Layer:
     settings = {name: value for name, value in step.items() if name not in ("op", "in", "out", "activation")}
     activation = step.get("activation")
     if step["op"] == "convolution":
-        return _convolution(**settings, **weights, activation=activation, fused=fused)
+        return _convolution(**weights, settings=settings, activation=activation, fused=fused)
     return _activated(_LAYERS[step["op"]](**settings, **weights), activation)
 
 
@@ -79,10 +79,9 @@ def _activated(layer: Layer, activation: str | None) -> Layer:
     return lambda *values: bounded(layer(*values), inplace=True)
 
 
-def _convolution(
-    weight: Tensor, bias: Tensor, stride: int, pads: list[int], groups: int, activation: str | None, fused: bool
-) -> Layer:
-    left, right, top, bottom = pads
+def _convolution(weight: Tensor, bias: Tensor, settings: dict[str, Any], activation: str | None, fused: bool) -> Layer:
+    left, right, top, bottom = settings["pads"]
+    stride, groups = settings["stride"], settings["groups"]
     # torch pads both ends alike: for one more at the second, the kernel begins with a row and a column of zeros.
     weight, padding = F.pad(weight, (right - left, 0, bottom - top, 0)), (bottom, right)
     if fused:
