@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from wan_duet.animate.detector.embedded import EmbeddedDetector
+from wan_duet.animate.detector.region import whole
 from wan_duet.animate.detector.wholebody import OF_BODY, OF_FACE
 from wan_duet.animate.follow import Search, detected
 from wan_duet.animate.pose import BODY, FACE, FOUND, HANDS
@@ -52,6 +53,18 @@ def stored(name: str) -> dict[str, np.ndarray | None]:
 def apart(points: np.ndarray, theirs: np.ndarray) -> float:
     """The mean distance of points [K, 3] from theirs [K, 2], in shares of the size of theirs."""
     return float(np.linalg.norm(points[:, :2] - theirs, axis=1).mean() / np.ptp(theirs, axis=0).max())
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_joints_of_a_person_are_clear_and_those_of_a_wall_are_not(name: str) -> None:
+    detector = EmbeddedDetector(torch.device("cpu"))
+    image = torch.from_numpy(np.array(Image.open(path(name)).convert("RGB")))
+    height, width = image.shape[:2]
+    found = detector.find(image, tiled=True)
+    assert found is not None and found.clarity[0] >= 0.75
+    bricks = (torch.arange(height)[:, None] // 20 + torch.arange(width) // 50) % 2 * 100 + 60
+    seen = detector.look(bricks[..., None].expand(-1, -1, 3).byte(), whole(width, height)[None])
+    assert seen.clarity[0] < 0.5
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from wan_duet.animate.detector.fused import fused_here
 from wan_duet.animate.detector.network import FOLDER, Network
 from wan_duet.tests.animate.conftest import Arrays, picture
 
@@ -54,13 +55,32 @@ def test_seven_networks_ship() -> None:
     assert len(NAMES) == 7
 
 
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_network_gives_what_litert_gave(name: str) -> None:
+def test_a_network_gives_what_litert_gave(name: str, fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if fused and not fused_here(torch.device("cpu")):
+        pytest.skip("this torch has no fused convolutions")
+    monkeypatch.setattr("wan_duet.animate.detector.network.fused_here", lambda device: fused)
     stored = {key: np.array(value) for key, value in json.loads(STORED.read_text(encoding="utf-8")).items()}
     found = outputs(name, waves(network(name).size))
     assert [key for key in stored if key.startswith(f"{name}.")] == list(found)
     for key, value in found.items():
         assert difference(sampled(value), stored[key]) <= TOLERANCE, key
+
+
+def test_a_torch_without_fused_convolutions_does_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not fused_here(torch.device("meta"))
+    monkeypatch.setattr(torch.ops, "mkldnn", object())
+    assert not fused_here(torch.device("cpu"))
+    network("hand_recrop")(torch.zeros(1, 256, 256, 3))
+
+
+def test_a_network_takes_batches_of_every_size() -> None:
+    detect = network("pose_detection")
+    images = torch.from_numpy(waves(detect.size))
+    (both, _), (one, _), (three, _) = detect(images), detect(images[:1]), detect(images[[0, 1, 0]])
+    assert torch.allclose(both[:1], one, atol=1e-3 * float(one.abs().max()))
+    assert torch.allclose(three[:2], both, atol=1e-3 * float(both.abs().max()))
 
 
 def test_images_of_a_batch_do_not_touch_each_other() -> None:
