@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,11 @@ def test_a_network_gives_what_litert_gave(name: str, fused: bool, monkeypatch: p
     assert [key for key in stored if key.startswith(f"{name}.")] == list(found)
     for key, value in found.items():
         assert difference(sampled(value), stored[key]) <= TOLERANCE, key
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is for x86")
+def test_the_development_environment_s_torch_has_fused_convolutions() -> None:
+    assert fused_here(torch.device("cpu"))
 
 
 def test_a_torch_without_fused_convolutions_does_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
