@@ -11,7 +11,7 @@ import numpy as np
 from .pose import BODY, HANDS, MISSING, SEEN, SHOULDERS, Pose
 
 BRIEF = 8  # frames
-JUMP = 0.5  # of the width between the shoulders, that joints move on average more than if the sides were exchanged
+JUMP = 0.1  # of the body's size, that joints move on average more than if the sides were exchanged
 _BODY_PAIRS = tuple((left, left + 1) for left in range(1, 17, 2))
 _FEET_PAIRS = ((17, 20), (18, 21), (19, 22))
 _HAND_PAIRS = tuple(zip(range(HANDS[0].start, HANDS[0].stop), range(HANDS[1].start, HANDS[1].stop), strict=True))
@@ -54,5 +54,4 @@ def _jumps(pose: Pose, person: int, t: int) -> bool:
         return False
     moved = np.linalg.norm(now[seen, :2] - before[seen, :2], axis=1).mean()
     crossed = np.linalg.norm(now[OTHER_SIDE[seen], :2] - before[seen, :2], axis=1).mean()
-    width = np.linalg.norm(before[SHOULDERS[0], :2] - before[SHOULDERS[1], :2])
-    return bool(moved - crossed > JUMP * width)
+    return bool(moved - crossed > JUMP * np.ptp(before[seen, :2], axis=0).max())

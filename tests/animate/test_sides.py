@@ -54,6 +54,19 @@ def test_somebody_who_turns_round_is_left_alone() -> None:
     assert np.array_equal(untwisted(pose_of(*frames)).points, pose_of(*frames).points)
 
 
+def test_somebody_who_runs_past_in_profile_is_left_alone() -> None:
+    frames = []
+    for t in range(60):
+        somebody = person(0, 0)
+        somebody[:, 0] = somebody[:, 0] * 0.05 + 60 + 3 * t
+        swing = 35 * np.sin(2 * np.pi * t / 14)
+        for (left, right), share in {(9, 10): 0.8, (7, 8): 0.4, (13, 14): 0.5, (15, 16): 1.0}.items():
+            somebody[left, 0] += share * swing
+            somebody[right, 0] -= share * swing
+        frames.append([somebody])
+    assert np.array_equal(untwisted(pose_of(*frames)).points, pose_of(*frames).points)
+
+
 def test_somebody_who_is_lost_in_between_is_left_alone() -> None:
     frames: list[list[np.ndarray | None]] = [[person(100, 120)] for _ in range(9)]
     frames[3] = [None]
