@@ -67,7 +67,7 @@ class Follower:
         strangers = [n for n in range(len(self.people)) if n not in who and n not in missed]
         tiled = self.search.tiled and self.frame % TILED_EVERY == 0
         if strangers and (tiled or not who) and (found := self.detector.find(image, tiled=tiled)):
-            new = picked(found, _others(found, seen), self.search, image.shape[1], image.shape[0])
+            new = picked(found.boxes(), _others(found, seen), self.search, image.shape[1], image.shape[0])
             if all(person.last is None for person in self.people):
                 new = new[self.search.skip :]
             who, seen = _with(who, seen, found, _pairs(strangers, new, self.people, found))
@@ -139,9 +139,8 @@ def _pairs(
         yield number, left.pop(int(np.argmin(distances)))
 
 
-def picked(found: Bodies, which: Sequence[int], search: Search, width: int, height: int) -> list[int]:
-    """The bodies in the order in which they are chosen."""
-    boxes = found.boxes()
+def picked(boxes: np.ndarray, which: Iterable[int], search: Search, width: int, height: int) -> list[int]:
+    """Which of the boxes [N, 4] are chosen, the first one first."""
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     point = np.array(search.point) * (width, height)
     keys = {

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .detector.anchors import area, overlaps
-from .follow import LEFT_TO_RIGHT, POINT, Search
+from .detector.anchors import overlaps
+from .follow import Search, picked
 from .pose import BODY, FOUND, MISSING, POINTS, SEEN, Pose
 
 Boxes = Callable[[int, Tensor], np.ndarray]
@@ -44,8 +44,7 @@ class Tracker:
                 if same.max() >= SAME_PERSON:
                     found[person] = left.pop(int(same.argmax()))
         anybody = any(last is not None for last in self.last)
-        new = [place for place in self._picked(boxes, width, height) if place in left]
-        new = new[0 if anybody else self.search.skip :]
+        new = picked(boxes, left, self.search, width, height)[0 if anybody else self.search.skip :]
         for person in range(self.search.people):
             if person not in found and new:
                 found[person] = new.pop(self._nearest(person, boxes[new]))
@@ -53,17 +52,6 @@ class Tracker:
             self.last[person] = boxes[place]
         self.there = sorted(found)
         return found
-
-    def _picked(self, boxes: np.ndarray, width: int, height: int) -> list[int]:
-        """The places of boxes [N, 4] in the order in which the search wants them."""
-        middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-        if self.search.pick == LEFT_TO_RIGHT:
-            order = middles[:, 0]
-        elif self.search.pick == POINT:
-            order = np.linalg.norm(middles - np.array(self.search.point) * (width, height), axis=1)
-        else:
-            order = -area(boxes)
-        return np.argsort(order, kind="stable").tolist()
 
     def _nearest(self, person: int, boxes: np.ndarray) -> int:
         """Of boxes in the order of the pick, the one nearest to where a person was last; the first for a new one."""

@@ -23,7 +23,6 @@ class EmbeddedPoints:
 
         Zeros where nobody is.
         """
-        image = image.to(self._detector.device)
         found = self._settled(image, np.stack([self._region(image, box) for box in boxes]))
         details = self._detector.details(image, found, no_details(len(found)), hands=hands, face=face)
         points = wholebody(found.points, *details)
