@@ -1,0 +1,52 @@
+"""What a planned technique has ahead of it in a whole run, and with a target one reuse threshold for both experts."""
+
+from collections.abc import Callable, Mapping
+
+from comfy.model_base import BaseModel
+from torch import Tensor
+
+from .planning import Outlook, solved
+from .settings import Settings
+from .stage import Ahead
+
+Look = Callable[[Tensor, BaseModel], Outlook | None]
+"""From the sigmas of a run and an expert's model, what is ahead of it; None if nothing is reused there."""
+Part = Callable[[], BaseModel | None]
+"""As much of an expert's model as can be looked at while it may be closed; None if that is not possible."""
+
+
+class Foresight:
+    """Looks ahead once for the sigmas of a run, so that what was planned is what is done."""
+
+    def __init__(self, settings: Settings, looks: Mapping[str, Look], parts: Mapping[str, Part]):
+        self._settings, self._looks, self._parts = settings, looks, parts
+        self._sigmas: tuple[float, ...] = ()
+        self._ahead: dict[str, Ahead] = {}
+
+    def ahead(self, role: str, sigmas: Tensor, model: BaseModel) -> Ahead:
+        """What is ahead of the expert in `role`, whose steps begin now on `model`."""
+        if self._sigmas != tuple(sigmas.tolist()):
+            self._sigmas, self._ahead = tuple(sigmas.tolist()), self._of_all(role, sigmas, model)
+        if role not in self._ahead:  # it could not be looked at before
+            self._ahead |= self._chosen({role: self._looks[role](sigmas, model)})
+        return self._ahead[role]
+
+    def _of_all(self, role: str, sigmas: Tensor, model: BaseModel) -> dict[str, Ahead]:
+        found, note = {role: self._looks[role](sigmas, model)}, ""
+        for other in self._looks.keys() - {role} if self._settings.target else ():
+            part = self._parts[other]()
+            if part is None:
+                note = f"the {other} expert can't be looked at before it is open: each meets the target for itself"
+            else:
+                found[other] = self._looks[other](sigmas, part)
+        return self._chosen(found, note)
+
+    def _chosen(self, looked: Mapping[str, Outlook | None], note: str = "") -> dict[str, Ahead]:
+        outlooks = {role: outlook for role, outlook in looked.items() if outlook is not None}
+        threshold, target = self._settings.threshold, self._settings.target
+        if target:
+            threshold = solved(outlooks.values(), target)
+        return {
+            role: Ahead(dict(zip(outlook.stage.own, outlook.changes, strict=True)), threshold, note)
+            for role, outlook in outlooks.items()
+        }
