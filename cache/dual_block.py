@@ -18,6 +18,7 @@ class DualBlock:
     """Compares what the first `blocks` blocks added with what they added when an evaluation was last computed."""
 
     blocks: int = 1
+    modules = ()
 
     @property
     def name(self) -> str:

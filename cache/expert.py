@@ -1,8 +1,10 @@
 """A cache on one expert while it is sampled with: the wrappers through which it meets the host."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from comfy.model_base import BaseModel
@@ -13,10 +15,12 @@ from torch import Tensor
 from .batch import Batch, reuse_output
 from .compiled import compiled_whole
 from .evaluation import Evaluation
+from .foresight import Foresight
 from .gate import Gate, fits
 from .guards import FEW_STEPS, Stage
 from .masks import mask_of
-from .policy import Planned, Technique
+from .planning import Outlook
+from .policy import Accumulated, Planned, Technique
 from .report import Log
 from .settings import Settings
 from .stage import StageState
@@ -39,6 +43,8 @@ class ExpertCache:
     def __init__(self, technique: Technique, settings: Settings, role: str, own: Own, weights: Weights, idle: str = ""):
         self.technique, self.settings, self.role = technique, settings, role
         self.log = Log(role)
+        self.foresight = Foresight(settings, {role: self.outlook}, {})
+        self.passed: Outlook | None = None
         self._own, self._weights, self._idle = own, weights, idle
         self._policy: Any = None  # until it is attached
         self._state: StageState | None = None
@@ -68,15 +74,15 @@ class ExpertCache:
 
     def begin(self) -> None:
         """Count anew."""
-        self.log = Log(self.role)
+        self.log, self.passed = Log(self.role), None
 
     def drop(self) -> None:
         """Let go of every tensor, and start anew with the next evaluation."""
         state, self._state = self._state, None
         if state is not None:
-            near = state.near_target
-            if near is not None:
-                self.log.note(f"a reuse threshold of about {near:.2g} would have come near the target")
+            if state.policy.blocks and not state.idle:
+                rates = [state.rates.get(step, 0.0) for step in state.stage.own]
+                self.passed = Outlook(Accumulated(), state.settings, state.stage, rates)
             state.forget()  # the traceback of an error may hold it for long
 
     def predict(
@@ -161,20 +167,35 @@ class ExpertCache:
             self.log.audit(float((result - truth).norm() / truth.norm()))
         return result
 
+    def outlook(self, sigmas: Tensor, model: BaseModel) -> Outlook | None:
+        """What a planned technique has ahead of it on `model` in a run; None if nothing is reused there."""
+        stage, idle = self._stage(sigmas)
+        policy: Any = self.technique.policy(model, self.role)
+        if idle or not stage.own:
+            return None
+        return Outlook(
+            policy, _retaining(self.settings, policy, stage), stage, policy.changes(model, sigmas[list(stage.own)])
+        )
+
     def _new_stage(self, sigmas: Tensor, model: BaseModel) -> StageState:
+        stage, idle = self._stage(sigmas)
+        ahead = None
+        if isinstance(self._policy, Planned) and stage.own and not idle:
+            ahead = self.foresight.ahead(self.role, sigmas, model)
+            self.log.note(ahead.note)
+            if self.settings.target:
+                self.log.note(f"a reuse threshold of {ahead.threshold:.2g} for the target")
+        return StageState(_retaining(self.settings, self._policy, stage), self._policy, stage, sigmas, idle, ahead)
+
+    def _stage(self, sigmas: Tensor) -> tuple[Stage, str]:
+        """The expert's part of a run, and why nothing is reused there; empty if something may be."""
         values = tuple(sigmas.tolist())
         steps = len(values) - 1
         self.settings.window.check(steps)
-        stage = Stage(values, tuple(self._own(values)), mask_of(self.settings.mask, steps))
         idle = self._idle
         if not idle and steps < FEW_STEPS and not self.settings.force:
             idle = f"a run of fewer than {FEW_STEPS} steps"
-        state = StageState(self.settings, self._policy, stage, sigmas, idle)
-        if isinstance(state.policy, Planned) and stage.own and not idle:
-            state.plan(model)
-            if self.settings.target:
-                self.log.note(f"a reuse threshold of {state.threshold:.2g} for the target")
-        return state
+        return Stage(values, tuple(self._own(values)), mask_of(self.settings.mask, steps)), idle
 
     @contextmanager
     def _current(self, evaluation: Evaluation) -> Iterator[Evaluation]:
@@ -199,3 +220,9 @@ def _active(cond: dict[str, Any], sigma: float) -> bool:
     """Whether a prompt takes part at `sigma`: the host leaves it out above its start and below its end."""
     start, end = cond.get("timestep_start"), cond.get("timestep_end")
     return (start is None or sigma <= float(start)) and (end is None or sigma >= float(end))
+
+
+def _retaining(settings: Settings, policy: Any, stage: Stage) -> Settings:
+    """The settings with as much of a warm-up as the technique asks for."""
+    retained = math.ceil(getattr(policy, "retention", 0.0) * len(stage.own))
+    return replace(settings, warmup=max(settings.warmup, retained))

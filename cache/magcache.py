@@ -111,6 +111,7 @@ class MagCache:
     files: tuple[str, ...] = ()
     ratios: str = AUTO
     retention: str = AUTHORS
+    modules = ()
 
     @property
     def name(self) -> str:

@@ -45,6 +45,11 @@ class Technique(Protocol):
         """What the report calls it."""
         ...
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the network whose weights it needs to plan ahead."""
+        ...
+
     def policy(self, model: BaseModel, role: str) -> Policy:
         """The technique on the expert `role` of a pair; raises ValueError if it is not made for that model."""
         ...

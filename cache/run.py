@@ -14,7 +14,9 @@ from ..experts.pair import Change, Expert, Experts
 from ..samplers.distilled import distilled_names
 from ..samplers.plan import Plan
 from .expert import KEY, ExpertCache
+from .foresight import Foresight
 from .magcache import MagCache
+from .planning import solved
 from .policy import Technique
 from .report import told
 from .settings import Settings
@@ -57,7 +59,7 @@ class CacheOn:
         cache.attach(patcher)
 
         def say(_: ModelPatcher) -> None:
-            for line in told(str(self.followed), [cache.log]):
+            for line in _report(self.followed, [cache]):
                 log.info(line)
             cache.begin()
 
@@ -71,6 +73,11 @@ class CacheRun:
         self._cache = cache
         roles = (HIGH, LOW) if experts.low else (HIGH,)
         self._on = {role: self._expert_cache(role, plan, experts) for role in roles}
+        looks = {role: on.outlook for role, on in self._on.items()}
+        parts = {role: partial(experts[role].handle.part, cache.technique.modules) for role in roles}
+        foresight = Foresight(cache.settings, looks, parts)
+        for on in self._on.values():
+            on.foresight = foresight
 
     def on(self, role: str) -> Change:
         """The change that puts it on the expert in `role`."""
@@ -90,13 +97,22 @@ class CacheRun:
         for role, cache in self._on.items():
             if isinstance(self._cache.technique, MagCache):
                 cache.log.note(self._cache.technique.conclude(role, cache.log.measured))
-        return told(str(self._cache), [cache.log for cache in self._on.values()])
+        return _report(self._cache, list(self._on.values()))
 
     def _expert_cache(self, role: str, plan: Plan, experts: Experts) -> ExpertCache:
         settings, technique = self._cache.settings, self._cache.technique
         own = partial(_own_steps, plan, role) if experts.low else _all_steps
         idle = _idle(settings, role, plan, experts)
         return ExpertCache(technique, settings, role, own, partial(_weights, experts[role]), idle)
+
+
+def _report(cache: StepCache, on: Sequence[ExpertCache]) -> list[str]:
+    """What was reused, and which threshold would have come near the target if the technique can't plan for it."""
+    lines, passed = told(str(cache), [it.log for it in on]), [it.passed for it in on if it.passed]
+    if lines and passed and cache.settings.target:
+        near = solved(passed, cache.settings.target)
+        lines.insert(-1, f"  A reuse threshold of about {near:.2g} would have come near the target.")
+    return lines
 
 
 def with_cache(experts: Experts, cache: StepCache) -> Experts:

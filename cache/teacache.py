@@ -36,6 +36,11 @@ class TeaCache:
     def name(self) -> str:
         return f"TeaCache ({self.coefficients}, {self.signal})"
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Those that make the embedding of a timestep."""
+        return ("time_embedding",) if self.signal == E else ("time_embedding", "time_projection")
+
     def policy(self, model: BaseModel, role: str) -> "TeaCachePolicy":
         """Raises ValueError for coefficients that were not published for the signal."""
         chosen = self.coefficients
@@ -87,7 +92,7 @@ def _value(coefficients: Sequence[float], x: float) -> float:
 def _embedded(model: BaseModel, sigma: Tensor, signal: str) -> Tensor:
     """What the network makes of the timestep, in the precision it computes in."""
     network: Any = model.diffusion_model
-    timestep = model.model_sampling.timestep(sigma).float().reshape(1)
+    timestep = model.model_sampling.timestep(sigma).float().reshape(1).to(network.time_embedding[0].weight.device)
     sinusoid = sinusoidal_embedding_1d(network.freq_dim, timestep)
     embedded = network.time_embedding(sinusoid.to(model.manual_cast_dtype or model.get_dtype()))
     return (embedded if signal == E else network.time_projection(embedded)).float()

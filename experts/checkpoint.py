@@ -1,5 +1,6 @@
 """What a checkpoint is, read from its safetensors header before any weight is."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -66,10 +67,9 @@ def read_checkpoint(path: str) -> Checkpoint:
     """
     size = Path(path).stat().st_size
     shapes, _ = read_header(path)
-    marker = "head.modulation"
-    prefixes = [key.removesuffix(marker) for key in shapes if key.endswith(marker)]
+    prefix = prefix_of(shapes)
     try:
-        config = comfy.model_detection.detect_unet_config(shapes, min(prefixes, key=len)) if prefixes else {}
+        config = {} if prefix is None else comfy.model_detection.detect_unet_config(shapes, prefix)
         return Checkpoint(config or {}, size)
     except (KeyError, ValueError) as error:
         held = ", ".join(sorted(shapes)[:2]) or "nothing"
@@ -77,3 +77,9 @@ def read_checkpoint(path: str) -> Checkpoint:
             f"{path} is not a Wan transformer: it holds {len(shapes)} tensors ({held}, …). "
             "Choose a Wan 2.2 high- or low-noise file from models/diffusion_models."
         ) from error
+
+
+def prefix_of(keys: Iterable[str]) -> str | None:
+    """What a checkpoint writes before the names of a Wan transformer's weights; None if it has none."""
+    marker = "head.modulation"
+    return min((key.removesuffix(marker) for key in keys if key.endswith(marker)), key=len, default=None)

@@ -2,14 +2,16 @@
 
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import comfy.sd
 import torch
+from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 
 from .checkpoint import Checkpoint
+from .part import part_of
 
 log = logging.getLogger("wan_duet")
 
@@ -45,6 +47,10 @@ class Handle(Protocol):
 
         Callers patch a clone of it, never itself.
         """
+        ...
+
+    def part(self, modules: Sequence[str]) -> BaseModel | None:
+        """The model with the weights of a few modules of its network at least; None if they can't be read alone."""
         ...
 
 
@@ -84,6 +90,10 @@ class FileHandle:
         self._kept = patcher if keep else None
         return patcher
 
+    def part(self, modules: Sequence[str]) -> BaseModel | None:
+        """Those modules, read from the file whether it is open or not."""
+        return part_of(self.path, self.checkpoint, modules)
+
     def _read(self) -> ModelPatcher:
         log.info("reading %s", self.path)
         try:
@@ -109,6 +119,10 @@ class MissingHandle:
         """Raises FileNotFoundError with what to do about it."""
         raise FileNotFoundError(self.problem)
 
+    def part(self, modules: Sequence[str]) -> BaseModel | None:
+        """Nothing of it can be read."""
+        return None
+
 
 class ModelHandle:
     """A MODEL from another node. The host owns its weights, so it always stays in memory."""
@@ -127,3 +141,7 @@ class ModelHandle:
     def open(self, keep: bool = True) -> ModelPatcher:
         """The MODEL as it was connected."""
         return self.patcher
+
+    def part(self, modules: Sequence[str]) -> BaseModel | None:
+        """All of the model."""
+        return self.patcher.model

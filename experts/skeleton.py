@@ -8,11 +8,11 @@ import torch
 from comfy.model_base import BaseModel
 
 
-def skeleton(config: dict[str, Any]) -> BaseModel:
+def skeleton(config: dict[str, Any], dtype: torch.dtype = torch.bfloat16) -> BaseModel:
     """The host's model for a `unet_config`, as large as the real one and without a byte of it (20 ms for a 14B)."""
     known = comfy.model_detection.model_config_from_unet_config({k: v for k, v in config.items() if k != "dtype"})
     if known is None:
         raise ValueError(f"this ComfyUI knows no model with the settings {config}; connect a Wan 2.2 expert")
-    known.set_inference_dtype(torch.bfloat16, None)
+    known.set_inference_dtype(dtype, None)
     known.custom_operations = comfy.ops.disable_weight_init
     return known.get_model({}, "", device=torch.device("meta"))

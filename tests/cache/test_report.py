@@ -65,7 +65,7 @@ def test_a_technique_that_cant_plan_tells_which_threshold_would_have_met_the_tar
 ) -> None:
     caplog.set_level("INFO", "wan_duet")
     sample(cached(base, threshold=0.0, target=2.0, max_consecutive=1))
-    told = re.search(r"a reuse threshold of about (.+) would have come near the target", caplog.text)
+    told = re.search(r"A reuse threshold of about (.+) would have come near the target", caplog.text)
     assert told
     caplog.clear()
     sample(cached(base, threshold=float(told[1]) * 1.1, max_consecutive=1))

@@ -12,8 +12,8 @@ from wan_duet.cache import tables
 from wan_duet.cache.guards import Stage
 from wan_duet.cache.magcache import MagCachePolicy, curve_of, published_curve
 from wan_duet.cache.masks import mask_of
-from wan_duet.cache.planning import decisions, solved
-from wan_duet.cache.policy import Accumulated
+from wan_duet.cache.planning import Outlook, solved
+from wan_duet.cache.policy import Accumulated, Policy
 from wan_duet.cache.settings import Settings, Window
 from wan_duet.cache.tables import TEACACHE_E, TEACACHE_E0, Polynomial
 from wan_duet.cache.teacache import TeaCache, rescaled
@@ -32,6 +32,11 @@ def strip(computed: list[bool]) -> str:
 
 def stage(steps: int, own: range | None = None) -> Stage:
     return Stage(tuple(torch.linspace(1, 0, steps + 1).tolist()), tuple(own or range(steps)), "." * steps)
+
+
+def decisions(policy: Policy, changes: list[float], settings: Settings, stage: Stage, threshold: float) -> list[bool]:
+    """What is computed of a run of one expert."""
+    return Outlook(policy, settings, stage, changes).decisions(threshold)
 
 
 @pytest.mark.parametrize("polynomial", POLYNOMIALS.values(), ids=POLYNOMIALS.keys())
@@ -142,16 +147,16 @@ def test_a_curve_means_the_same_at_any_number_of_steps_and_nothing_outside_its_r
 @pytest.mark.parametrize("target", [1.2, 1.5, 2.0, 2.5])
 def test_a_target_is_met_by_the_lowest_threshold_that_does(target: float) -> None:
     changes = [math.inf, *(0.01 * (1 + step % 7) for step in range(39))]
-    settings = Settings(0.0, target=target, max_consecutive=5)
-    threshold = solved(Accumulated(), changes, settings, stage(40))
+    settings = Settings(0.0, max_consecutive=5)
+    threshold = solved([Outlook(Accumulated(), settings, stage(40), changes)], target)
     assert sum(decisions(Accumulated(), changes, settings, stage(40), threshold)) <= 40 / target
     assert sum(decisions(Accumulated(), changes, settings, stage(40), threshold * 0.95)) > 40 / target
 
 
 def test_a_target_beyond_what_the_guards_allow_is_met_as_nearly_as_can_be() -> None:
     changes = [math.inf, *[0.01] * 19]
-    settings = Settings(0.0, target=5.0, max_consecutive=1)
-    threshold = solved(Accumulated(), changes, settings, stage(20))
+    settings = Settings(0.0, max_consecutive=1)
+    threshold = solved([Outlook(Accumulated(), settings, stage(20), changes)], 5.0)
     assert strip(decisions(Accumulated(), changes, settings, stage(20), threshold)) == "#." * 9 + "##"[:2]
 
 

