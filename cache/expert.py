@@ -80,7 +80,7 @@ class ExpertCache:
         """Let go of every tensor, and start anew with the next evaluation."""
         state, self._state = self._state, None
         if state is not None:
-            if state.policy.blocks and not state.idle:
+            if state.rates and not state.changes:
                 rates = [state.rates.get(step, 0.0) for step in state.stage.own]
                 self.passed = Outlook(Accumulated(), state.settings, state.stage, rates)
             state.forget()  # the traceback of an error may hold it for long
@@ -95,7 +95,7 @@ class ExpertCache:
         if self._state is None or self._state.sigmas is not sigmas:
             self._state = self._new_stage(sigmas, executor.class_obj.inner_model)
         state, sigma = self._state, float(timestep.max())
-        with self._current(state.begin(sigma, self._weights(state.stage.sigmas, sigma))) as evaluation:
+        with self._current(state.begin(sigma, self._weights(state.stage.sigmas, sigma), x)) as evaluation:
             result = executor(x, timestep, model_options, seed)
         state.end(evaluation)
         self.log.count(evaluation, state.residuals.bytes)

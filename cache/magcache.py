@@ -100,8 +100,8 @@ class MagCachePolicy:
 
 AUTO, MEASURE = "auto", "measure"
 RATIOS = (AUTO, MEASURE)
-AUTHORS, NONE = "authors'", "none"
-RETENTIONS = (AUTHORS, NONE)
+NO_RETENTION, AUTHORS = "none", "authors'"
+RETENTIONS = (NO_RETENTION, AUTHORS)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class MagCache:
 
     files: tuple[str, ...] = ()
     ratios: str = AUTO
-    retention: str = AUTHORS
+    retention: str = NO_RETENTION
     modules = ()
 
     @property

@@ -37,6 +37,15 @@ class Planned(Policy, Protocol):
         ...
 
 
+@runtime_checkable
+class Watching(Policy, Protocol):
+    """A technique that watches the latents: it decides on an evaluation before any of its prompts is run."""
+
+    def look(self, x: Tensor, sigma: float) -> Tensor:
+        """What it sees in the latents [B, C, T, H, W] that are given to an evaluation."""
+        ...
+
+
 class Technique(Protocol):
     """What a node sets: a technique with its own settings, before it is known which expert it is on."""
 

@@ -1,5 +1,6 @@
 """What `regular` and `fast` stand for: thresholds of techniques that watch the video, targets of those that plan."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 NONE, REGULAR, FAST, CUSTOM = "none", "regular", "fast", "custom"
@@ -12,6 +13,12 @@ class Preset(NamedTuple):
     threshold: float = 0.0
     target: float = 0.0
 
+    def __str__(self) -> str:
+        return f"1 in {self.target:g} evaluations is computed" if self.target else f"a threshold of {self.threshold:g}"
 
-OBSERVED = {REGULAR: Preset(threshold=0.08), FAST: Preset(threshold=0.16)}
-PLANNED = {REGULAR: Preset(target=1.5), FAST: Preset(target=2.0)}
+
+Presets = Mapping[str, Preset]
+
+BLOCKS: Presets = {REGULAR: Preset(threshold=0.08), FAST: Preset(threshold=0.16)}
+PLANNED: Presets = {REGULAR: Preset(target=1.5), FAST: Preset(target=2.0)}
+SPECTRUM: Presets = {REGULAR: Preset(threshold=0.2), FAST: Preset(threshold=0.35)}

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .evaluation import Evaluation, Key
 from .guards import Progress, Stage, forced
+from .policy import Watching
 from .settings import Settings
 from .store import Residuals
 
@@ -35,20 +36,28 @@ class StageState:
         self.since_key: Key | None = None
         self.since: Any = None
         self.rates: dict[int, float] = {}  # of the technique's estimates, by step
-        self._ahead = ahead
+        self.changes = ahead.changes if ahead else {}
         self._progress = Progress()
 
-    def begin(self, sigma: float, weights: tuple[float, ...]) -> Evaluation:
-        """The next evaluation, decided as far as it can be without running a block."""
+    def begin(self, sigma: float, weights: tuple[float, ...], x: Tensor) -> Evaluation:
+        """The next evaluation, of latents `x` [B, C, T, H, W], decided as far as it can be without running a block."""
         why = self.idle or forced(self.settings, self.stage, self._progress, sigma)
         evaluation = Evaluation(sigma, why, False if why else None, weights)
-        step = self.stage.step(sigma)
-        if self._ahead is not None and step is not None:
-            evaluation.seen = self._ahead.changes[step]
-            evaluation.error = error = self.policy.error(self.since, evaluation.seen)
+        evaluation.seen = seen = self._look(sigma, x)
+        if seen is not None:
+            evaluation.error = error = self.policy.error(self.since, seen)
             if not why:
                 evaluation.settle(error < self.threshold)
         return evaluation
+
+    def _look(self, sigma: float, x: Tensor) -> Any:
+        """What the technique sees before the evaluation is run; None if nothing."""
+        if self.idle:
+            return None
+        if isinstance(self.policy, Watching):
+            return self.policy.look(x, sigma)
+        step = self.stage.step(sigma)
+        return None if step is None else self.changes.get(step)
 
     def forget(self) -> None:
         """Let go of every tensor."""

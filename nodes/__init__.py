@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from .cache import DualBlockCache, FirstBlockCache, MagCacheNode, TeaCacheNode
+from .cache import DualBlockCache, FirstBlockCache, MagCacheNode, SeaCacheNode, TeaCacheNode
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames import FrameConditioning, FrameImage
 from .lora import ApplyLoras, Lora
@@ -37,6 +37,7 @@ class WanDuetExtension(ComfyExtension):
             DualBlockCache,
             TeaCacheNode,
             MagCacheNode,
+            SeaCacheNode,
             Size,
             FrameImage,
             FrameConditioning,

@@ -1,16 +1,16 @@
 """Nodes of the shelf "Cache": evaluations that reuse what the blocks made of an earlier one."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..cache.dual_block import DualBlock
-from ..cache.magcache import AUTHORS, MEASURE, RATIOS, RETENTIONS, MagCache
+from ..cache.magcache import MEASURE, NO_RETENTION, RATIOS, RETENTIONS, MagCache
 from ..cache.masks import ALL_ALLOWED, MASKS
 from ..cache.policy import Technique
-from ..cache.presets import ACCELERATIONS, NONE, OBSERVED, PLANNED, REGULAR, Preset
+from ..cache.presets import ACCELERATIONS, BLOCKS, NONE, PLANNED, REGULAR, SPECTRUM, Preset, Presets
 from ..cache.run import StepCache, with_cache, without_cache
+from ..cache.seacache import SeaCache
 from ..cache.settings import Settings, Window
 from ..cache.store import DEVICES, OFFLOAD
 from ..cache.teacache import AUTO, COEFFICIENTS, E0, E, TeaCache
@@ -19,17 +19,31 @@ from ..experts.pair import Experts
 from .schema import advanced, schema
 from .sockets import WanExperts
 
-SHELF = "Wan Duet/Cache"
+
+def _schema(
+    name: str, description: str, aliases: list[str], presets: Presets, default: float, *own: io.WidgetInput
+) -> io.Schema:
+    """The schema of the cache node with this name: inputs that all have, and between them those of its own."""
+    return schema(
+        node_id=f"WanDuet_{name.replace(' ', '')}",
+        display_name=name,
+        category="Wan Duet/Cache",
+        description=description,
+        search_aliases=[*aliases, "step cache", "speed up"],
+        inputs=[*_first_inputs(presets, default), *own, *map(advanced, _last_inputs())],
+        outputs=[WanExperts.Output(display_name="experts", tooltip="The pair with the cache on it.")],
+    )
 
 
-def _first_inputs(default: float, presets: str) -> list[io.Input]:
+def _first_inputs(presets: Presets, default: float) -> list[io.Input]:
+    told = " ".join(f"{name}: {preset}." for name, preset in presets.items())
     return [
         WanExperts.Input("experts", tooltip="The pair to cache. A cache that is on it already is replaced."),
         io.Combo.Input(
             "acceleration",
             options=list(ACCELERATIONS),
             default=REGULAR,
-            tooltip=f"none: no cache. {presets} custom: the reuse_threshold below.",
+            tooltip=f"none: no cache. {told} custom: the reuse_threshold below.",
         ),
         io.Float.Input(
             "reuse_threshold",
@@ -56,50 +70,28 @@ def _first_inputs(default: float, presets: str) -> list[io.Input]:
     ]
 
 
-def _last_inputs() -> list[io.Input]:
-    return [advanced(widget) for widget in (_target_input(), *_window_inputs(), *_reuse_inputs())]
-
-
-def _target_input() -> io.WidgetInput:
-    return io.Float.Input(
-        "target_speedup",
-        default=0.0,
-        min=0.0,
-        max=5.0,
-        step=0.1,
-        optional=True,
-        tooltip="2 means: half of the evaluations. Takes the place of the threshold where the cache can plan ahead "
-        "(TeaCache, MagCache); else the report says which threshold would have come near it. 0: no target.",
-    )
-
-
-def _window_inputs() -> list[io.WidgetInput]:
-    warmup = io.Int.Input(
-        "warmup",
-        default=1,
-        min=1,
-        max=100,
-        optional=True,
-        tooltip="Evaluations at the start of each expert's stage that are computed in any case. The last one of a "
-        "stage always is.",
-    )
-    ends = (
-        ("start_step", 0, 0, 1000, "Reuse nothing before this step of the whole run."),
-        ("end_step", 0, 0, 1000, "Reuse nothing from this step of the whole run on. 0: the end."),
-        ("start_percent", 0, 0, 99, "In place of start_step: in percent of the whole run's steps."),
-        ("end_percent", 100, 1, 100, "In place of end_step: in percent of the whole run's steps."),
-    )
+def _last_inputs() -> list[io.WidgetInput]:
     return [
-        warmup,
-        *(
-            io.Int.Input(name, default=default, min=least, max=most, optional=True, tooltip=tooltip)
-            for name, default, least, most, tooltip in ends
+        io.Float.Input(
+            "target_speedup",
+            default=0.0,
+            min=0.0,
+            max=5.0,
+            step=0.1,
+            optional=True,
+            tooltip="2 means: half of the run's evaluations. Takes the place of the threshold where the cache can plan "
+            "ahead (TeaCache, MagCache); else the report says which threshold would have come near it. 0: no target.",
         ),
-    ]
-
-
-def _reuse_inputs() -> list[io.WidgetInput]:
-    return [
+        io.Int.Input(
+            "warmup",
+            default=1,
+            min=1,
+            max=100,
+            optional=True,
+            tooltip="Evaluations at the start of each expert's stage that are computed in any case. The last one of a "
+            "stage always is.",
+        ),
+        *_window_inputs(),
         io.Combo.Input(
             "cache_device",
             options=list(DEVICES),
@@ -133,14 +125,23 @@ def _reuse_inputs() -> list[io.WidgetInput]:
     ]
 
 
-def _experts_output() -> list[io.Output]:
-    return [WanExperts.Output(display_name="experts", tooltip="The pair with the cache on it.")]
+def _window_inputs() -> list[io.WidgetInput]:
+    ends = (
+        ("start_step", 0, 0, 1000, "Reuse nothing before this step of the whole run."),
+        ("end_step", 0, 0, 1000, "Reuse nothing from this step of the whole run on. 0: the end."),
+        ("start_percent", 0, 0, 99, "In place of start_step: in percent of the whole run's steps."),
+        ("end_percent", 100, 1, 100, "In place of end_step: in percent of the whole run's steps."),
+    )
+    return [
+        io.Int.Input(name, default=default, min=least, max=most, optional=True, tooltip=tooltip)
+        for name, default, least, most, tooltip in ends
+    ]
 
 
 def _cached(
-    experts: Experts,
     technique: Technique,
-    presets: Mapping[str, Preset],
+    presets: Presets,
+    experts: Experts,
     acceleration: str,
     reuse_threshold: float,
     *,
@@ -166,26 +167,20 @@ def _cached(
 class FirstBlockCache(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return schema(
-            node_id="WanDuet_FirstBlockCache",
-            display_name="First Block Cache",
-            category=SHELF,
-            description="Runs the first block of every evaluation; where it adds nearly what it added last time, the "
-            "other blocks are left out and what they added is carried on.",
-            search_aliases=["fbcache", "first block cache", "wavespeed", "step cache", "speed up"],
-            inputs=[*_first_inputs(0.12, _thresholds()), *_last_inputs()],
-            outputs=_experts_output(),
+        description = (
+            "Runs the first block of every evaluation; where it adds nearly what it added last time, the other blocks "
+            "are left out and what they added is carried on."
         )
+        return _schema("First Block Cache", description, ["fbcache", "first block cache", "wavespeed"], BLOCKS, 0.12)
 
     @classmethod
-    def execute(cls, experts: Experts, acceleration: str, reuse_threshold: float, **settings: Any) -> io.NodeOutput:
-        return _cached(experts, DualBlock(1), OBSERVED, acceleration, reuse_threshold, **settings)
+    def execute(cls, **inputs: Any) -> io.NodeOutput:
+        return _cached(DualBlock(1), BLOCKS, **inputs)
 
 
 class DualBlockCache(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        first, last = _first_inputs(0.12, _thresholds()), _last_inputs()
         blocks = io.Int.Input(
             "first_blocks",
             default=4,
@@ -200,34 +195,21 @@ class DualBlockCache(io.ComfyNode):
             tooltip=f"none, {', '.join(MASKS)} (cache-dit's names), or a mark for every step of the run: # is computed "
             "in any case, . may be reused. The strip of a report will do.",
         )
-        return schema(
-            node_id="WanDuet_DualBlockCache",
-            display_name="Dual Block Cache",
-            category=SHELF,
-            description="First Block Cache with more blocks to judge by, and a mask of steps: DBCache of cache-dit, "
-            "without blocks at the end.",
-            search_aliases=["dbcache", "cache-dit", "dual block cache", "step cache", "speed up"],
-            inputs=[*first, blocks, advanced(mask), *last],
-            outputs=_experts_output(),
+        description = (
+            "First Block Cache with more blocks to judge by, and a mask of steps: DBCache of cache-dit, without blocks "
+            "at the end."
         )
+        aliases = ["dbcache", "cache-dit", "dual block cache"]
+        return _schema("Dual Block Cache", description, aliases, BLOCKS, 0.12, blocks, advanced(mask))
 
     @classmethod
-    def execute(
-        cls, experts: Experts, acceleration: str, reuse_threshold: float, first_blocks: int, **settings: Any
-    ) -> io.NodeOutput:
-        return _cached(experts, DualBlock(first_blocks), OBSERVED, acceleration, reuse_threshold, **settings)
+    def execute(cls, first_blocks: int, **inputs: Any) -> io.NodeOutput:
+        return _cached(DualBlock(first_blocks), BLOCKS, **inputs)
 
 
 class TeaCacheNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        signal = io.Combo.Input(
-            "signal",
-            options=[E, E0],
-            default=E,
-            optional=True,
-            tooltip="What is watched: e, the embedding of the timestep, or e0, what the blocks are given of it.",
-        )
         coefficients = io.Combo.Input(
             "coefficients",
             options=list(COEFFICIENTS),
@@ -235,29 +217,23 @@ class TeaCacheNode(io.ComfyNode):
             tooltip="Published polynomials that turn a change of the embedding into one of the output. Nobody has "
             "published any for A14B: auto takes none for it, and TI2V-5B's for that.",
         )
-        return schema(
-            node_id="WanDuet_TeaCache",
-            display_name="TeaCache",
-            category=SHELF,
-            description="Leaves all blocks out until the embedding of the timestep has changed enough. On Wan that "
-            "follows from the sigmas: the whole run is planned before it begins.",
-            search_aliases=["teacache", "tea cache", "step cache", "speed up"],
-            inputs=[*_first_inputs(0.1, _targets()), coefficients, advanced(signal), *_last_inputs()],
-            outputs=_experts_output(),
+        signal = io.Combo.Input(
+            "signal",
+            options=[E, E0],
+            default=E,
+            optional=True,
+            tooltip="What is watched: e, the embedding of the timestep, or e0, what the blocks are given of it.",
         )
+        description = (
+            "Leaves all blocks out until the embedding of the timestep has changed enough. On Wan that follows from "
+            "the sigmas: the whole run is planned before it begins."
+        )
+        aliases = ["teacache", "tea cache"]
+        return _schema("TeaCache", description, aliases, PLANNED, 0.1, coefficients, advanced(signal))
 
     @classmethod
-    def execute(
-        cls,
-        experts: Experts,
-        acceleration: str,
-        reuse_threshold: float,
-        coefficients: str,
-        signal: str = E,
-        **settings: Any,
-    ) -> io.NodeOutput:
-        technique = TeaCache(coefficients, signal)
-        return _cached(experts, technique, PLANNED, acceleration, reuse_threshold, **settings)
+    def execute(cls, coefficients: str, signal: str = E, **inputs: Any) -> io.NodeOutput:
+        return _cached(TeaCache(coefficients, signal), PLANNED, **inputs)
 
 
 class MagCacheNode(io.ComfyNode):
@@ -273,43 +249,36 @@ class MagCacheNode(io.ComfyNode):
         retention = io.Combo.Input(
             "retention",
             options=list(RETENTIONS),
-            default=AUTHORS,
+            default=NO_RETENTION,
             optional=True,
-            tooltip="authors': the first fifth of each stage is computed; on I2V all of the high expert's and a tenth "
-            "of the low one's. none: warmup alone decides.",
+            tooltip="none: warmup alone decides. authors': the first fifth of each stage is computed; on I2V all of "
+            "the high expert's and a tenth of the low one's.",
         )
-        return schema(
-            node_id="WanDuet_MagCache",
-            display_name="MagCache",
-            category=SHELF,
-            description="Leaves all blocks out until the size of what they add has drifted, by ratios measured once "
-            "for a model. The whole run is planned before it begins.",
-            search_aliases=["magcache", "mag cache", "step cache", "speed up", "calibration"],
-            inputs=[*_first_inputs(0.06, _targets()), ratios, advanced(retention), *_last_inputs()],
-            outputs=_experts_output(),
+        description = (
+            "Leaves all blocks out until the size of what they add has drifted, by ratios measured once for a model. "
+            "The whole run is planned before it begins."
         )
+        aliases = ["magcache", "mag cache", "calibration"]
+        return _schema("MagCache", description, aliases, PLANNED, 0.06, ratios, advanced(retention))
 
     @classmethod
-    def execute(
-        cls,
-        experts: Experts,
-        acceleration: str,
-        reuse_threshold: float,
-        ratios: str,
-        retention: str = AUTHORS,
-        **settings: Any,
-    ) -> io.NodeOutput:
+    def execute(cls, experts: Experts, ratios: str, retention: str = NO_RETENTION, **inputs: Any) -> io.NodeOutput:
         handles = [expert.handle for expert in experts]
         files = () if any(isinstance(handle, ModelHandle) for handle in handles) else tuple(h.name for h in handles)
         if ratios == MEASURE and not files:
             raise ValueError("ratios is 'measure', but connected MODELs have no file names: use Load Experts.")
-        technique = MagCache(files, ratios, retention)
-        return _cached(experts, technique, PLANNED, acceleration, reuse_threshold, **settings)
+        return _cached(MagCache(files, ratios, retention), PLANNED, experts, **inputs)
 
 
-def _thresholds() -> str:
-    return " ".join(f"{name}: a threshold of {preset.threshold:g}." for name, preset in OBSERVED.items())
+class SeaCacheNode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        description = (
+            "Leaves all blocks out until the video in the latents, told from noise by its spectrum, has changed "
+            "enough. It looks at each video and runs no block for that."
+        )
+        return _schema("SeaCache", description, ["seacache", "sea cache", "spectral"], SPECTRUM, 0.25)
 
-
-def _targets() -> str:
-    return " ".join(f"{name}: 1 in {preset.target:g} evaluations is computed." for name, preset in PLANNED.items())
+    @classmethod
+    def execute(cls, **inputs: Any) -> io.NodeOutput:
+        return _cached(SeaCache(), SPECTRUM, **inputs)

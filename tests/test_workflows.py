@@ -17,6 +17,7 @@ NOTES = ("Note", "MarkdownNote")  # the frontend's own, unknown to the server
 NOT_SHOWN = {
     "WanDuet_DualBlockCache": "takes the place of the First Block Cache",
     "WanDuet_MagCache": "takes the place of the First Block Cache",
+    "WanDuet_SeaCache": "takes the place of the First Block Cache",
     "WanDuet_TeaCache": "takes the place of the First Block Cache",
     "WanDuet_ExpertsFromModels": "for MODELs of other loaders and for nodes in between: there is no one graph to show",
     "WanDuet_ModelsFromExperts": "for nodes in between: there is no one graph to show",

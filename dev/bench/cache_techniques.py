@@ -12,9 +12,10 @@ from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
 from torch import Tensor
 from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.magcache import MEASURE, MagCache
+from wan_duet.cache.magcache import AUTHORS, MEASURE, MagCache
 from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import StepCache, with_cache
+from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.teacache import TeaCache
 from wan_duet.experts.handle import ModelHandle
@@ -44,7 +45,10 @@ def ways() -> list[Way]:
         Way("First Block Cache", partial(_ours, DualBlock(1)), ours=True),
         Way("Dual Block Cache, F2", partial(_ours, DualBlock(2)), ours=True),
         Way("TeaCache", partial(_ours, TeaCache()), ours=True, observes=False),
+        Way("MagCache", partial(_ours, MagCache()), ours=True, observes=False),
         Way("MagCache, measured", partial(_ours, MagCache(FILES)), ours=True, observes=False),
+        Way("MagCache, retention", partial(_ours, MagCache(retention=AUTHORS)), ours=True, observes=False),
+        Way("SeaCache", partial(_ours, SeaCache()), ours=True),
         Way(EASYCACHE, partial(_of_host, EasyCacheNode, _clone_input)),
         Way("EasyCache as it is", partial(_of_host, EasyCacheNode, None)),
         Way("LazyCache", partial(_of_host, LazyCacheNode, None)),

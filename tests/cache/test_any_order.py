@@ -31,7 +31,7 @@ def test_a_reused_residual_is_ones_own(
     owners = {(prompt, window): 10.0**n for n, (prompt, window) in enumerate((p, w) for p in PROMPTS for w in windows)}
     computed_at: list[float] = []
     for step in range(steps):
-        evaluation, order, made = state.begin(sigmas[step], ()), orders[step % len(orders)], []
+        evaluation, order, made = state.begin(sigmas[step], (), torch.zeros(1)), orders[step % len(orders)], []
         for window in windows:
             todo = list(order)
             while todo:

@@ -7,6 +7,7 @@ from comfy.model_patcher import ModelPatcher
 from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.gate import Gate
 from wan_duet.cache.policy import Technique
+from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Window
 from wan_duet.cache.teacache import TeaCache
 from wan_duet.tests.cache.models import (
@@ -41,7 +42,9 @@ def plain(model: ModelPatcher, kind: str) -> torch.Tensor:
     return sample(model, kind)
 
 
-@pytest.mark.parametrize("technique", [DualBlock(1), DualBlock(3), TeaCache()], ids=lambda technique: technique.name)
+@pytest.mark.parametrize(
+    "technique", [DualBlock(1), DualBlock(3), TeaCache(), SeaCache()], ids=lambda technique: technique.name
+)
 def test_nothing_changes_at_threshold_0(
     model: ModelPatcher, kind: str, plain: torch.Tensor, technique: Technique
 ) -> None:

@@ -35,7 +35,7 @@ def ran(first: int, threshold: float, warmup: int, max_consecutive: int, mask: s
     key = Key("prompt", None, 0, (), torch.float64, torch.device("cpu"), ())
     strip, sums = "", []
     for step in range(STEPS):
-        evaluation = state.begin(sigmas[step], ())
+        evaluation = state.begin(sigmas[step], (), torch.zeros(1))
         evaluation.leader = key.prompt
         batch = Batch(state, evaluation, [key])
         with Gate(net, first, batch.decide, batch.keep):

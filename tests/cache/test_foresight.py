@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from wan_duet.cache.magcache import NONE, MagCache
+from wan_duet.cache.magcache import MagCache
 from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import StepCache, with_cache
 from wan_duet.cache.settings import Settings
@@ -23,7 +23,7 @@ from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
 from wan_duet.tests.samplers.runs import Job, duet_guider
 
 JOB = Job(steps=20)
-TECHNIQUES = [TeaCache(), TeaCache(signal=E0), MagCache(retention=NONE)]
+TECHNIQUES = [TeaCache(), TeaCache(signal=E0), MagCache()]
 Write = Callable[..., Experts]
 
 
@@ -150,7 +150,7 @@ def test_a_run_of_one_expert_alone_is_planned_too(write: Write, strength: float)
 
 def test_magcache_knows_the_curve_of_the_other_expert(write: Write) -> None:
     """The published sizes drift less on the high expert, which is therefore reused more often."""
-    (high, low), report = strips(write(), MagCache(retention=NONE), target=2.0)
+    (high, low), report = strips(write(), MagCache(), target=2.0)
     assert (high + low).count("#") == JOB.steps / 2
     assert len(set(re.findall(r"a reuse threshold of (\S+) for the target", report))) == 1
     assert high.count(".") / len(high) > 0.5 > low.count(".") / len(low)

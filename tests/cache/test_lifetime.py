@@ -18,6 +18,7 @@ from torch import nn
 from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import CacheRun, StepCache, with_cache
+from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.store import Residuals
 from wan_duet.cache.teacache import TeaCache
@@ -163,7 +164,7 @@ def test_an_interrupt_within_a_block_leaves_no_trace(
     assert torch.equal(made.sample(**JOB.arguments), expected)
 
 
-@pytest.mark.parametrize("technique", [DualBlock(1), TeaCache()], ids=lambda technique: technique.name)
+@pytest.mark.parametrize("technique", [DualBlock(1), TeaCache(), SeaCache()], ids=lambda technique: technique.name)
 def test_what_a_model_is_given_stays_as_it_was(base: ModelPatcher, technique: Technique) -> None:
     """In fp32, where nothing is copied on the way: latents, timesteps, texts, and the options' own entries."""
     model, changed = cached(base, technique, **always(mask="#..#..##")), []

@@ -13,10 +13,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.policy import Technique
+from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.teacache import TeaCache
 from wan_duet.tests.cache.models import STEPS, Cond, always, blocks, cached, calls, prompt, sample, sigmas
 
-TECHNIQUES = [DualBlock(1), TeaCache()]
+TECHNIQUES = [DualBlock(1), TeaCache(), SeaCache()]
 MASK = "#..#.#.#"
 Free = Callable[[Any], None]
 

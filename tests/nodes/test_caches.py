@@ -13,7 +13,7 @@ from wan_duet.tests.nodes.graph import Graph, Result, Runner
 TOTALS = re.compile(r"In all (\d+) of (\d+) evaluations, (\d+) of (\d+) block forwards")
 BLOCK_CACHES = ["WanDuet_FirstBlockCache", "WanDuet_DualBlockCache"]
 PLANNED = ["WanDuet_TeaCache", "WanDuet_MagCache"]
-NODES = [*BLOCK_CACHES, *PLANNED]
+NODES = [*BLOCK_CACHES, *PLANNED, "WanDuet_SeaCache"]
 OWN: dict[str, dict[str, Any]] = {
     "WanDuet_DualBlockCache": {"first_blocks": 1},
     "WanDuet_TeaCache": {"coefficients": "auto"},
