@@ -1,6 +1,9 @@
 """Nothing outlives its run or crosses the switch, nothing given is changed, and an error leaves no trace."""
 
 import gc
+import os
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +37,21 @@ from wan_duet.tests.samplers.runs import Job, duet_guider, hooked, lora, pair
 JOB = Job(steps=16)
 BACK_AND_FORTH = Job("heunpp2", steps=16)  # its evaluations change experts three times
 REUSE = Settings(1e9, warmup=1, max_consecutive=2)
+JOBS = [JOB, Job(steps=12, latent=torch.zeros(1, 16, 5, 12, 8))]
+TECHNIQUES = {
+    DualBlock(1): REUSE,
+    TeaCache(): replace(REUSE, target=2.0),
+    SeaCache(): replace(REUSE, threshold=0.4),
+}
+TESTS = Path(__file__).resolve().parents[1]
+FRESH = """
+import sys
+import conftest
+import torch
+torch.set_num_threads(1)
+from wan_duet.tests.cache.test_lifetime import JOBS, expert, films
+torch.save(films(expert(0), expert(1), JOBS[int(sys.argv[1])]), sys.argv[2])
+"""
 
 
 def expert(seed: int) -> ModelPatcher:
@@ -74,13 +92,30 @@ def alive(stored: list[tuple[Residuals, Any, weakref.ref]]) -> int:
     return sum(residual() is not None for *_, residual in stored)
 
 
-def test_a_second_run_is_what_it_would_have_been_alone(high: ModelPatcher, low: ModelPatcher) -> None:
-    """Other noise, other length, other size, on the same guider and on models that have run before."""
-    jobs = [JOB, Job(steps=12, latent=torch.zeros(1, 16, 5, 8, 8)), Job(steps=20, latent=torch.zeros(1, 16, 3, 12, 8))]
-    alone = [guider(expert(0), expert(1), job).sample(**job.arguments) for job in jobs]
+def films(high: ModelPatcher, low: ModelPatcher, job: Job) -> list[torch.Tensor]:
+    """What each technique makes of a job on these models."""
+    caches = [StepCache(technique, settings) for technique, settings in TECHNIQUES.items()]
+    return [duet_guider(with_cache(pair(high, low), cache), job).sample(**job.arguments) for cache in caches]
+
+
+def test_two_runs_are_those_of_two_fresh_processes(high: ModelPatcher, low: ModelPatcher, tmp_path: Path) -> None:
+    """Other noise, other length, size and number of steps, on models that have run before."""
+    paths = [tmp_path / f"{number}.pt" for number in range(len(JOBS))]
+    variables = {**os.environ, "COMFYUI_PATH": str(Path(comfy.sd.__file__).parents[1])}
+    commands = [[sys.executable, "-c", FRESH, str(number), str(path)] for number, path in enumerate(paths)]
+    fresh = [subprocess.Popen(command, cwd=TESTS, env=variables) for command in commands]
+    found = [[films(high, low, job) for job in JOBS] for _ in range(2)]
+    assert [process.wait(120) for process in fresh] == [0] * len(JOBS)
+    for number, path in enumerate(paths):
+        for expected, *again in zip(torch.load(path), *(films[number] for films in found), strict=True):
+            assert all(torch.equal(film, expected) for film in again)
+
+
+def test_a_guider_that_ran_before_makes_what_a_new_one_makes(high: ModelPatcher, low: ModelPatcher) -> None:
+    expected = [guider(high, low, job).sample(**job.arguments) for job in JOBS]
     reused = guider(high, low, JOB)
-    for job, expected in zip([*jobs, *jobs], [*alone, *alone], strict=True):
-        assert torch.equal(reused.sample(**job.arguments), expected)
+    for job, film in zip([*JOBS, *JOBS], [*expected, *expected], strict=True):
+        assert torch.equal(reused.sample(**job.arguments), film)
 
 
 def test_nothing_is_left_after_a_run(high: ModelPatcher, low: ModelPatcher, stored: list) -> None:
