@@ -28,7 +28,7 @@ from .stage import StageState
 KEY = "wan_duet_cache"
 COMPILED = (
     "torch.compile has the whole model, and this cache must look between its blocks: nothing was reused. Compile block "
-    "by block, or take TeaCache or MagCache."
+    "by block, or take TeaCache, MagCache or SeaCache."
 )
 
 Own = Callable[[Sequence[float]], Sequence[int]]
