@@ -19,10 +19,12 @@ from comfy.samplers import CFGGuider, ksampler
 from safetensors.torch import save_file
 from torch import nn
 from wan_duet.cache.dual_block import DualBlock
+from wan_duet.cache.evaluation import Evaluation
 from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import CacheRun, StepCache, with_cache
 from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
+from wan_duet.cache.stage import StageState
 from wan_duet.cache.store import Residuals
 from wan_duet.cache.teacache import TeaCache
 from wan_duet.dev.tiny import transformer
@@ -38,8 +40,9 @@ JOB = Job(steps=16)
 BACK_AND_FORTH = Job("heunpp2", steps=16)  # its evaluations change experts three times
 REUSE = Settings(1e9, warmup=1, max_consecutive=2)
 JOBS = [JOB, Job(steps=12, latent=torch.zeros(1, 16, 5, 12, 8))]
+FIRST = DualBlock(1)
 TECHNIQUES = {
-    DualBlock(1): REUSE,
+    FIRST: REUSE,
     TeaCache(): replace(REUSE, target=2.0),
     SeaCache(): replace(REUSE, threshold=0.4),
 }
@@ -70,32 +73,37 @@ def low() -> ModelPatcher:
 
 
 @pytest.fixture
-def stored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Residuals, Any, weakref.ref]]:
-    """Every residual that is kept while the test runs: by whom, under which key, and whether it is alive."""
-    found: list[tuple[Residuals, Any, weakref.ref]] = []
-    put = Residuals.put
+def stored(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref]:
+    """Every residual that is kept while the test runs, and all that is kept to compare with."""
+    found: list[weakref.ref] = []
+    put, end = Residuals.put, StageState.end
 
-    def watch(self: Residuals, key: Any, sigma: float, residual: torch.Tensor) -> None:
-        found.append((self, key, weakref.ref(residual)))
+    def putting(self: Residuals, key: Any, sigma: float, residual: torch.Tensor) -> None:
+        found.append(weakref.ref(residual))
         put(self, key, sigma, residual)
 
-    monkeypatch.setattr(Residuals, "put", watch)
+    def ending(self: StageState, evaluation: Evaluation) -> None:
+        end(self, evaluation)
+        kept = self.since if isinstance(self.since, tuple) else (self.since,)
+        found.extend(weakref.ref(it) for it in kept if isinstance(it, torch.Tensor))
+
+    monkeypatch.setattr(Residuals, "put", putting)
+    monkeypatch.setattr(StageState, "end", ending)
     return found
 
 
-def guider(high: ModelPatcher, low: ModelPatcher, job: Job, settings: Settings = REUSE) -> DuetGuider:
-    return duet_guider(with_cache(pair(high, low), StepCache(DualBlock(1), settings)), job)
+def guider(high: ModelPatcher, low: ModelPatcher, job: Job, technique: Technique = FIRST) -> DuetGuider:
+    return duet_guider(with_cache(pair(high, low), StepCache(technique, TECHNIQUES[technique])), job)
 
 
-def alive(stored: list[tuple[Residuals, Any, weakref.ref]]) -> int:
+def alive(stored: list[weakref.ref]) -> int:
     gc.collect()
-    return sum(residual() is not None for *_, residual in stored)
+    return sum(kept() is not None for kept in stored)
 
 
 def films(high: ModelPatcher, low: ModelPatcher, job: Job) -> list[torch.Tensor]:
     """What each technique makes of a job on these models."""
-    caches = [StepCache(technique, settings) for technique, settings in TECHNIQUES.items()]
-    return [duet_guider(with_cache(pair(high, low), cache), job).sample(**job.arguments) for cache in caches]
+    return [guider(high, low, job, technique).sample(**job.arguments) for technique in TECHNIQUES]
 
 
 def test_two_runs_are_those_of_two_fresh_processes(high: ModelPatcher, low: ModelPatcher, tmp_path: Path) -> None:
@@ -118,8 +126,9 @@ def test_a_guider_that_ran_before_makes_what_a_new_one_makes(high: ModelPatcher,
         assert torch.equal(reused.sample(**job.arguments), film)
 
 
-def test_nothing_is_left_after_a_run(high: ModelPatcher, low: ModelPatcher, stored: list) -> None:
-    made = guider(high, low, JOB)
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+def test_nothing_is_left_after_a_run(high: ModelPatcher, low: ModelPatcher, stored: list, technique: Technique) -> None:
+    made = guider(high, low, JOB, technique)
     made.sample(**JOB.arguments)
     assert stored and alive(stored) == 0
 
@@ -170,27 +179,39 @@ def test_each_stage_computes_its_warm_up_and_its_last_step(high: ModelPatcher, l
     assert [set(strip[3:-1]) for strip in found] == [{"."}, {"."}]
 
 
-@pytest.mark.parametrize("evaluation", [1, 4, 12])
+@pytest.mark.parametrize(
+    ("technique", "call", "block"),
+    [(FIRST, 1, 0), (FIRST, 12, 0), (FIRST, 4, 3), (SeaCache(), 4, 0)],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
 @pytest.mark.parametrize(
     "error", [comfy.model_management.InterruptProcessingException(), torch.cuda.OutOfMemoryError("no memory")], ids=str
 )
 def test_an_interrupt_within_a_block_leaves_no_trace(
-    high: ModelPatcher, low: ModelPatcher, stored: list, evaluation: int, error: BaseException
+    high: ModelPatcher,
+    low: ModelPatcher,
+    stored: list,
+    technique: Technique,
+    call: int,
+    block: int,
+    error: BaseException,
 ) -> None:
-    expected = guider(high, low, JOB).sample(**JOB.arguments)
+    expected = guider(high, low, JOB, technique).sample(**JOB.arguments)
     hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in high.model.modules()]
-    made, seen = guider(high, low, JOB), []
+    made, seen = guider(high, low, JOB, technique), []
 
     def interrupt(*_: Any) -> None:
         seen.append(None)
-        if len(seen) == evaluation:
+        if len(seen) == call:
             raise error
 
-    stopping = [blocks(model)[0].register_forward_hook(interrupt) for model in (high, low)]
-    with pytest.raises(type(error)):
-        made.sample(**JOB.arguments)
-    for hook in stopping:
-        hook.remove()
+    stopping = [blocks(model)[block].register_forward_hook(interrupt) for model in (high, low)]
+    try:
+        with pytest.raises(type(error)):
+            made.sample(**JOB.arguments)
+    finally:
+        for hook in stopping:
+            hook.remove()
     for model in (high, low):
         network = model.model.diffusion_model
         assert type(network.blocks) is nn.ModuleList and type(network.head).__module__.startswith("comfy.")
@@ -202,19 +223,22 @@ def test_an_interrupt_within_a_block_leaves_no_trace(
 @pytest.mark.parametrize("technique", [DualBlock(1), TeaCache(), SeaCache()], ids=lambda technique: technique.name)
 def test_what_a_model_is_given_stays_as_it_was(base: ModelPatcher, technique: Technique) -> None:
     """In fp32, where nothing is copied on the way: latents, timesteps, texts, and the options' own entries."""
-    model, changed = cached(base, technique, **always(mask="#..#..##")), []
+    model, kept = cached(base, technique, **always(mask="#..#..##")), []
 
     def look(executor: Any, *args: Any, **kwargs: Any) -> Any:
-        given = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, torch.Tensor)]
-        before = [tensor.clone() for tensor in given]
+        options = args[5] if len(args) > 5 else kwargs["transformer_options"]
+        given = [arg for arg in (*args, *kwargs.values(), *options.values()) if isinstance(arg, torch.Tensor)]
+        before, entries = [tensor.clone() for tensor in given], dict(options)
         result = executor(*args, **kwargs)
-        changed.append(all(map(torch.equal, given, before)) and all(result is not tensor for tensor in given))
+        unlike = [name for name in {**entries, **options} if options.get(name) is not entries.get(name)]
+        aliased = any(result.data_ptr() == tensor.data_ptr() for tensor in given)
+        kept.append(all(map(torch.equal, given, before)) and not unlike and not aliased)
         return result
 
     wrappers = model.wrappers[WrappersMP.APPLY_MODEL]
     model.wrappers[WrappersMP.APPLY_MODEL] = {"look": [look], **wrappers}
     sample(model)
-    assert len(changed) == 8 and all(changed)
+    assert kept == [True] * 8
 
 
 def test_another_size_in_the_middle_of_a_run_is_computed_and_no_more(base: ModelPatcher) -> None:

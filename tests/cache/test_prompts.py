@@ -55,6 +55,44 @@ def test_the_negative_prompt_is_never_answered_with_the_positives_result(base: M
     assert not near(same, reused(base, DualBlock(1), cfg=5.0))
 
 
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+def test_no_prompt_is_given_what_another_one_was(base: ModelPatcher, free_memory: Free, technique: Technique) -> None:
+    """Packs that count calls answer the negative prompt with the positive's last result."""
+    free_memory(False)
+    model, last = cached(base, technique, **always(mask=MASK)), {}
+
+    def watch(executor: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        options = args[4]
+        result = executor(x, *args, **kwargs)
+        truth = base.model.apply_model(x, *args[:4], {**options, "wrappers": {}}, **kwargs)
+        own = options["uuids"][0]
+        for other in last.keys() - {own}:
+            assert (result - truth).norm() < 0.4 * (last[other] - truth).norm()
+        last[own] = result.clone()
+        return result
+
+    model.wrappers[WrappersMP.APPLY_MODEL] = {"watch": [watch], **model.wrappers[WrappersMP.APPLY_MODEL]}
+    with calls([blocks(base)[-1]]) as ran:
+        sample(model, given=torch.linspace(0.5, 0.499, STEPS + 1))  # so near that one's own result still fits
+    assert len(last) == 2
+    assert ran[0] == 2 * (STEPS + MASK.count("#"))
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+def test_videos_in_one_batch_are_those_made_alone(base: ModelPatcher, free_memory: Free, technique: Technique) -> None:
+    free_memory(True)
+    noise = torch.cat([torch.randn(1, 16, 3, 8, 8, generator=torch.Generator().manual_seed(n)) for n in (7, 8)])
+
+    def film(noise: torch.Tensor) -> torch.Tensor:
+        guider = comfy.samplers.CFGGuider(cached(base, technique, **always(mask=MASK)))
+        guider.set_conds(prompt("base", 1), prompt("base", 2))
+        guider.set_cfg(3.0)
+        sampler = comfy.samplers.sampler_object("euler")
+        return guider.sample(noise, torch.zeros_like(noise), sampler, sigmas(), disable_pbar=True)
+
+    assert near(film(noise), torch.cat([film(noise[:1]), film(noise[1:])]))
+
+
 def area(cond: Cond, x: int) -> Cond:
     """The prompt for a half of the frame: 3 x 8 x 4 of 3 x 8 x 8, from column `x`."""
     return [[text, {**values, "area": (3, 8, 4, 0, 0, x), "strength": 1.0}] for text, values in cond]
