@@ -7,6 +7,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_easycache import EasyCacheNode
 from wan_duet.cache.dual_block import DualBlock
+from wan_duet.cache.policy import Technique
+from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.teacache import TeaCache
 from wan_duet.tests.cache.models import STEPS, always, blocks, cached, calls, sample
@@ -60,15 +62,16 @@ def test_every_second_audit_is_half_the_work(base: ModelPatcher, caplog: pytest.
     assert told and [part.split(":")[0] for part in told[1].split(", ")] == ["2", "6"]
 
 
+@pytest.mark.parametrize("technique", [DualBlock(1), SeaCache()], ids=lambda technique: technique.name)
 def test_a_technique_that_cant_plan_tells_which_threshold_would_have_met_the_target(
-    base: ModelPatcher, caplog: pytest.LogCaptureFixture
+    base: ModelPatcher, caplog: pytest.LogCaptureFixture, technique: Technique
 ) -> None:
     caplog.set_level("INFO", "wan_duet")
-    sample(cached(base, threshold=0.0, target=2.0, max_consecutive=1))
+    sample(cached(base, technique, threshold=0.0, target=2.0, max_consecutive=1))
     told = re.search(r"A reuse threshold of about (.+) would have come near the target", caplog.text)
     assert told
     caplog.clear()
-    sample(cached(base, threshold=float(told[1]) * 1.1, max_consecutive=1))
+    sample(cached(base, technique, threshold=float(told[1]) * 1.1, max_consecutive=1))
     found = TOTALS.search(caplog.text)
     assert found and abs(int(found[1]) - STEPS / 2) <= 1
 
