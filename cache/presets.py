@@ -21,4 +21,4 @@ Presets = Mapping[str, Preset]
 
 BLOCKS: Presets = {REGULAR: Preset(threshold=0.08), FAST: Preset(threshold=0.16)}
 PLANNED: Presets = {REGULAR: Preset(target=1.5), FAST: Preset(target=2.0)}
-SPECTRUM: Presets = {REGULAR: Preset(threshold=0.2), FAST: Preset(threshold=0.35)}
+SPECTRUM: Presets = {REGULAR: Preset(threshold=0.25), FAST: Preset(threshold=0.38)}
