@@ -126,8 +126,8 @@ def test_the_second_expert_is_still_closed_when_the_first_is_planned(
 
 
 def test_an_expert_that_cant_be_looked_at_before_meets_the_target_for_itself(write: Write) -> None:
-    scaled = {"time_embedding.0.weight_scale": torch.ones(())}
-    found, report = strips(write(low=scaled), TeaCache(), target=2.0)
+    unknown = {"time_embedding.0.weight_scale_2": torch.ones(())}
+    found, report = strips(write(low=unknown), TeaCache(), target=2.0)
     assert "the low expert can't be looked at before it is open" in report
     assert [strip.count("#") for strip in found] == [len(strip) // 2 for strip in found]
 

@@ -48,14 +48,46 @@ def test_the_modules_asked_for_are_there_in_fp32_and_nothing_else_is(
             assert weight.is_meta
 
 
-def test_plain_fp8_is_read_and_scaled_fp8_is_not(written: Written, weights: Weights) -> None:
-    name = "time_embedding.0.weight"
-    plain = {**weights, name: weights[name].to(torch.float8_e4m3fn)}
-    model = written(plain).part(MODULES)
-    assert model is not None
-    assert torch.equal(model.diffusion_model.time_embedding[0].weight, plain[name].float())
-    scaled = {**plain, "time_embedding.0.scale_weight": torch.ones(()), "scaled_fp8": torch.zeros(0)}
-    assert written(scaled).part(MODULES) is None
+NAME = "time_embedding.0.weight"
+
+
+def time_embedding(handle: FileHandle) -> Tensor | None:
+    """The first weight of it, if it can be read."""
+    model = handle.part(MODULES)
+    return None if model is None else model.diffusion_model.time_embedding[0].weight
+
+
+def test_plain_fp8_is_read(written: Written, weights: Weights) -> None:
+    plain = weights[NAME].to(torch.float8_e4m3fn)
+    found = time_embedding(written({**weights, NAME: plain}))
+    assert found is not None and torch.equal(found, plain.float())
+
+
+@pytest.mark.parametrize("names", [("scale_weight", "scale_input"), ("weight_scale", "input_scale")], ids=str)
+def test_scaled_fp8_is_read_as_the_host_reads_it(written: Written, weights: Weights, names: tuple[str, str]) -> None:
+    """In the two spellings of ComfyUI's own files, of which the older one can be opened by the oldest host."""
+    scale, stem = torch.tensor(0.37), NAME.removesuffix("weight")
+    scaled = (weights[NAME].float() / scale).to(torch.float8_e4m3fn)
+    beside = {stem + names[0]: scale, stem + names[1]: torch.ones(()), "scaled_fp8": scaled[0, :2].clone()}
+    handle = written({**weights, NAME: scaled, **beside})
+    found = time_embedding(handle)
+    assert found is not None and torch.equal(found, scaled.float() * scale)
+    if names[0] == "scale_weight":
+        linear = handle.open().model.diffusion_model.time_embedding[0]
+        assert torch.equal(found, linear.convert_weight(linear.weight))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {NAME: torch.zeros(128, 128, dtype=torch.uint8)},
+        {"time_embedding.0.weight_scale": torch.ones(128, 8)},
+        {"time_embedding.0.weight_scale_2": torch.ones(())},
+    ],
+    ids=["not floats", "a scale for each part", "an unknown name"],
+)
+def test_another_form_is_not_read(written: Written, weights: Weights, changed: Weights) -> None:
+    assert time_embedding(written({**weights, **changed})) is None
 
 
 def test_a_file_too_large_to_be_mapped_is_not_read(
