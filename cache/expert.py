@@ -38,14 +38,18 @@ Weights = Callable[[Sequence[float], float], tuple[float, ...]]
 
 
 class ExpertCache:
-    """Follows the evaluations of the expert in `role` and leaves blocks out where its technique says so."""
+    """Follows the evaluations of the expert in `role` and leaves blocks out where its technique says so.
+
+    `idle` says why nothing is reused whatever the run, and is empty if something may be.
+    """
 
     def __init__(self, technique: Technique, settings: Settings, role: str, own: Own, weights: Weights, idle: str = ""):
         self.technique, self.settings, self.role = technique, settings, role
         self.log = Log(role)
         self.foresight = Foresight(settings, {role: self.outlook}, {})
         self.passed: Outlook | None = None
-        self._own, self._weights, self._idle = own, weights, idle
+        self.idle = idle
+        self._own, self._weights = own, weights
         self._policy: Any = None  # until it is attached
         self._state: StageState | None = None
         self._evaluation: Evaluation | None = None
@@ -192,7 +196,7 @@ class ExpertCache:
         values = tuple(sigmas.tolist())
         steps = len(values) - 1
         self.settings.window.check(steps)
-        idle = self._idle
+        idle = self.idle
         if not idle and steps < FEW_STEPS and not self.settings.force:
             idle = f"a run of fewer than {FEW_STEPS} steps"
         return Stage(values, tuple(self._own(values)), mask_of(self.settings.mask, steps)), idle

@@ -73,8 +73,8 @@ class CacheRun:
         self._cache = cache
         roles = (HIGH, LOW) if experts.low else (HIGH,)
         self._on = {role: self._expert_cache(role, plan, experts) for role in roles}
-        looks = {role: on.outlook for role, on in self._on.items()}
-        parts = {role: partial(experts[role].handle.part, cache.technique.modules) for role in roles}
+        looks = {role: on.outlook for role, on in self._on.items() if not on.idle}
+        parts = {role: partial(experts[role].handle.part, cache.technique.modules) for role in looks}
         foresight = Foresight(cache.settings, looks, parts)
         for on in self._on.values():
             on.foresight = foresight

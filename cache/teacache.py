@@ -92,7 +92,9 @@ def _value(coefficients: Sequence[float], x: float) -> float:
 def _embedded(model: BaseModel, sigma: Tensor, signal: str) -> Tensor:
     """What the network makes of the timestep, in the precision it computes in."""
     network: Any = model.diffusion_model
-    timestep = model.model_sampling.timestep(sigma).float().reshape(1).to(network.time_embedding[0].weight.device)
+    timestep = model.model_sampling.timestep(sigma).float().reshape(1)
+    if not getattr(network.time_embedding[0], "comfy_cast_weights", False):  # else the host brings weights to it
+        timestep = timestep.to(network.time_embedding[0].weight.device)
     sinusoid = sinusoidal_embedding_1d(network.freq_dim, timestep)
     embedded = network.time_embedding(sinusoid.to(model.manual_cast_dtype or model.get_dtype()))
     return (embedded if signal == E else network.time_projection(embedded)).float()

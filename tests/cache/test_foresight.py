@@ -122,7 +122,8 @@ def test_the_second_expert_is_still_closed_when_the_first_is_planned(
     assert opened == ["open high", "look at low", "open low"]
     opened.clear()
     strips(experts, TeaCache(), threshold=0.2)
-    assert opened == ["open high", "open low"]
+    strips(experts, TeaCache(), target=2.0, low_only=True)
+    assert opened == ["open high", "open low"] * 2
 
 
 def test_an_expert_that_cant_be_looked_at_before_meets_the_target_for_itself(write: Write) -> None:
