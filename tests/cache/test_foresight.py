@@ -149,6 +149,12 @@ def test_a_run_of_one_expert_alone_is_planned_too(write: Write, strength: float)
     assert [strip.count("#") for strip in found] == [3]
 
 
+@pytest.mark.parametrize("technique", TECHNIQUES[:2], ids=lambda technique: technique.name)
+def test_a_single_expert_meets_the_target(write: Write, technique: Technique) -> None:
+    found, _ = strips(Experts(write().high), technique, target=2.0)
+    assert [strip.count("#") for strip in found] == [10]
+
+
 def test_magcache_knows_the_curve_of_the_other_expert(write: Write) -> None:
     """The published sizes drift less on the high expert, which is therefore reused more often."""
     (high, low), report = strips(write(), MagCache(), target=2.0)

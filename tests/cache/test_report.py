@@ -76,6 +76,13 @@ def test_a_technique_that_cant_plan_tells_which_threshold_would_have_met_the_tar
     assert found and abs(int(found[1]) - STEPS / 2) <= 1
 
 
+def test_a_second_cache_takes_the_place_of_the_first(base: ModelPatcher, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "wan_duet")
+    both = cached(cached(base, **always()), TeaCache())
+    assert torch.equal(sample(both), sample(base))
+    assert len(TOTALS.findall(caplog.text)) == 1
+
+
 def test_beside_the_hosts_own_cache_it_is_refused(base: ModelPatcher) -> None:
     easy = EasyCacheNode.execute(base, 0.2, 0.15, 0.95, False).args[0]
     with pytest.raises(ValueError, match="EasyCache or LazyCache on it too"):
