@@ -10,9 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.magcache import MagCache
 from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import StepCache, with_cache
+from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.teacache import E0, E, TeaCache
 from wan_duet.dev.tiny import transformer
@@ -153,6 +155,15 @@ def test_a_run_of_one_expert_alone_is_planned_too(write: Write, strength: float)
 def test_a_single_expert_meets_the_target(write: Write, technique: Technique) -> None:
     found, _ = strips(Experts(write().high), technique, target=2.0)
     assert [strip.count("#") for strip in found] == [10]
+
+
+@pytest.mark.parametrize("technique", [DualBlock(1), SeaCache()], ids=lambda technique: technique.name)
+def test_a_technique_that_cant_plan_tells_one_threshold_for_both_experts(write: Write, technique: Technique) -> None:
+    experts = write()
+    _, report = strips(experts, technique, threshold=0.0, target=1.4, max_consecutive=1)
+    (told,) = re.findall(r"A reuse threshold of about (\S+) would have come near the target", report)
+    found, _ = strips(experts, technique, threshold=float(told) * 1.1, max_consecutive=1)
+    assert abs("".join(found).count("#") - JOB.steps / 1.4) <= 4
 
 
 def test_magcache_knows_the_curve_of_the_other_expert(write: Write) -> None:
