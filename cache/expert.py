@@ -1,10 +1,8 @@
 """A cache on one expert while it is sampled with: the wrappers through which it meets the host."""
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from comfy.model_base import BaseModel
@@ -17,12 +15,10 @@ from .compiled import compiled_whole
 from .evaluation import Evaluation
 from .foresight import Foresight
 from .gate import Gate, fits
-from .guards import FEW_STEPS, Stage
-from .masks import mask_of
 from .planning import Outlook
-from .policy import Accumulated, Planned, Technique
+from .policy import Accumulated, Planned
+from .prospect import Prospect
 from .report import Log
-from .settings import Settings
 from .stage import StageState
 
 KEY = "wan_duet_cache"
@@ -31,25 +27,18 @@ COMPILED = (
     "by block, or take TeaCache, MagCache or SeaCache."
 )
 
-Own = Callable[[Sequence[float]], Sequence[int]]
-"""From the sigmas of a run, the numbers of the steps that an expert does."""
 Weights = Callable[[Sequence[float], float], tuple[float, ...]]
 """From the sigmas of a run and the one at hand, strengths of LoRAs: where they change, so do the weights."""
 
 
 class ExpertCache:
-    """Follows the evaluations of the expert in `role` and leaves blocks out where its technique says so.
+    """Follows the evaluations of an expert and leaves blocks out where its technique says so."""
 
-    `idle` says why nothing is reused whatever the run, and is empty if something may be.
-    """
-
-    def __init__(self, technique: Technique, settings: Settings, role: str, own: Own, weights: Weights, idle: str = ""):
-        self.technique, self.settings, self.role = technique, settings, role
-        self.log = Log(role)
-        self.foresight = Foresight(settings, {role: self.outlook}, {})
-        self.passed: Outlook | None = None
-        self.idle = idle
-        self._own, self._weights = own, weights
+    def __init__(self, prospect: Prospect, weights: Weights, foresight: Foresight):
+        self.role, self.settings = prospect.role, prospect.settings
+        self.log = Log(self.role)
+        self.passed: Outlook | None = None  # what a technique that can't plan has seen in the last run
+        self._prospect, self._weights, self._foresight = prospect, weights, foresight
         self._policy: Any = None  # until it is attached
         self._state: StageState | None = None
         self._evaluation: Evaluation | None = None
@@ -64,7 +53,7 @@ class ExpertCache:
             raise ValueError(
                 f"the {self.role} expert has ComfyUI's EasyCache or LazyCache on it too. Remove one of both."
             )
-        self._policy = self.technique.policy(patcher.model, self.role)
+        self._policy = self._prospect.technique.policy(patcher.model, self.role)
         wrappers = {
             WrappersMP.PREDICT_NOISE: self.predict,
             WrappersMP.CALC_COND_BATCH: self.calculate,
@@ -171,35 +160,16 @@ class ExpertCache:
             self.log.audit(float((result - truth).norm() / truth.norm()))
         return result
 
-    def outlook(self, sigmas: Tensor, model: BaseModel) -> Outlook | None:
-        """What a planned technique has ahead of it on `model` in a run; None if nothing is reused there."""
-        stage, idle = self._stage(sigmas)
-        policy: Any = self.technique.policy(model, self.role)
-        if idle or not stage.own:
-            return None
-        return Outlook(
-            policy, _retaining(self.settings, policy, stage), stage, policy.changes(model, sigmas[list(stage.own)])
-        )
-
     def _new_stage(self, sigmas: Tensor, model: BaseModel) -> StageState:
-        stage, idle = self._stage(sigmas)
+        stage, idle = self._prospect.stage(sigmas)
         ahead = None
         if isinstance(self._policy, Planned) and stage.own and not idle:
-            ahead = self.foresight.ahead(self.role, sigmas, model)
+            ahead = self._foresight.ahead(self.role, sigmas, model)
             self.log.note(ahead.note)
             if self.settings.target:
                 self.log.note(f"a reuse threshold of {ahead.threshold:.2g} for the target")
-        return StageState(_retaining(self.settings, self._policy, stage), self._policy, stage, sigmas, idle, ahead)
-
-    def _stage(self, sigmas: Tensor) -> tuple[Stage, str]:
-        """The expert's part of a run, and why nothing is reused there; empty if something may be."""
-        values = tuple(sigmas.tolist())
-        steps = len(values) - 1
-        self.settings.window.check(steps)
-        idle = self.idle
-        if not idle and steps < FEW_STEPS and not self.settings.force:
-            idle = f"a run of fewer than {FEW_STEPS} steps"
-        return Stage(values, tuple(self._own(values)), mask_of(self.settings.mask, steps)), idle
+        settings = self._prospect.retaining(self._policy, stage)
+        return StageState(settings, self._policy, stage, sigmas, idle, ahead)
 
     @contextmanager
     def _current(self, evaluation: Evaluation) -> Iterator[Evaluation]:
@@ -224,9 +194,3 @@ def _active(cond: dict[str, Any], sigma: float) -> bool:
     """Whether a prompt takes part at `sigma`: the host leaves it out above its start and below its end."""
     start, end = cond.get("timestep_start"), cond.get("timestep_end")
     return (start is None or sigma <= float(start)) and (end is None or sigma >= float(end))
-
-
-def _retaining(settings: Settings, policy: Any, stage: Stage) -> Settings:
-    """The settings with as much of a warm-up as the technique asks for."""
-    retained = math.ceil(getattr(policy, "retention", 0.0) * len(stage.own))
-    return replace(settings, warmup=max(settings.warmup, retained))

@@ -6,11 +6,10 @@ from comfy.model_base import BaseModel
 from torch import Tensor
 
 from .planning import Outlook, solved
+from .prospect import Prospect
 from .settings import Settings
 from .stage import Ahead
 
-Look = Callable[[Tensor, BaseModel], Outlook | None]
-"""From the sigmas of a run and an expert's model, what is ahead of it; None if nothing is reused there."""
 Part = Callable[[], BaseModel | None]
 """As much of an expert's model as can be looked at while it may be closed; None if that is not possible."""
 
@@ -18,8 +17,8 @@ Part = Callable[[], BaseModel | None]
 class Foresight:
     """Looks ahead once for the sigmas of a run, so that what was planned is what is done."""
 
-    def __init__(self, settings: Settings, looks: Mapping[str, Look], parts: Mapping[str, Part]):
-        self._settings, self._looks, self._parts = settings, looks, parts
+    def __init__(self, settings: Settings, prospects: Mapping[str, Prospect], parts: Mapping[str, Part]):
+        self._settings, self._prospects, self._parts = settings, prospects, parts
         self._sigmas: tuple[float, ...] = ()
         self._ahead: dict[str, Ahead] = {}
 
@@ -28,17 +27,17 @@ class Foresight:
         if self._sigmas != tuple(sigmas.tolist()):
             self._sigmas, self._ahead = tuple(sigmas.tolist()), self._of_all(role, sigmas, model)
         if role not in self._ahead:  # it could not be looked at before
-            self._ahead |= self._chosen({role: self._looks[role](sigmas, model)})
+            self._ahead |= self._chosen({role: self._prospects[role].outlook(sigmas, model)})
         return self._ahead[role]
 
     def _of_all(self, role: str, sigmas: Tensor, model: BaseModel) -> dict[str, Ahead]:
-        found, note = {role: self._looks[role](sigmas, model)}, ""
-        for other in self._looks.keys() - {role} if self._settings.target else ():
+        found, note = {role: self._prospects[role].outlook(sigmas, model)}, ""
+        for other in self._parts.keys() - {role} if self._settings.target else ():
             part = self._parts[other]()
             if part is None:
                 note = f"the {other} expert can't be looked at before it is open: each meets the target for itself"
             else:
-                found[other] = self._looks[other](sigmas, part)
+                found[other] = self._prospects[other].outlook(sigmas, part)
         return self._chosen(found, note)
 
     def _chosen(self, looked: Mapping[str, Outlook | None], note: str = "") -> dict[str, Ahead]:

@@ -18,6 +18,7 @@ from .foresight import Foresight
 from .magcache import MagCache
 from .planning import solved
 from .policy import Technique
+from .prospect import Prospect
 from .report import told
 from .settings import Settings
 
@@ -55,7 +56,9 @@ class CacheOn:
 
     def __call__(self, patcher: ModelPatcher) -> None:
         """For a run by another sampler than ours: all its steps are this expert's, and its report goes to the log."""
-        cache = ExpertCache(self.followed.technique, self.followed.settings, self.role, _all_steps, _no_weights)
+        technique, settings = self.followed.technique, self.followed.settings
+        prospect = Prospect(technique, settings, self.role, _all_steps)
+        cache = ExpertCache(prospect, _no_weights, Foresight(settings, {self.role: prospect}, {}))
         cache.attach(patcher)
 
         def say(_: ModelPatcher) -> None:
@@ -72,12 +75,14 @@ class CacheRun:
     def __init__(self, cache: StepCache, plan: Plan, experts: Experts):
         self._cache = cache
         roles = (HIGH, LOW) if experts.low else (HIGH,)
-        self._on = {role: self._expert_cache(role, plan, experts) for role in roles}
-        looks = {role: on.outlook for role, on in self._on.items() if not on.idle}
-        parts = {role: partial(experts[role].handle.part, cache.technique.modules) for role in looks}
-        foresight = Foresight(cache.settings, looks, parts)
-        for on in self._on.values():
-            on.foresight = foresight
+        prospects = {role: _prospect(cache, role, plan, experts) for role in roles}
+        parts = {role: partial(experts[role].handle.part, cache.technique.modules) for role in roles}
+        busy = {role: part for role, part in parts.items() if not prospects[role].idle}
+        foresight = Foresight(cache.settings, prospects, busy)
+        self._on = {
+            role: ExpertCache(prospect, partial(_weights, experts[role]), foresight)
+            for role, prospect in prospects.items()
+        }
 
     def on(self, role: str) -> Change:
         """The change that puts it on the expert in `role`."""
@@ -98,12 +103,6 @@ class CacheRun:
             if isinstance(self._cache.technique, MagCache):
                 cache.log.note(self._cache.technique.conclude(role, cache.log.measured))
         return _report(self._cache, list(self._on.values()))
-
-    def _expert_cache(self, role: str, plan: Plan, experts: Experts) -> ExpertCache:
-        settings, technique = self._cache.settings, self._cache.technique
-        own = partial(_own_steps, plan, role) if experts.low else _all_steps
-        idle = _idle(settings, role, plan, experts)
-        return ExpertCache(technique, settings, role, own, partial(_weights, experts[role]), idle)
 
 
 def _report(cache: StepCache, on: Sequence[ExpertCache]) -> list[str]:
@@ -126,6 +125,11 @@ def with_cache(experts: Experts, cache: StepCache) -> Experts:
 def without_cache(experts: Experts) -> Experts:
     """The experts without a step cache."""
     return experts.without(CacheOn)
+
+
+def _prospect(cache: StepCache, role: str, plan: Plan, experts: Experts) -> Prospect:
+    own = partial(_own_steps, plan, role) if experts.low else _all_steps
+    return Prospect(cache.technique, cache.settings, role, own, _idle(cache.settings, role, plan, experts))
 
 
 def _idle(settings: Settings, role: str, plan: Plan, experts: Experts) -> str:
