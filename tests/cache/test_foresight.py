@@ -1,6 +1,8 @@
 """A target is for the whole run: one reuse threshold for both experts, found before the second one is open."""
 
+import gc
 import re
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -164,6 +166,22 @@ def test_a_technique_that_cant_plan_tells_one_threshold_for_both_experts(write: 
     (told,) = re.findall(r"A reuse threshold of about (\S+) would have come near the target", report)
     found, _ = strips(experts, technique, threshold=float(told) * 1.1, max_consecutive=1)
     assert abs("".join(found).count("#") - JOB.steps / 1.4) <= 4
+
+
+@pytest.mark.parametrize("technique", [TeaCache(), DualBlock(1)], ids=lambda technique: technique.name)
+def test_a_pair_dies_with_its_last_owner(write: Write, technique: Technique) -> None:
+    """At once: weights of some GB must not wait for the garbage collector."""
+    experts = with_cache(write(), StepCache(technique, Settings(0.2, target=2.0)))
+    guider = duet_guider(experts, JOB)
+    guider.sample(**JOB.arguments)
+    handles = [weakref.ref(expert.handle) for expert in experts]
+    gc.collect()
+    gc.disable()
+    try:
+        del experts, guider
+        assert [handle() for handle in handles] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_magcache_knows_the_curve_of_the_other_expert(write: Write) -> None:
