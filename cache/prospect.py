@@ -44,9 +44,9 @@ class Prospect:
         return replace(self.settings, warmup=max(self.settings.warmup, retained))
 
     def outlook(self, sigmas: Tensor, model: BaseModel) -> Outlook | None:
-        """What a planned technique has ahead of it on `model` in a run; None if nothing is reused there."""
-        stage, idle = self.stage(sigmas)
-        if idle or not stage.own:
+        """What a planned technique has ahead of it on `model` in a run; None if no step is its own."""
+        stage, _ = self.stage(sigmas)
+        if not stage.own:
             return None
         policy: Any = self.technique.policy(model, self.role)
         changes = policy.changes(model, sigmas[list(stage.own)])

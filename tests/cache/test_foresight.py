@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.magcache import MagCache
+from wan_duet.cache.magcache import AUTHORS, MagCache
 from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import StepCache, with_cache
 from wan_duet.cache.seacache import SeaCache
@@ -35,11 +35,11 @@ Write = Callable[..., Experts]
 def write(tmp_path: Path) -> Iterator[Write]:
     """A function that writes two experts as files, with weights changed by role, and returns the closed pair."""
 
-    def pair(residency: str = KEEP_BOTH, **changed: dict[str, Tensor]) -> Experts:
+    def pair(residency: str = KEEP_BOTH, in_dim: int = 16, **changed: dict[str, Tensor]) -> Experts:
         experts = []
         for seed, role in enumerate((HIGH, LOW)):
             path = str(tmp_path / f"{role}.safetensors")
-            save_file({**transformer(seed), **changed.get(role, {})}, path)
+            save_file({**transformer(seed, in_dim=in_dim), **changed.get(role, {})}, path)
             experts.append(Expert(FileHandle(role, path, read_checkpoint(path))))
         return Experts(*experts, residency=residency)
 
@@ -182,6 +182,24 @@ def test_a_pair_dies_with_its_last_owner(write: Write, technique: Technique) -> 
         assert [handle() for handle in handles] == [None, None]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("target", "high", "low"), [(2.0, "###", "##"), (5.0, "###", "##")])
+def test_the_authors_retention_computes_the_first_fifth_of_each_stage(
+    write: Write, target: float, high: str, low: str
+) -> None:
+    """Of 11 and of 9 steps; what is retained is saved elsewhere, as far as that goes."""
+    found, _ = strips(write(), MagCache(retention=AUTHORS), target=target)
+    plain, _ = strips(write(), MagCache(), target=target)
+    assert [strip[: len(kept) + 1] for strip, kept in zip(found, (high, low), strict=True)] == [f"{high}.", f"{low}."]
+    assert [strip[:2] for strip in plain] == ["#.", "#."]
+
+
+def test_on_i2v_the_authors_retention_computes_all_of_the_high_expert_and_a_tenth_of_the_low_one(write: Write) -> None:
+    (high, low), _ = strips(write(in_dim=36), MagCache(retention=AUTHORS), target=1.25)
+    assert set(high) == {"#"}
+    assert low.startswith("#.")
+    assert (high + low).count("#") == 16
 
 
 def test_magcache_knows_the_curve_of_the_other_expert(write: Write) -> None:
