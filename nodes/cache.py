@@ -259,7 +259,7 @@ class MagCacheNode(io.ComfyNode):
             "The whole run is planned before it begins."
         )
         aliases = ["magcache", "mag cache", "calibration"]
-        return _schema("MagCache", description, aliases, PLANNED, 0.06, ratios, advanced(retention))
+        return _schema("MagCache", description, aliases, PLANNED, 0.04, ratios, advanced(retention))
 
     @classmethod
     def execute(cls, experts: Experts, ratios: str, retention: str = NO_RETENTION, **inputs: Any) -> io.NodeOutput:
