@@ -32,13 +32,19 @@ class Foresight:
 
     def _of_all(self, role: str, sigmas: Tensor, model: BaseModel) -> dict[str, Ahead]:
         found, note = {role: self._prospects[role].outlook(sigmas, model)}, ""
-        for other in self._parts.keys() - {role} if self._settings.target else ():
+        for other in self._others(role, sigmas):
             part = self._parts[other]()
             if part is None:
                 note = f"the {other} expert can't be looked at before it is open: each meets the target for itself"
             else:
                 found[other] = self._prospects[other].outlook(sigmas, part)
         return self._chosen(found, note)
+
+    def _others(self, role: str, sigmas: Tensor) -> list[str]:
+        """Whom a target takes in besides: the expert that has steps of the run too, if it is not left alone."""
+        if not self._settings.target:
+            return []
+        return [other for other in self._parts if other != role and self._prospects[other].stage(sigmas)[0].own]
 
     def _chosen(self, looked: Mapping[str, Outlook | None], note: str = "") -> dict[str, Ahead]:
         outlooks = {role: outlook for role, outlook in looked.items() if outlook is not None}

@@ -137,6 +137,13 @@ def test_an_expert_that_cant_be_looked_at_before_meets_the_target_for_itself(wri
     assert [strip.count("#") for strip in found] == [len(strip) // 2 for strip in found]
 
 
+def test_an_expert_without_a_step_need_not_be_looked_at(write: Write) -> None:
+    unknown = {"time_embedding.0.weight_scale_2": torch.ones(())}
+    (low,), report = strips(write(high=unknown), TeaCache(), Job(given=JOB.sigmas[-7:]), target=2.0, force=True)
+    assert "can't be looked at" not in report
+    assert low.count("#") == 3
+
+
 def test_an_expert_that_is_left_alone_does_not_count(write: Write) -> None:
     """Else the low one would have to make up for it."""
     (high, low), _ = strips(write(), TeaCache(), target=1.5, low_only=True)
