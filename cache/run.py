@@ -15,7 +15,7 @@ from ..samplers.distilled import distilled_names
 from ..samplers.plan import Plan
 from .expert import KEY, ExpertCache
 from .foresight import Foresight
-from .magcache import MagCache
+from .magcache import MEASURE, MagCache
 from .planning import solved
 from .policy import Technique
 from .prospect import Prospect
@@ -55,11 +55,20 @@ class CacheOn:
         return str(self.followed)
 
     def __call__(self, patcher: ModelPatcher) -> None:
-        """For a run by another sampler than ours: all its steps are this expert's, and its report goes to the log."""
+        """For a run by another sampler than ours: all its steps are this expert's, and its report goes to the log.
+
+        Raises ValueError where ratios are to be measured: another sampler would not say when all of them are.
+        """
         technique, settings = self.followed.technique, self.followed.settings
+        if isinstance(technique, MagCache) and technique.ratios == MEASURE:
+            raise ValueError(
+                f"ratios is '{MEASURE}', which only Duet Sampler and Duet Guider can do. Connect the experts to one of "
+                "them for that run, without Models From Experts."
+            )
         prospect = Prospect(technique, settings, self.role, _all_steps)
         cache = ExpertCache(prospect, _no_weights, Foresight(settings, {self.role: prospect}, {}))
         cache.attach(patcher)
+        patcher.model_options[KEY] = self.followed
 
         def say(_: ModelPatcher) -> None:
             for line in _report(self.followed, [cache]):
@@ -120,6 +129,12 @@ def with_cache(experts: Experts, cache: StepCache) -> Experts:
     for role in (HIGH, LOW) if experts.low else (HIGH,):
         bare = bare.with_change(CacheOn(cache, role), role)
     return bare
+
+
+def cache_of(patchers: Sequence[ModelPatcher]) -> StepCache | None:
+    """The step cache that all of these MODELs bring along from a pair; None if they don't."""
+    first, *others = (patcher.model_options.get(KEY) for patcher in patchers)
+    return first if all(other == first for other in others) else None
 
 
 def without_cache(experts: Experts) -> Experts:

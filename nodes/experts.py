@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
+from ..cache.run import cache_of, with_cache
 from ..experts import files, memory
 from ..experts.handle import WEIGHT_DTYPES, ModelHandle
 from ..experts.kind import HIGH, LOW
@@ -134,7 +135,8 @@ class ExpertsFromModels(io.ComfyNode):
         ]
         experts = Experts(pair[0], pair[1] if len(pair) > 1 else None, KEEP_BOTH)
         check_pair(experts)
-        return io.NodeOutput(experts)
+        cache = cache_of(given)
+        return io.NodeOutput(with_cache(experts, cache) if cache else experts)
 
 
 class ModelsFromExperts(io.ComfyNode):

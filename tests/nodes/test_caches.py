@@ -23,13 +23,16 @@ CUSTOM: dict[str, Any] = {"acceleration": "custom", "max_consecutive": 2, "low_o
 
 
 def cached(
-    run: Runner, files: dict[str, str], node: str | None, *, steps: int = 12, **settings: Any
+    run: Runner, files: dict[str, str], node: str | None, *, steps: int = 12, as_models: bool = False, **settings: Any
 ) -> tuple[torch.Tensor, str]:
-    """The latent and the report of a run with a cache, or without one."""
+    """The latent and the report of a run with a cache, or without one; `as_models` takes it over the MODEL wire."""
     graph = Graph()
     experts = graph.load(files["high"], files["low"])
     if node:
         experts = graph.add(node, experts=experts, **{**CUSTOM, **OWN.get(node, {}), **settings})
+    if as_models:
+        models = graph.add("WanDuet_ModelsFromExperts", experts=experts)
+        experts = graph.add("WanDuet_ExpertsFromModels", models=models[2])
     plan = graph.plan(experts, steps=steps, cfg_high=3.5, cfg_low=3.5)
     sampler = graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=plan[1], seed=3, **graph.inputs())
     latent, report = graph.save(sampler), graph.show(sampler[1])
@@ -92,6 +95,21 @@ def test_magcache_measures_ratios_and_uses_them_from_then_on(
     finally:
         for path in folder.glob("pair_*.json"):
             path.unlink()
+
+
+@pytest.mark.parametrize("node", [NODES[0], PLANNED[0]])
+def test_over_the_model_wire_a_cache_still_follows_the_plan(run: Runner, files: dict[str, str], node: str) -> None:
+    settings = {"reuse_threshold": 1.0, "target_speedup": 2.0}
+    expected, report = cached(run, files, node, **settings)
+    latent, said = cached(run, files, node, as_models=True, **settings)
+    assert TOTALS.search(report) and said == report
+    assert torch.equal(latent, expected)
+
+
+def test_measuring_for_another_sampler_is_refused(run: Runner, files: dict[str, str]) -> None:
+    """It would not know when all was measured, and a part of it would be taken for the whole."""
+    with pytest.raises(PromptError, match="ratios is 'measure', which only Duet Sampler and Duet Guider can do"):
+        cached(run, files, "WanDuet_MagCache", ratios="measure", reuse_threshold=0.0, as_models=True)
 
 
 def test_acceleration_none_is_no_cache(run: Runner, files: dict[str, str], plain: torch.Tensor) -> None:
