@@ -11,9 +11,9 @@ Point = tuple[float, float]
 
 
 def path_of(name: str) -> Path:
-    """Where the ratios of a checkpoint are, by its file name without folders."""
-    stem = Path(name.replace("\\", "/")).stem
-    return Path(folder_paths.get_user_directory(), "wan_duet", "magnitudes", f"{stem}.json")
+    """Where the ratios of a checkpoint are, by its file name with its folders: `t2v/high` is not `i2v/high`."""
+    file = Path(folder_paths.get_user_directory(), "wan_duet", "magnitudes", name.replace("\\", "/"))
+    return file.with_suffix(".json")
 
 
 def load(name: str) -> list[Point] | None:

@@ -2,13 +2,14 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from wan_duet.cache import tables
+from wan_duet.cache import measured, tables
 from wan_duet.cache.guards import Stage
 from wan_duet.cache.magcache import MagCachePolicy, curve_of, published_curve
 from wan_duet.cache.masks import mask_of
@@ -133,6 +134,17 @@ def test_the_switch_is_in_neither_experts_curve() -> None:
         assert (curve.low, curve.high) == (low, high)
         steps = [math.exp(b - a) for a, b in pairwise(curve.sizes)]
         assert min(steps) > 0.8
+
+
+@pytest.mark.parametrize("folders", [("t2v/", "i2v/"), ("t2v\\", "i2v\\"), ("", "i2v/")])
+def test_ratios_of_files_with_one_name_in_two_folders_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: tuple[str, str]
+) -> None:
+    monkeypatch.setattr("folder_paths.get_user_directory", lambda: str(tmp_path))
+    names = [f"{folder}wan2.2_high_noise.safetensors" for folder in folders]
+    for number, name in enumerate(names):
+        measured.save(name, [(1.0, 1.0), (0.5, 0.1 * number)])
+    assert [measured.load(name) for name in names] == [[(1.0, 1.0), (0.5, 0.1 * number)] for number in (0, 1)]
 
 
 def test_a_curve_means_the_same_at_any_number_of_steps_and_nothing_outside_its_range() -> None:

@@ -86,14 +86,15 @@ def test_magcache_measures_ratios_and_uses_them_from_then_on(
         latent, report = cached(run, files, "WanDuet_MagCache", reuse_threshold=0.0, ratios="measure")
         assert torch.equal(latent, plain)
         assert "high: 8 ratios measured" in report and "low: 4 ratios measured" in report
-        kept = {path.name: json.loads(path.read_text()) for path in folder.glob("pair_*.json")}
-        assert {name: len(points) for name, points in kept.items()} == {"pair_high.json": 8, "pair_low.json": 4}
-        (folder / "pair_high.json").write_text(json.dumps([[sigma, 1.0] for sigma, _ in kept["pair_high.json"]]))
+        kept = {path: json.loads(path.read_text()) for path in sorted(folder.rglob("pair_*.json"))}
+        assert {path.name: len(points) for path, points in kept.items()} == {"pair_high.json": 8, "pair_low.json": 4}
+        high = next(iter(kept))
+        high.write_text(json.dumps([[sigma, 1.0] for sigma, _ in kept[high]]))
         _, report = cached(run, files, "WanDuet_MagCache", reuse_threshold=1e-6, warmup=1)
         assert "high: 4 of 8 evaluations computed  #..#..##" in report  # ratios of 1: nothing ever drifts
         assert "low: 4 of 4" in report
     finally:
-        for path in folder.glob("pair_*.json"):
+        for path in folder.rglob("pair_*.json"):
             path.unlink()
 
 
