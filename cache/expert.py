@@ -59,10 +59,9 @@ class ExpertCache:
             WrappersMP.CALC_COND_BATCH: self.calculate,
             WrappersMP.APPLY_MODEL: self.apply,
         }
+        detach(patcher)
         for kind, wrapper in wrappers.items():
-            patcher.remove_wrappers_with_key(kind, KEY)
             patcher.add_wrapper_with_key(kind, KEY, wrapper)
-        patcher.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, KEY)
         patcher.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, lambda _: self.drop())
 
     def begin(self) -> None:
@@ -182,6 +181,14 @@ class ExpertCache:
             raise
         finally:
             self._evaluation = outer
+
+
+def detach(patcher: ModelPatcher) -> None:
+    """Take a cache off `patcher`, a clone."""
+    for kind in (WrappersMP.PREDICT_NOISE, WrappersMP.CALC_COND_BATCH, WrappersMP.APPLY_MODEL):
+        patcher.remove_wrappers_with_key(kind, KEY)
+    patcher.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, KEY)
+    patcher.model_options.pop(KEY, None)
 
 
 def _hook_strengths(model: BaseModel) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ from ..experts.lora.vary import VaryLoras
 from ..experts.pair import Change, Expert, Experts
 from ..samplers.distilled import distilled_names
 from ..samplers.plan import Plan
-from .expert import KEY, ExpertCache
+from .expert import KEY, ExpertCache, detach
 from .foresight import Foresight
 from .magcache import MEASURE, MagCache
 from .planning import solved
@@ -131,10 +131,15 @@ def with_cache(experts: Experts, cache: StepCache) -> Experts:
     return bare
 
 
-def cache_of(patchers: Sequence[ModelPatcher]) -> StepCache | None:
-    """The step cache that all of these MODELs bring along from a pair; None if they don't."""
+def taken_off(patchers: Sequence[ModelPatcher]) -> tuple[list[ModelPatcher], StepCache | None]:
+    """MODELs without the step cache that all of them bring along from a pair, and that cache, if there is one."""
     first, *others = (patcher.model_options.get(KEY) for patcher in patchers)
-    return first if all(other == first for other in others) else None
+    if first is None or any(other != first for other in others):
+        return list(patchers), None
+    bare = [patcher.clone() for patcher in patchers]
+    for patcher in bare:
+        detach(patcher)
+    return bare, first
 
 
 def without_cache(experts: Experts) -> Experts:

@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ..cache.run import cache_of, with_cache
+from ..cache.run import taken_off, with_cache
 from ..experts import files, memory
 from ..experts.handle import WEIGHT_DTYPES, ModelHandle
 from ..experts.kind import HIGH, LOW
@@ -130,12 +130,10 @@ class ExpertsFromModels(io.ComfyNode):
                 f"models, high and low brought {len(given)} MODELs. Connect a MODEL list of one or two, "
                 "or high with or without low."
             )
-        pair = [
-            Expert(ModelHandle(patcher, f"{role} MODEL")) for role, patcher in zip((HIGH, LOW), given, strict=False)
-        ]
+        bare, cache = taken_off(given)
+        pair = [Expert(ModelHandle(patcher, f"{role} MODEL")) for role, patcher in zip((HIGH, LOW), bare, strict=False)]
         experts = Experts(pair[0], pair[1] if len(pair) > 1 else None, KEEP_BOTH)
         check_pair(experts)
-        cache = cache_of(given)
         return io.NodeOutput(with_cache(experts, cache) if cache else experts)
 
 

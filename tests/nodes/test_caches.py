@@ -23,16 +23,29 @@ CUSTOM: dict[str, Any] = {"acceleration": "custom", "max_consecutive": 2, "low_o
 
 
 def cached(
-    run: Runner, files: dict[str, str], node: str | None, *, steps: int = 12, as_models: bool = False, **settings: Any
+    run: Runner,
+    files: dict[str, str],
+    node: str | None,
+    *,
+    steps: int = 12,
+    as_models: bool = False,
+    behind: str = "",
+    **settings: Any,
 ) -> tuple[torch.Tensor, str]:
-    """The latent and the report of a run with a cache, or without one; `as_models` takes it over the MODEL wire."""
+    """The latent and the report of a run with a cache, or without one; `as_models` takes it over the MODEL wire.
+
+    With `behind`, the same node once more at the end of that wire, at another acceleration.
+    """
     graph = Graph()
     experts = graph.load(files["high"], files["low"])
+    chosen = {**CUSTOM, **OWN.get(node or "", {}), **settings}
     if node:
-        experts = graph.add(node, experts=experts, **{**CUSTOM, **OWN.get(node, {}), **settings})
+        experts = graph.add(node, experts=experts, **chosen)
     if as_models:
         models = graph.add("WanDuet_ModelsFromExperts", experts=experts)
         experts = graph.add("WanDuet_ExpertsFromModels", models=models[2])
+        if node and behind:
+            experts = graph.add(node, experts=experts, **{**chosen, "acceleration": behind})
     plan = graph.plan(experts, steps=steps, cfg_high=3.5, cfg_low=3.5)
     sampler = graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=plan[1], seed=3, **graph.inputs())
     latent, report = graph.save(sampler), graph.show(sampler[1])
@@ -105,6 +118,12 @@ def test_over_the_model_wire_a_cache_still_follows_the_plan(run: Runner, files: 
     latent, said = cached(run, files, node, as_models=True, **settings)
     assert TOTALS.search(report) and said == report
     assert torch.equal(latent, expected)
+
+
+def test_behind_the_model_wire_none_is_no_cache_either(run: Runner, files: dict[str, str], plain: torch.Tensor) -> None:
+    latent, report = cached(run, files, NODES[0], as_models=True, behind="none", reuse_threshold=1.0)
+    assert torch.equal(latent, plain)
+    assert not TOTALS.search(report)
 
 
 def test_measuring_for_another_sampler_is_refused(run: Runner, files: dict[str, str]) -> None:
