@@ -1,9 +1,10 @@
 """A cache on both experts in one run, and the change that brings it there."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, cast
 
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP
@@ -68,7 +69,8 @@ class CacheOn:
         prospect = Prospect(technique, settings, self.role, _all_steps)
         cache = ExpertCache(prospect, _no_weights, Foresight(settings, {self.role: prospect}, {}))
         cache.attach(patcher)
-        patcher.model_options[KEY] = self.followed
+        options: dict[str, Any] = patcher.model_options
+        options[KEY] = self.followed
 
         def say(_: ModelPatcher) -> None:
             for line in _report(self.followed, [cache]):
@@ -133,13 +135,13 @@ def with_cache(experts: Experts, cache: StepCache) -> Experts:
 
 def taken_off(patchers: Sequence[ModelPatcher]) -> tuple[list[ModelPatcher], StepCache | None]:
     """MODELs without the step cache that all of them bring along from a pair, and that cache, if there is one."""
-    first, *others = (patcher.model_options.get(KEY) for patcher in patchers)
-    if first is None or any(other != first for other in others):
+    cache, *others = cast(Iterable[Any], (patcher.model_options.get(KEY) for patcher in patchers))
+    if cache is None or any(other != cache for other in others):
         return list(patchers), None
     bare = [patcher.clone() for patcher in patchers]
     for patcher in bare:
         detach(patcher)
-    return bare, first
+    return bare, cache
 
 
 def without_cache(experts: Experts) -> Experts:
