@@ -10,6 +10,8 @@ from .magcache import Measuring, ratio
 from .policy import sampled
 from .stage import StageState
 
+UNKNOWN = "other windows or weights"  # than those of the last computed evaluation
+
 
 class Batch:
     """What one call of the model takes from a stage's residuals, and what it gives to them."""
@@ -29,6 +31,7 @@ class Batch:
         found = [residuals.get(key, self._evaluation.sigma, key.device) for key in self._keys]
         known = [residual for residual in found if residual is not None]
         if len(known) < len(found):
+            self._evaluation.note(UNKNOWN)
             return None
         self.reused = self._evaluation.reused = True
         return known[0] if len(known) == 1 else torch.cat(known)
@@ -52,6 +55,7 @@ class Batch:
         state, evaluation, key = self._state, self._evaluation, self._keys[self._lead]
         evaluation.lead_key, evaluation.seen = key, sampled(added.chunk(len(self._keys))[self._lead])
         if key != state.since_key or key not in state.residuals:
+            evaluation.note(UNKNOWN)
             return False
         evaluation.error = error = state.policy.error(state.since, evaluation.seen)
         return error < state.threshold

@@ -46,7 +46,12 @@ class Evaluation:
 
     def force(self, reason: str) -> None:
         """Compute it in any case; a reason that was there before stays."""
-        self.forced, self.reuse = self.forced or reason, False
+        self.note(reason)
+        self.reuse = False
+
+    def note(self, reason: str) -> None:
+        """Say why it is computed, or a part of it; a reason that was there before stays."""
+        self.forced = self.forced or reason
 
     def keys(self, x: torch.Tensor, options: Mapping[str, Any], hooks: tuple[float, ...] = ()) -> list[Key]:
         """A key for each prompt in a batch `x` [prompts * B, C, T, H, W], in its order; `hooks` are strengths too."""

@@ -67,6 +67,8 @@ class StageState:
     def end(self, evaluation: Evaluation) -> None:
         """Take note of what really happened."""
         computed = not evaluation.reused
+        if computed:
+            self.residuals.keep_only(evaluation.sigma)
         if evaluation.lead_key != self.since_key:
             self.since = None
         self.since = self.policy.after(self.since, evaluation.seen, computed)

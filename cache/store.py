@@ -62,6 +62,10 @@ class Residuals:
         (before, earlier), (at, _) = held
         return torch.lerp(earlier.to(device, non_blocking=True), latest, (sigma - before) / (at - before))
 
+    def keep_only(self, sigma: float) -> None:
+        """Let go of those under keys that nothing was computed under at `sigma`: they are older than is thought."""
+        self._kept = {key: held for key, held in self._kept.items() if held[-1].sigma == sigma}
+
     def clear(self) -> None:
         """Let go of all."""
         self._kept.clear()

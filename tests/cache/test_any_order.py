@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from wan_duet.cache.batch import Batch
 from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.guards import Stage
+from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.stage import StageState
 
@@ -58,3 +59,23 @@ def test_a_reused_residual_is_ones_own(
         assert made[0] or not must
         if made[0]:
             computed_at.append(sigmas[step])
+
+
+def test_a_window_that_was_elsewhere_meanwhile_is_computed_anew() -> None:
+    """What was kept of it is older than the decision knows of, and is let go when the others are computed."""
+    settings = Settings(1e9, max_consecutive=99, extrapolate=False)
+    sigmas = tuple(torch.linspace(1, 0, 5).tolist())
+    state = StageState(settings, SeaCache(), Stage(sigmas, tuple(range(4)), "##.#"), torch.tensor(sigmas), "")
+    x, made, held = torch.ones(1, 4, 1, 1, 1), [], []
+    for sigma, frames in zip(sigmas, ([0, 1], [1, 2], [0, 1], [0, 1]), strict=False):
+        evaluation = state.begin(sigma, (), x)
+        options = {"uuids": PROMPTS[:1], "context_window": SimpleNamespace(index_list=frames)}
+        batch = Batch(state, evaluation, evaluation.keys(x, options))
+        made.append(batch.decide(None) is None)
+        if made[-1]:
+            batch.keep(x)
+        batch.end()
+        state.end(evaluation)
+        held.append(len(state.residuals))
+    assert made == [True] * 4
+    assert held == [1] * 4

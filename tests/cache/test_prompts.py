@@ -128,19 +128,20 @@ def test_a_prompt_that_joins_late_is_computed_with_all_the_others(
     assert "1 new prompt" in caplog.text
 
 
+def windows(model: ModelPatcher, length: int, schedule: str = "batched", overlap: int = 0) -> ModelPatcher:
+    """The MODEL with the host's context windows."""
+    model.model_options["context_handler"] = comfy.context_windows.IndexListContextHandler(
+        context_schedule=comfy.context_windows.get_matching_context_schedule(schedule),
+        fuse_method=comfy.context_windows.get_matching_fuse_method("flat"),
+        context_length=length,
+        context_overlap=overlap,
+        dim=2,
+    )
+    return model
+
+
 def test_windows_of_one_prompt_never_share(base: ModelPatcher) -> None:
     """Two windows side by side that don't overlap are two films: each as if it had been made alone."""
-
-    def windows(model: ModelPatcher, length: int) -> ModelPatcher:
-        handler = comfy.context_windows.IndexListContextHandler(
-            context_schedule=comfy.context_windows.get_matching_context_schedule("batched"),
-            fuse_method=comfy.context_windows.get_matching_fuse_method("flat"),
-            context_length=length,
-            context_overlap=0,
-            dim=2,
-        )
-        model.model_options["context_handler"] = handler
-        return model
 
     def film(frames: slice) -> torch.Tensor:
         draw = torch.randn((1, 16, 6, 8, 8), generator=torch.Generator().manual_seed(7))[:, :, frames]
@@ -152,6 +153,15 @@ def test_windows_of_one_prompt_never_share(base: ModelPatcher) -> None:
 
     apart = torch.cat([film(slice(0, 3)), film(slice(3, 6))], dim=2)
     assert torch.equal(film(slice(0, 6)), apart)
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+def test_windows_that_move_from_step_to_step_are_computed_and_the_report_says_why(
+    base: ModelPatcher, caplog: pytest.LogCaptureFixture, technique: Technique
+) -> None:
+    caplog.set_level("INFO", "wan_duet")
+    sample(windows(cached(base, technique, **always()), 3, "standard_uniform", overlap=1), frames=7)
+    assert "other windows or weights" in caplog.text
 
 
 def divided(model: ModelPatcher) -> ModelPatcher:
