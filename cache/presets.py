@@ -14,7 +14,8 @@ class Preset(NamedTuple):
     target: float = 0.0
 
     def __str__(self) -> str:
-        return f"1 in {self.target:g} evaluations is computed" if self.target else f"a threshold of {self.threshold:g}"
+        computed = f"{1 / self.target:.0%} of the evaluations are computed" if self.target else ""
+        return computed or f"a threshold of {self.threshold:g}"
 
 
 Presets = Mapping[str, Preset]

@@ -57,3 +57,7 @@ class Settings:
     device: str = OFFLOAD
     force: bool = False
     audit: int = 0
+
+    def __post_init__(self) -> None:
+        if 0 < self.target < 1:
+            raise ValueError(f"target_speedup is {self.target:g}. Set 2 to compute half of all, or 0 for no target.")

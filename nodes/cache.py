@@ -79,8 +79,9 @@ def _last_inputs() -> list[io.WidgetInput]:
             max=5.0,
             step=0.1,
             optional=True,
-            tooltip="2 means: half of the run's evaluations. Takes the place of the threshold where the cache can plan "
-            "ahead (TeaCache, MagCache); else the report says which threshold would have come near it. 0: no target.",
+            tooltip="2 means: half of the run's evaluations; with low_only, half of the low expert's. Takes the place "
+            "of the threshold where the cache can plan ahead (TeaCache, MagCache); else the report says which "
+            "threshold would have come near it. 0: no target.",
         ),
         io.Int.Input(
             "warmup",

@@ -150,11 +150,12 @@ def test_a_short_run_is_left_alone_and_says_so(run: Runner, files: dict[str, str
     [
         ({"start_step": 3, "end_percent": 50}, "has both steps"),
         ({"start_step": 5, "end_step": 5}, "Start before the end"),
+        ({"target_speedup": 0.5}, r"target_speedup is 0\.5\. Set 2 to compute half"),
         ({"end_step": 13}, "the run has 12 steps"),
     ],
 )
-def test_a_wrong_window_is_refused_by_name(
-    run: Runner, files: dict[str, str], settings: dict[str, int], said: str
+def test_wrong_settings_are_refused_by_name(
+    run: Runner, files: dict[str, str], settings: dict[str, float], said: str
 ) -> None:
     with pytest.raises(PromptError, match=said):
         cached(run, files, NODES[0], reuse_threshold=0.1, **settings)
