@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from .person_mask import given_masks
 from .pose import MISSING, Pose
 
 Box = Mapping[str, Any]
@@ -81,18 +82,13 @@ def _short(value: Any) -> str:
 
 
 def around_mask(mask: Tensor, frames: int, width: int, height: int) -> list[np.ndarray]:
-    """The box [1, 4] around what is 0.5 or more of a mask [T, H, W] in each frame, [0, 4] where nothing is.
+    """The box [1, 4] around what is 0.5 or more of a video's mask [T, H, W] in each frame, [0, 4] where nothing is.
 
-    A single mask is for all frames. Raises ValueError if there are others than one or `frames`, or of another size.
+    Raises ValueError if it is none of this video.
     """
-    if len(mask) not in (1, frames) or tuple(mask.shape[1:]) != (height, width):
-        raise ValueError(
-            f"mask is {len(mask)} of {mask.shape[2]}x{mask.shape[1]}, video {frames} frames of {width}x{height}. "
-            "Connect the mask of this video, or one for all of it."
-        )
     made = []
-    for one in (mask >= 0.5).cpu():
-        rows, columns = (np.flatnonzero(one.any(axis).numpy()) for axis in (1, 0))
+    for one in given_masks(mask, frames, width, height).cpu():
+        rows, columns = (np.flatnonzero((one >= 0.5).any(axis).numpy()) for axis in (1, 0))
         box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] if len(rows) else []
         made.append(np.array(box, float).reshape(-1, 4))
-    return made * frames if len(made) == 1 else made
+    return made

@@ -40,9 +40,9 @@ def face_boxes(pose: Pose, person: int, area: float, missing: str) -> list[Box |
 
 
 def cropped(frames: Iterable[np.ndarray], boxes: list[Box | None]) -> Tensor:
-    """The boxes of frames [H, W, 3] in bytes as images [T, 512, 512, 3] in 0..1."""
+    """The boxes of as many frames [H, W, 3] in bytes, as images [T, 512, 512, 3] in 0..1."""
     faces = torch.zeros(len(boxes), SIZE, SIZE, 3)
-    for face, frame, box in zip(faces, frames, boxes, strict=False):
+    for face, frame, box in zip(faces, frames, boxes, strict=True):
         if box:
             left, top, right, bottom = box
             part = torch.from_numpy(frame[top:bottom, left:right]).permute(2, 0, 1)[None] / 255

@@ -21,20 +21,27 @@ def mask_of(found: Bodies, height: int, width: int) -> Tensor:
 
 
 def masks_of_pose(detector: EmbeddedDetector, frames: Iterable[np.ndarray], pose: Pose) -> Tensor:
-    """How surely each pixel [T, H, W] is one of the pose's people; frames [H, W, 3] in bytes.
-
-    Raises ValueError if there are not as many frames as the pose has.
-    """
+    """How surely each pixel [T, H, W] is one of the pose's people; as many frames [H, W, 3] in bytes as it has."""
     masks = torch.zeros(len(pose), pose.height, pose.width)
-    count = 0
-    for frame in frames:
-        if count < len(pose) and len(regions := _regions(pose, count)):
+    for number, (mask, frame) in enumerate(zip(masks, frames, strict=True)):
+        if len(regions := _regions(pose, number)):
             seen = detector.look(torch.from_numpy(frame), regions)
-            masks[count] = mask_of(seen, pose.height, pose.width)
-        count += 1
-    if count != len(pose):
-        raise ValueError(f"pose has {len(pose)} frames, video {count}. Connect the video that it was detected in.")
+            mask.copy_(mask_of(seen, pose.height, pose.width))
     return masks
+
+
+def given_masks(mask: Tensor, frames: int, width: int, height: int) -> Tensor:
+    """The masks [T, H, W] of a video's frames that another node made, as [H, W] or [T, 1, H, W] too; one is for all.
+
+    Raises ValueError if there are others than one or `frames`, or of another size.
+    """
+    masks = mask.reshape(-1, *mask.shape[-2:])
+    if len(masks) not in (1, frames) or tuple(masks.shape[1:]) != (height, width):
+        raise ValueError(
+            f"mask is {len(masks)} of {masks.shape[2]}x{masks.shape[1]}, video {frames} frames of {width}x{height}. "
+            "Connect the mask of this video, or one for all of it."
+        )
+    return masks.expand(frames, -1, -1)
 
 
 def _regions(pose: Pose, frame: int) -> np.ndarray:

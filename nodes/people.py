@@ -27,6 +27,7 @@ from .text import shown
 SHELF = "Wan Duet/Animate"
 FPS = 30.0  # of images, which have no frame rate of their own; Animate was trained at 30
 DEVICES = ("auto", "cpu")
+SAME_VIDEO = "Connect the video that the pose was detected in."
 
 
 def clip_input(name: str = "video") -> io.MultiType.Input:
@@ -288,17 +289,22 @@ class SegmentPerson(io.ComfyNode):
     @classmethod
     def execute(cls, detector: Detector, video: Any, pose: Pose, threshold: float) -> io.NodeOutput:
         clip = clip_of(video, FPS)
-        need_same_size(pose, clip)
-        mask = (masks_of_pose(detector.embedded, watched(clip), pose) >= threshold).float()
+        mask = masks_of_pose(detector.embedded, frames_of(pose, clip), pose).ge_(threshold)
         covered = mask.flatten(1).mean(1)
         report = f"{int((covered > 0).sum())} of {len(mask)} frames have a mask, {covered.mean():.1%} of the picture"
         return io.NodeOutput(mask, shown(report))
 
 
-def need_same_size(pose: Pose, clip: Clip) -> None:
-    """Raise ValueError if a pose can't be of a clip."""
+def frames_of(pose: Pose, clip: Clip) -> Iterator[np.ndarray]:
+    """The frames of a clip, watched. Raises ValueError if the pose can't be of them: of another size, or number."""
     if (pose.width, pose.height) != (clip.width, clip.height):
         raise ValueError(
-            f"pose is of a video of {pose.width}x{pose.height}, video is {clip.width}x{clip.height}. "
-            "Connect the video that the pose was detected in."
+            f"pose is of a video of {pose.width}x{pose.height}, video is {clip.width}x{clip.height}. {SAME_VIDEO}"
         )
+    count = 0
+    for count, frame in enumerate(watched(clip), 1):  # a broken file may have fewer than its index says
+        if count > len(pose):
+            break
+        yield frame
+    if count != len(pose):
+        raise ValueError(f"pose has {len(pose)} frames, video {max(count, clip.count)}. {SAME_VIDEO}")

@@ -10,10 +10,11 @@ from ..animate.draw import drawn
 from ..animate.face_crop import BLACK, HOLD, Box, cropped, face_boxes, found_faces
 from ..animate.mask_shape import BLOCKS, OFF, blacked, grown, in_blocks
 from ..animate.overlay import overlaid
+from ..animate.person_mask import given_masks
 from ..animate.pose import MISSING, Pose
 from ..animate.retarget import retargeted
 from .clips import clip_of
-from .people import FPS, SHELF, clip_input, need_same_size, watched
+from .people import FPS, SHELF, clip_input, frames_of
 from .schema import advanced, schema
 from .sockets import WanPose
 from .text import shown
@@ -109,11 +110,9 @@ class FaceCrop(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: Any, pose: Pose, person: int, missing: str, area: float = FACE_AREA) -> io.NodeOutput:
-        clip = clip_of(video, FPS)
-        need_same_size(pose, clip)
         if person >= pose.states.shape[1]:
             raise ValueError(f"person is {person}, pose has {pose.states.shape[1]} people. The first one is 0.")
-        faces = cropped(watched(clip), face_boxes(pose, person, area, missing))
+        faces = cropped(frames_of(pose, clip_of(video, FPS)), face_boxes(pose, person, area, missing))
         return io.NodeOutput(faces, shown(f"a face in {found_faces(pose, person)} of {len(pose)} frames"))
 
 
@@ -162,7 +161,8 @@ class MaskShape(io.ComfyNode):
         along: int,
         images: torch.Tensor | None = None,
     ) -> io.NodeOutput:
-        made = in_blocks(grown((mask >= 0.5).float(), grow), blocks, across, along)
+        masks = mask.reshape(-1, *mask.shape[-2:])
+        made = in_blocks(grown((masks >= 0.5).float(), grow), blocks, across, along)
         if images is None:
             return io.NodeOutput(made, made[..., None].expand(-1, -1, -1, 3))
         if images.shape[:3] != made.shape:
@@ -202,14 +202,13 @@ class PoseOverlay(io.ComfyNode):
     def execute(
         cls, video: Any, pose: Pose, mask: torch.Tensor | None = None, boxes: bool = True, faces: bool = True
     ) -> io.NodeOutput:
-        clip = clip_of(video, FPS)
-        need_same_size(pose, clip)
         crops = [face_boxes(pose, person, FACE_AREA, BLACK) for person in range(pose.states.shape[1] if faces else 0)]
-        images = torch.zeros(len(pose), clip.height, clip.width, 3)
-        for place, (image, frame) in enumerate(zip(images, watched(clip), strict=False)):
+        tints = None if mask is None else given_masks(mask, len(pose), pose.width, pose.height).cpu().numpy()
+        images = torch.zeros(len(pose), pose.height, pose.width, 3)
+        for place, (image, frame) in enumerate(zip(images, frames_of(pose, clip_of(video, FPS)), strict=True)):
             outlines = _corners(pose.boxes(place)[pose.states[place] != MISSING]) if boxes else []
             crop = [box for person in crops if (box := person[place])]
-            tint = mask[min(place, len(mask) - 1)].cpu().numpy() if mask is not None else None
+            tint = None if tints is None else tints[place]
             picture = overlaid(frame, list(pose.people(place)), outlines, crop, tint)
             image.copy_(torch.from_numpy(picture) / 255)
         return io.NodeOutput(images)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from wan_duet.animate.boxes import around_mask
 from wan_duet.dev.client import PromptError
+from wan_duet.nodes.people import LoadDetector, SegmentPerson
 from wan_duet.nodes.poses import DrawPose, FaceCrop, MaskShape, PoseOverlay
 from wan_duet.tests.animate.people import person, pose_of
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
@@ -77,6 +79,34 @@ def test_the_overlay_shows_skeleton_boxes_and_mask_on_the_frame() -> None:
 def test_a_face_of_somebody_who_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="person is 3, pose has 1 people"):
         FaceCrop.execute(torch.zeros(1, 240, 320, 3), pose_of([person(100, 120)]), 3, "hold")
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_video_of_other_frames_than_the_pose_is_refused(frames: int) -> None:
+    pose, video = pose_of([person(100, 120)], [person(110, 120)]), torch.zeros(frames, 240, 320, 3)
+    detector = LoadDetector.execute("cpu").args[0]
+    for node, settings in ((PoseOverlay, ()), (FaceCrop, (0, "hold"))):
+        with pytest.raises(ValueError, match=f"pose has 2 frames, video {frames}"):
+            node.execute(video, pose, *settings)
+    with pytest.raises(ValueError, match=f"pose has 2 frames, video {frames}"):
+        SegmentPerson.execute(detector, video, pose, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"), [((3, 240, 320), "3 of 320x240"), ((2, 8, 9), "2 of 9x8"), ((0, 240, 320), "0 of 320x240")]
+)
+def test_a_mask_of_another_video_is_not_drawn_on_this_one(shape: tuple[int, ...], said: str) -> None:
+    pose = pose_of([person(100, 120)], [person(110, 120)])
+    with pytest.raises(ValueError, match=f"mask is {said}, video 2 frames of 320x240"):
+        PoseOverlay.execute(torch.zeros(2, 240, 320, 3), pose, torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(240, 320), (1, 240, 320), (2, 1, 240, 320)])
+def test_masks_are_taken_in_every_shape_that_nodes_make(shape: tuple[int, ...]) -> None:
+    pose, video, mask = pose_of([person(100, 120)], [person(110, 120)]), torch.zeros(2, 240, 320, 3), torch.ones(shape)
+    assert (PoseOverlay.execute(video, pose, mask).args[0][:, 0, 0, 1] == 127 / 255).all()
+    assert MaskShape.execute(mask, 2, "by count", 1, 1).args[0].shape == (2 if len(shape) == 4 else 1, 240, 320)
+    assert [box.tolist() for box in around_mask(mask, 2, 320, 240)] == [[[0, 0, 320, 240]]] * 2
 
 
 def test_a_mask_of_other_frames_is_refused() -> None:
