@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .draw import LIMBS, OF_COCO, joints
+from .draw import JOINTS, LIMBS, OF_COCO, joints
 from .pose import BODY, FACE, FEET, FOUND, HANDS, MISSING, Pose
 
 SURE = 0.4
@@ -17,12 +17,14 @@ FOOT_OF = (18, 18, 13, 19, 19, 10)  # toes, and the ankle that a heel goes with
 def retargeted(pose: Pose, reference: Pose) -> Pose:
     """The first person's motion with the limbs of the reference's, on the reference's canvas.
 
-    Every limb keeps its angle. What either of both doesn't show is not drawn. Raises ValueError where nobody is.
+    Every limb keeps its angle. What either of both doesn't show is not drawn. Raises ValueError where nobody is, or
+    where the reference has no limb in common with the pose.
     """
     body, start = _first(pose, "pose"), _first(reference, "reference")
-    source, target = joints(pose.points[body, 0]), joints(reference.points[start, 0])
+    source, target = _joined(pose.points[body, 0]), _joined(reference.points[start, 0])
     known = (source[:, 2] >= SURE) & (target[:, 2] >= SURE)
-    ratios, scale = _ratios(source, target, known), _scale(source, target, known)
+    ratios = _ratios(source, target, known)
+    scale = _scale(source, target, known, ratios)
     first = _walked(source, ratios, scale)
     anchor = [joint for joint in HIPS if known[joint]] or [NECK]
     offset = target[anchor, :2].mean(0) - first[anchor].mean(0)
@@ -48,6 +50,22 @@ def _first(pose: Pose, name: str) -> int:
     return int(there[0])
 
 
+def _joined(points: np.ndarray) -> np.ndarray:
+    """The joints [20, 3] of somebody; one that has no place takes that of the joint before it, from the neck outwards.
+
+    Detectors of points write zeros for what they don't see.
+    """
+    body = joints(points)
+    placed = (points[np.array(JOINTS), 2] > 0).all(1)
+    body[~placed, 2] = 0
+    if not placed[NECK] and placed.any():
+        body[NECK, :2] = body[placed, :2].mean(0)
+    for start, end in LIMBS:
+        if not placed[end]:
+            body[end, :2] = body[start, :2]
+    return body
+
+
 def _lengths(body: np.ndarray) -> np.ndarray:
     return np.array([np.linalg.norm(body[a, :2] - body[b, :2]) for a, b in LIMBS])
 
@@ -56,6 +74,8 @@ def _ratios(source: np.ndarray, target: np.ndarray, known: np.ndarray) -> np.nda
     """How much longer each limb of the target is, both sides alike; as the shoulders where it can't be seen."""
     before, after = _lengths(source), _lengths(target)
     seen = np.array([known[a] and known[b] for a, b in LIMBS]) & (before > 1e-3)
+    if not seen.any():
+        raise ValueError("reference shows no limb that pose shows. Connect one that shows the same parts of the body.")
     ratios = np.where(seen, after / np.maximum(before, 1e-3), np.nan)
     usual = np.nanmean(ratios[list(SHOULDERS)]) if seen[list(SHOULDERS)].any() else np.nanmean(ratios)
     ratios = np.where(seen, ratios, usual)
@@ -66,15 +86,14 @@ def _ratios(source: np.ndarray, target: np.ndarray, known: np.ndarray) -> np.nda
     return ratios
 
 
-def _scale(source: np.ndarray, target: np.ndarray, known: np.ndarray) -> float:
+def _scale(source: np.ndarray, target: np.ndarray, known: np.ndarray, ratios: np.ndarray) -> float:
     """How much larger the target is, by its height down to the ankles, the hips or, if need be, its shoulders."""
     for low in (ANKLES, HIPS):
         if known[[NOSE, *low]].all():
             before, after = (abs(body[NOSE, 1] - body[list(low), 1].mean()) for body in (source, target))
             if before > 1e-3:
                 return after / before
-    before, after = (_lengths(body)[list(SHOULDERS)].sum() for body in (source, target))
-    return after / max(before, 1e-3)
+    return float(ratios[list(SHOULDERS)].max())
 
 
 def _walked(body: np.ndarray, ratios: np.ndarray, scale: float) -> np.ndarray:
@@ -88,7 +107,7 @@ def _walked(body: np.ndarray, ratios: np.ndarray, scale: float) -> np.ndarray:
 
 def _moved(points: np.ndarray, ratios: np.ndarray, scale: float, offset: np.ndarray, known: np.ndarray) -> np.ndarray:
     """All points [133, 3]: the joints where the limbs end, and hands, face and heels along with theirs."""
-    body = joints(points)
+    body = _joined(points)
     places = _walked(body, ratios, scale) + offset
     size = float(ratios[list(SHOULDERS)].max())
 

@@ -145,6 +145,38 @@ def test_what_the_reference_does_not_show_is_not_drawn() -> None:
     assert not seen[[9, 10, 12, 13, 18, 19]].any() and seen[:9].all()
 
 
+@pytest.mark.parametrize(
+    ("lost", "hang"), [(7, [9, *range(91, 112)]), (5, []), (6, []), (13, [15, 17, 18, 19]), (0, [])]
+)
+def test_a_joint_that_a_frame_does_not_show_leaves_the_rest_where_it_is(lost: int, hang: list[int]) -> None:
+    whole, tall = person(1600, 900), person(100, 120, 0.5)
+    tall[[7, 9, *range(91, 112)], :2] += (10, 20)
+    tall[13:23, 1] += 40
+    part = whole.copy()
+    part[lost] = 0
+    reference = pose_of([tall])
+    shown, made = retargeted(pose_of([whole], [whole], [part]), reference).points[1:, 0]
+    others = np.setdiff1d(np.flatnonzero(part[:, 2]), hang)
+    moved = np.linalg.norm(made[:, :2] - shown[:, :2], axis=1)
+    assert moved[[*others, *hang]].max() < 60
+    (only,) = retargeted(pose_of([part]), reference).points[:, 0]
+    assert np.linalg.norm(only[:, :2] - shown[:, :2], axis=1)[others].max() < 60
+
+
+def test_a_reference_of_legs_alone_gives_the_motion_its_size() -> None:
+    legs = person(100, 120, 0.5)
+    legs[:11] = 0
+    made = retargeted(pose_of([person(100, 120)], [person(160, 120)]), pose_of([legs])).points[:, 0]
+    assert np.abs(made[1, 11:17, :2] - made[0, 11:17, :2] - (30, 0)).max() < 0.5
+
+
+def test_a_reference_without_a_limb_of_the_pose_is_refused() -> None:
+    wrist = person(100, 120)
+    wrist[np.arange(133) != 9] = 0
+    with pytest.raises(ValueError, match="reference shows no limb that pose shows"):
+        retargeted(pose_of(*walking()), pose_of([wrist]))
+
+
 def test_a_frame_without_anybody_stays_so_and_nobody_at_all_is_refused() -> None:
     frames = walking()
     frames[2] = [None]
