@@ -56,7 +56,7 @@ def _joined(points: np.ndarray) -> np.ndarray:
     Detectors of points write zeros for what they don't see.
     """
     body = joints(points)
-    placed = (points[np.array(JOINTS), 2] > 0).all(1)
+    placed = np.atleast_1d((points[np.array(JOINTS), 2] > 0).all(1))
     body[~placed, 2] = 0
     if not placed[NECK] and placed.any():
         body[NECK, :2] = body[placed, :2].mean(0)

@@ -5,10 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from .pose import FILLED, MISSING, Pose
+from .pose import BODY, FILLED, MISSING, SEEN, Pose
 
 REACH = {"off": 0, "light": 2, "strong": 4}
 """Frames to each side that a point's place is taken from."""
+JUMP = 0.35  # of the body's size, that somebody moves from one frame to the next only where there is a cut
+FEWEST = 3  # joints that have a size
 
 
 def filled(pose: Pose, longest: int) -> Pose:
@@ -33,13 +35,34 @@ def filled(pose: Pose, longest: int) -> Pose:
 def smoothed(pose: Pose, strength: str) -> Pose:
     """The pose with every point on the parabola that fits the frames around it, each weighted by its score.
 
-    Savitzky and Golay's filter where all scores are equal. A frame that lacks a point does not count.
+    Savitzky and Golay's filter where all scores are equal. A frame that lacks a point does not count, nor does one
+    beyond a cut.
     """
-    reach = REACH[strength]
-    if not reach or len(pose) < 3:
+    if not REACH[strength]:
         return pose
-    weights = pose.points[..., 2:].astype(np.float64)
-    places = pose.points[..., :2].astype(np.float64)
+    points = pose.points.copy()
+    for person in range(points.shape[1]):
+        for start, end in pairwise([0, *_cuts(points[:, person]), len(pose)]):
+            points[start:end, person, :, :2] = _fitted(pose.points[start:end, person], REACH[strength])
+    return replace(pose, points=points)
+
+
+def _cuts(points: np.ndarray) -> list[int]:
+    """The frames in which somebody [T, 133, 3] is elsewhere all at once."""
+    return [t for t in range(1, len(points)) if _jumps(*points[t - 1 : t + 1, BODY])]
+
+
+def _jumps(before: np.ndarray, now: np.ndarray) -> bool:
+    seen = (before[:, 2] >= SEEN) & (now[:, 2] >= SEEN)
+    if seen.sum() < FEWEST:
+        return False
+    moved = np.median(np.linalg.norm(now[seen, :2] - before[seen, :2], axis=1))
+    return bool(moved > JUMP * np.ptp(before[seen, :2], axis=0).max())
+
+
+def _fitted(points: np.ndarray, reach: int) -> np.ndarray:
+    """The places [T, K, 2] of points [T, K, 3], smoothed."""
+    weights, places = points[..., 2:].astype(np.float64), points[..., :2].astype(np.float64)
     moments = np.zeros((5, *weights.shape))
     sums = np.zeros((3, *places.shape))
     for step in range(-reach, reach + 1):
@@ -48,10 +71,7 @@ def smoothed(pose: Pose, strength: str) -> Pose:
             moments[power] += weight * step**power
         for power in range(3):
             sums[power] += weight * place * step**power
-    fitted = _at_the_middle(moments, sums, places)
-    points = pose.points.copy()
-    points[..., :2] = np.where(_can_be_fitted(weights, reach), fitted, places)
-    return replace(pose, points=points)
+    return np.where(_can_be_fitted(weights, reach), _at_the_middle(moments, sums, places), places)
 
 
 def _moved(values: np.ndarray, step: int) -> np.ndarray:
@@ -74,7 +94,7 @@ def _at_the_middle(moments: np.ndarray, sums: np.ndarray, places: np.ndarray) ->
 
 
 def _can_be_fitted(weights: np.ndarray, reach: int) -> np.ndarray:
-    """Whether a point is there, and in both frames beside it: at an end, or in a jump, it stays where it is."""
+    """Whether a point is there, and in both frames beside it: at an end it stays where it is."""
     there = (weights > 0).astype(np.float64)
     around = sum(_moved(there, step) for step in range(-reach, reach + 1))
     return (there > 0) & (_moved(there, 1) > 0) & (_moved(there, -1) > 0) & (around >= 3)

@@ -1,5 +1,7 @@
 """Trembling points are smoothed as Savitzky and Golay do, and short gaps are closed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.signal import savgol_filter
@@ -28,6 +30,24 @@ def test_smoothing_calms_and_keeps_the_scores() -> None:
     assert after < before / 3
     assert np.array_equal(calm.points[..., 2], pose.points[..., 2])
     assert smoothed(pose, "off") is pose
+
+
+@pytest.mark.parametrize("strength", ["light", "strong"])
+def test_nothing_is_smoothed_across_a_cut(strength: str) -> None:
+    before, after = trembling(12), trembling(12, seed=1)
+    after.points[..., :2] += (120, 40)
+    both = replace(before, points=np.concatenate([before.points, after.points]), states=np.tile(before.states, (2, 1)))
+    wanted = np.concatenate([smoothed(part, strength).points for part in (before, after)])
+    assert np.allclose(smoothed(both, strength).points, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("joints", [1, 17])
+def test_somebody_who_runs_is_smoothed(joints: int) -> None:
+    pose = trembling(20)
+    pose.points[:, :, joints:] = 0
+    pose.points[:, :, :joints, 0] += 50 * np.arange(20)[:, None, None]
+    wanted = savgol_filter(pose.points[..., :2], 5, 2, axis=0)
+    assert np.allclose(smoothed(pose, "light").points[2:-2, ..., :2], wanted[2:-2], atol=1e-2)
 
 
 def test_a_frame_without_the_person_neither_counts_nor_appears() -> None:
