@@ -16,6 +16,7 @@ PARTS = {
 }
 CONNECT = "Connect a POSE_KEYPOINT with OpenPose's 18 joints, as DWPose and SDPose make it."
 RELATIVE = 2.0  # coordinates that are all smaller are shares of the canvas
+FAR = 10.0  # canvases from the picture, where no point can be
 Frame = dict[str, Any]
 
 
@@ -44,16 +45,16 @@ def from_keypoints(frames: Sequence[Frame] | Frame, fps: float) -> Pose:
     Raises ValueError if there is no frame or one that has no canvas, or for another form.
     """
     frames = [frames] if isinstance(frames, dict) else frames
+    if not isinstance(frames, Sequence) or not all(isinstance(frame, dict) for frame in frames):
+        raise ValueError(f"keypoints is {repr(frames)[:120]}, where dictionaries were expected. {CONNECT}")
     if not frames:
         raise ValueError("keypoints has no frames. Connect the POSE_KEYPOINT of a node that has detected something.")
-    if not all(isinstance(frame, dict) for frame in frames):
-        raise ValueError(f"keypoints is {repr(frames)[:120]}…, where dictionaries were expected. {CONNECT}")
     width, height = _canvas(frames[0])
-    most = max(len(frame.get("people") or ()) for frame in frames)
-    points = np.zeros((len(frames), most, POINTS, 3), np.float32)
+    people = [_people(frame) for frame in frames]
+    points = np.zeros((len(frames), max(1, *map(len, people)), POINTS, 3), np.float32)
     for t, frame in enumerate(frames):
         scale = np.divide((width, height), _canvas(frame))
-        for number, person in enumerate(frame.get("people") or ()):
+        for number, person in enumerate(people[t]):
             points[t, number] = _points(person, *_canvas(frame))
             points[t, number, :, :2] *= scale
     states = np.where((points[..., 2] >= SEEN).any(-1), FOUND, MISSING).astype(np.uint8)
@@ -61,10 +62,21 @@ def from_keypoints(frames: Sequence[Frame] | Frame, fps: float) -> Pose:
 
 
 def _canvas(frame: Frame) -> tuple[int, int]:
-    width, height = (int(frame.get(f"canvas_{side}") or 0) for side in ("width", "height"))
-    if width < 1 or height < 1:
+    width, height = (frame.get(f"canvas_{side}") for side in ("width", "height"))
+    try:
+        size = int(width or 0), int(height or 0)
+    except (TypeError, ValueError, OverflowError):
+        size = 0, 0
+    if min(size) < 1:
         raise ValueError(f"keypoints has a frame of {width}x{height}. Connect a POSE_KEYPOINT with a canvas size.")
-    return width, height
+    return size
+
+
+def _people(frame: Frame) -> Sequence[dict[str, Any]]:
+    people = frame.get("people") or []
+    if not isinstance(people, Sequence) or not all(isinstance(person, dict) for person in people):
+        raise ValueError(f"keypoints has people {repr(people)[:120]}, where dictionaries were expected. {CONNECT}")
+    return people
 
 
 def _points(person: dict[str, Any], width: int, height: int) -> np.ndarray:
@@ -81,11 +93,17 @@ def _points(person: dict[str, Any], width: int, height: int) -> np.ndarray:
             points[part] = given[:count]
     if np.abs(points[:, :2]).max() <= RELATIVE:
         points[:, :2] *= (width, height)
+    points[~(np.abs(points[:, :2]) <= FAR * max(width, height)).all(1)] = 0
     return points
 
 
-def _triples(numbers: Sequence[float] | None) -> np.ndarray:
-    numbers = [] if numbers is None else numbers
-    if len(numbers) % 3:
-        raise ValueError(f"keypoints has {len(numbers)} numbers, which are no points of x, y and score. {CONNECT}")
-    return np.reshape(numbers, (-1, 3))
+def _triples(numbers: Any) -> np.ndarray:
+    """Points [N, 3]; one without a number for its place or its score is all zero."""
+    try:
+        flat = np.array([] if numbers is None else numbers, np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise ValueError(f"keypoints has points {repr(numbers)[:120]}, which are no numbers. {CONNECT}") from None
+    if len(flat) % 3:
+        raise ValueError(f"keypoints has {len(flat)} numbers, which are no points of x, y and score. {CONNECT}")
+    points = flat.reshape(-1, 3)
+    return np.where(np.isfinite(points).all(1, keepdims=True), points, 0)

@@ -54,4 +54,4 @@ def counts(pose: Pose) -> str:
     for person, states in enumerate(pose.states.T):
         found, filled, missing = (int((states == state).sum()) for state in (FOUND, FILLED, MISSING))
         lines.append(f"person {person}: found in {found} of {len(pose)} frames, filled {filled}, missing {missing}")
-    return "\n".join(lines or ["nobody was found"])
+    return "\n".join(lines)

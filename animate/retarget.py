@@ -44,9 +44,9 @@ def retargeted(pose: Pose, reference: Pose) -> Pose:
 
 
 def _first(pose: Pose, name: str) -> int:
-    there = np.flatnonzero((pose.states == FOUND).any(1) & (pose.states[:, 0] != MISSING)) if pose.states.size else []
+    there = np.flatnonzero(pose.states[:, 0] == FOUND)
     if not len(there):
-        raise ValueError(f"{name} has nobody in any frame. Connect a pose in which somebody was found.")
+        raise ValueError(f"{name} shows its first person in no frame. Connect a pose in which somebody was found.")
     return int(there[0])
 
 

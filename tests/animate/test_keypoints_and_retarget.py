@@ -1,17 +1,20 @@
 """Poses go to other nodes and back, and from one body to another."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wan_duet.animate.draw import LIMBS, joints
 from wan_duet.animate.openpose import from_keypoints, to_keypoints
-from wan_duet.animate.pose import FOUND, MISSING
+from wan_duet.animate.pose import FOUND, MISSING, counts
 from wan_duet.animate.retarget import retargeted
 from wan_duet.tests.animate.people import person, pose_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 MANY = settings(max_examples=40, deadline=None)
+CANVAS: dict[str, Any] = {"canvas_width": 320, "canvas_height": 240}
 
 
 def angles(body: np.ndarray) -> np.ndarray:
@@ -57,15 +60,45 @@ def test_keypoints_of_another_form_are_refused(body: list[float], said: str) -> 
     frame = {"canvas_width": 320, "canvas_height": 240, "people": [{"pose_keypoints_2d": body}]}
     with pytest.raises(ValueError, match=f"keypoints has {said}.*OpenPose's 18 joints"):
         from_keypoints([frame], 30.0)
-    with pytest.raises(ValueError, match=r"keypoints is \[\[1, 2\]\]…, where dictionaries were expected"):
-        from_keypoints([[1, 2]], 30.0)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("keypoints", "said"),
+    [
+        (5, "is 5"),
+        ([[1, 2]], r"is \[\[1, 2\]\]"),
+        ([CANVAS | {"people": 5}], "has people 5"),
+        ([CANVAS | {"people": [5]}], r"has people \[5\]"),
+        ([CANVAS | {"people": [{"pose_keypoints_2d": 5}]}], "has 1 numbers"),
+        ([CANVAS | {"people": [{"pose_keypoints_2d": ["a"] * 54}]}], r"has points \['a'"),
+        ([{"canvas_width": "a", "canvas_height": 9, "people": []}], "has a frame of ax9"),
+        ([{"canvas_width": np.nan, "canvas_height": 9, "people": []}], "has a frame of nanx9"),
+    ],
+)
+def test_what_is_no_keypoints_is_refused_by_name(keypoints: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^keypoints {said}.* Connect a POSE_KEYPOINT"):
+        from_keypoints(keypoints, 30.0)
+
+
+@pytest.mark.parametrize("place", [None, np.nan, np.inf, 1e9, -1e9])
+def test_points_that_are_nowhere_near_the_picture_are_none(place: float | None) -> None:
+    body = to_keypoints(pose_of([person(100, 120)]))[0]["people"][0]["pose_keypoints_2d"]
+    body[3 * 4] = place  # the right wrist
+    pose = from_keypoints([CANVAS | {"people": [{"pose_keypoints_2d": body}]}], 30.0)
+    assert not pose.points[0, 0, 10].any()
+    assert np.allclose(pose.points[0, 0, :10], person(100, 120)[:10], atol=1e-3)
+
+
+def test_keypoints_of_nobody_at_all_have_one_person_who_is_missing() -> None:
+    pose = from_keypoints([CANVAS | {"people": []}] * 2, 30.0)
+    assert counts(pose) == "person 0: found in 0 of 2 frames, filled 0, missing 2"
+    assert pose.boxes(0).tolist() == [[0, 0, 0, 0]]
 
 
 def test_keypoints_of_a_body_alone_or_of_nobody_are_no_error() -> None:
     body = to_keypoints(pose_of([person(100, 120)]))[0]["people"][0]["pose_keypoints_2d"]
-    canvas = {"canvas_width": 320, "canvas_height": 240}
     people = [{"pose_keypoints_2d": body, "face_keypoints_2d": None}]
-    pose = from_keypoints([{**canvas, "people": people}, {**canvas, "people": []}], 30.0)
+    pose = from_keypoints([CANVAS | {"people": people}, CANVAS | {"people": []}], 30.0)
     assert pose.states[:, 0].tolist() == [FOUND, MISSING]
     assert np.allclose(pose.points[0, 0, :17], person(100, 120)[:17], atol=1e-3)
 
@@ -182,7 +215,7 @@ def test_a_frame_without_anybody_stays_so_and_nobody_at_all_is_refused() -> None
     frames[2] = [None]
     made = retargeted(pose_of(*frames), pose_of([person(100, 120)]))
     assert not made.points[2].any() and made.states[2, 0] == MISSING
-    with pytest.raises(ValueError, match="reference has nobody"):
+    with pytest.raises(ValueError, match="reference shows its first person in no frame"):
         retargeted(pose_of(*frames), pose_of([None]))
-    with pytest.raises(ValueError, match="pose has nobody"):
-        retargeted(pose_of([None]), pose_of(*frames))
+    with pytest.raises(ValueError, match="pose shows its first person in no frame"):
+        retargeted(pose_of([None, person(100, 120)]), pose_of(*frames))

@@ -27,16 +27,17 @@ def test_a_video_without_anybody_goes_through_every_node(run: Runner, graph: Gra
     face = graph.add("WanDuet_FaceCrop", video=video, pose=pose, person=0, missing="hold")
     overlay = graph.add("WanDuet_PoseOverlay", video=video, pose=pose, mask=shaped)
     drawn = graph.add("WanDuet_DrawPose", pose=pose)
-    for images in (drawn, face, shaped[1], overlay):
-        graph.add("SaveImage", images=images, filename_prefix="animate")
     again = graph.add("WanDuet_PoseFromKeypoints", keypoints=pose[1], fps=30.0)
+    checked = graph.add("WanDuet_PoseOverlay", video=video, pose=again)
+    for images in (drawn, face, shaped[1], overlay, checked):
+        graph.add("SaveImage", images=images, filename_prefix="animate")
     reports = [graph.show(link) for link in (pose[3], segmented[1], face[1], again[1])]
     result = run(graph)
     said = [result.text(report) for report in reports]
     assert "person 1: found in 0 of 3 frames, filled 0, missing 3" in said[0]
     assert said[1] == "0 of 3 frames have a mask, 0.0% of the picture"
     assert said[2] == "a face in 0 of 3 frames"
-    assert said[3] == "nobody was found"
+    assert said[3] == "person 0: found in 0 of 3 frames, filled 0, missing 3"
 
 
 def test_a_pose_of_another_video_is_refused(run: Runner, graph: Graph) -> None:
@@ -51,7 +52,7 @@ def test_nobody_to_retarget_is_said(run: Runner, graph: Graph) -> None:
     _, pose = detect(graph, graph.add("EmptyImage", width=64, height=64, batch_size=1, color=0))
     moved = graph.add("WanDuet_RetargetPose", pose=pose, reference=pose)
     graph.add("PreviewImage", images=graph.add("WanDuet_DrawPose", pose=moved))
-    with pytest.raises(PromptError, match="pose has nobody in any frame"):
+    with pytest.raises(PromptError, match="pose shows its first person in no frame"):
         run(graph)
 
 
