@@ -1,7 +1,7 @@
 """Nodes of the shelf "Animate" that look for people: in pictures in, what was found out."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import comfy.model_management
 import comfy.utils
@@ -27,6 +27,7 @@ from .text import shown
 SHELF = "Wan Duet/Animate"
 FPS = 30.0  # of images, which have no frame rate of their own; Animate was trained at 30
 DEVICES = ("auto", "cpu")
+Frame = TypeVar("Frame")
 SAME_VIDEO = "Connect the video that the pose was detected in."
 
 
@@ -35,10 +36,10 @@ def clip_input(name: str = "video") -> io.MultiType.Input:
     return io.MultiType.Input(name, types=[io.Video, io.Image], tooltip="The driving video, or images of one.")
 
 
-def watched(clip: Clip) -> Iterator[np.ndarray]:
-    """The frames of a clip, with a progress bar, until somebody interrupts the run."""
-    progress = comfy.utils.ProgressBar(clip.count)
-    for frame in clip.frames():
+def watched(frames: Iterable[Frame], count: int) -> Iterator[Frame]:
+    """The frames, with a progress bar, until somebody interrupts the run."""
+    progress = comfy.utils.ProgressBar(count)
+    for frame in frames:
         comfy.model_management.throw_exception_if_processing_interrupted()
         yield frame
         progress.update(1)
@@ -140,7 +141,7 @@ class DetectPose(io.ComfyNode):
     ) -> io.NodeOutput:
         clip = clip_of(video, FPS)
         search = Search(people, pick, skip, (point_x, point_y), small_people, hands, face)
-        pose = detector.pose(watched(clip), search, float(clip.fps), _where(clip, boxes, mask))
+        pose = detector.pose(watched(clip.frames(), clip.count), search, float(clip.fps), _where(clip, boxes, mask))
         pose = smoothed(filled(pose, fill_gaps), smoothing)
         report = f"{len(pose)} frames of {pose.width}x{pose.height} at {pose.fps:g} fps\n{counts(pose)}"
         return io.NodeOutput(pose, to_keypoints(pose), to_boxes(pose), shown(report))
@@ -302,7 +303,9 @@ def frames_of(pose: Pose, clip: Clip) -> Iterator[np.ndarray]:
             f"pose is of a video of {pose.width}x{pose.height}, video is {clip.width}x{clip.height}. {SAME_VIDEO}"
         )
     count = 0
-    for count, frame in enumerate(watched(clip), 1):  # a broken file may have fewer than its index says
+    for count, frame in enumerate(
+        watched(clip.frames(), clip.count), 1
+    ):  # a broken file may have fewer than its index says
         if count > len(pose):
             break
         yield frame

@@ -14,7 +14,7 @@ from ..animate.person_mask import given_masks
 from ..animate.pose import MISSING, Pose
 from ..animate.retarget import retargeted
 from .clips import clip_of
-from .people import FPS, SHELF, clip_input, frames_of
+from .people import FPS, SHELF, clip_input, frames_of, watched
 from .schema import advanced, schema
 from .sockets import WanPose
 from .text import shown
@@ -65,7 +65,7 @@ class DrawPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: Pose, head: bool = True, hands: bool = True) -> io.NodeOutput:
         images = torch.zeros(len(pose), pose.height, pose.width, 3)
-        for frame, image in enumerate(images):
+        for frame, image in watched(enumerate(images), len(images)):
             picture = drawn(pose.people(frame), pose.width, pose.height, head=head, hands=hands)
             image.copy_(torch.from_numpy(picture) / 255)
         return io.NodeOutput(images)
@@ -162,7 +162,9 @@ class MaskShape(io.ComfyNode):
         images: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         masks = mask.reshape(-1, *mask.shape[-2:])
-        made = in_blocks(grown((masks >= 0.5).float(), grow), blocks, across, along)
+        made = torch.zeros_like(masks, dtype=torch.float32)
+        for one, shaped in watched(zip(masks, made, strict=True), len(made)):
+            shaped.copy_(in_blocks(grown((one[None] >= 0.5).float(), grow), blocks, across, along)[0])
         if images is None:
             return io.NodeOutput(made, made[..., None].expand(-1, -1, -1, 3))
         if images.shape[:3] != made.shape:

@@ -1,16 +1,21 @@
 """The shelf "Animate" on the real server: a video in which nobody is gives empty results, never an error."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+from comfy.model_management import InterruptProcessingException, interrupt_current_processing
 from wan_duet.animate.boxes import around_mask
 from wan_duet.dev.client import PromptError
-from wan_duet.nodes.people import LoadDetector, SegmentPerson
+from wan_duet.nodes.people import DetectPose, LoadDetector, SegmentPerson
 from wan_duet.nodes.poses import DrawPose, FaceCrop, MaskShape, PoseOverlay
 from wan_duet.tests.animate.people import person, pose_of
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
 DETECT = {"people": 1, "pick": "largest", "skip": 0, "smoothing": "light", "fill_gaps": 5}
+DETECTOR = LoadDetector.execute("cpu").args[0]
+SOMEBODY, GREY = pose_of([person(100, 120)]), torch.zeros(1, 240, 320, 3)
 
 
 def detect(graph: Graph, video: Node, **settings: object) -> tuple[Node, Node]:
@@ -65,7 +70,7 @@ def test_what_is_drawn_is_where_the_people_are() -> None:
 
 
 def test_the_overlay_shows_skeleton_boxes_and_mask_on_the_frame() -> None:
-    pose, grey = pose_of([person(100, 120)]), torch.full((1, 240, 320, 3), 0.5)
+    pose, grey = SOMEBODY, torch.full((1, 240, 320, 3), 0.5)
     mask = torch.zeros(1, 240, 320)
     mask[:, :, 300:] = 1
     (made,) = PoseOverlay.execute(grey, pose, mask).args[0].numpy()
@@ -85,12 +90,11 @@ def test_a_face_of_somebody_who_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_video_of_other_frames_than_the_pose_is_refused(frames: int) -> None:
     pose, video = pose_of([person(100, 120)], [person(110, 120)]), torch.zeros(frames, 240, 320, 3)
-    detector = LoadDetector.execute("cpu").args[0]
     for node, settings in ((PoseOverlay, ()), (FaceCrop, (0, "hold"))):
         with pytest.raises(ValueError, match=f"pose has 2 frames, video {frames}"):
             node.execute(video, pose, *settings)
     with pytest.raises(ValueError, match=f"pose has 2 frames, video {frames}"):
-        SegmentPerson.execute(detector, video, pose, 0.5)
+        SegmentPerson.execute(DETECTOR, video, pose, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +112,27 @@ def test_masks_are_taken_in_every_shape_that_nodes_make(shape: tuple[int, ...]) 
     assert (PoseOverlay.execute(video, pose, mask).args[0][:, 0, 0, 1] == 127 / 255).all()
     assert MaskShape.execute(mask, 2, "by count", 1, 1).args[0].shape == (2 if len(shape) == 4 else 1, 240, 320)
     assert [box.tolist() for box in around_mask(mask, 2, 320, 240)] == [[[0, 0, 320, 240]]] * 2
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        lambda: DetectPose.execute(DETECTOR, GREY, **DETECT),
+        lambda: SegmentPerson.execute(DETECTOR, GREY, SOMEBODY, 0.5),
+        lambda: DrawPose.execute(SOMEBODY),
+        lambda: FaceCrop.execute(GREY, SOMEBODY, 0, "hold"),
+        lambda: MaskShape.execute(GREY[..., 0], 9, "off", 1, 1),
+        lambda: PoseOverlay.execute(GREY, SOMEBODY),
+    ],
+)
+def test_an_interrupt_stops_a_node_at_the_next_frame(node: Callable[[], object]) -> None:
+    interrupt_current_processing(True)
+    try:
+        with pytest.raises(InterruptProcessingException):
+            node()
+    finally:
+        interrupt_current_processing(False)
+    node()
 
 
 def test_a_mask_of_other_frames_is_refused() -> None:
