@@ -162,18 +162,17 @@ class MaskShape(io.ComfyNode):
         images: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         masks = mask.reshape(-1, *mask.shape[-2:])
+        if images is not None and images.shape[:3] != masks.shape:
+            frames, height, width = images.shape[:3]
+            raise ValueError(
+                f"images are {frames} of {width}x{height}, mask is {len(masks)} of {masks.shape[2]}x{masks.shape[1]}. "
+                "Connect the frames that the mask was made of."
+            )
         made = torch.zeros_like(masks, dtype=torch.float32)
         for one, shaped in watched(zip(masks, made, strict=True), len(made)):
             shaped.copy_(in_blocks(grown((one[None] >= 0.5).float(), grow), blocks, across, along)[0])
-        if images is None:
-            return io.NodeOutput(made, made[..., None].expand(-1, -1, -1, 3))
-        if images.shape[:3] != made.shape:
-            frames, height, width = images.shape[:3]
-            raise ValueError(
-                f"images are {frames} of {width}x{height}, mask is {len(made)} of {made.shape[2]}x{made.shape[1]}. "
-                "Connect the frames that the mask was made of."
-            )
-        return io.NodeOutput(made, blacked(images[..., :3], made))
+        background = made[..., None].expand(-1, -1, -1, 3) if images is None else blacked(images[..., :3], made)
+        return io.NodeOutput(made, background)
 
 
 class PoseOverlay(io.ComfyNode):
