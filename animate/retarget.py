@@ -8,6 +8,8 @@ from .draw import JOINTS, LIMBS, OF_COCO, joints
 from .pose import BODY, FACE, FEET, FOUND, HANDS, MISSING, Pose
 
 SURE = 0.4
+ARMS_AND_LEGS = [2, 3, 4, 5, 7, 8, 10, 11]
+MOST = 3.0  # times what the others of these change: more is one that points at the camera
 NECK, NOSE, HIPS, ANKLES, WRISTS, SHOULDERS = 1, 0, (8, 11), (10, 13), (7, 4), (0, 1)
 LONGER_OF = ((0, 1), (2, 4), (3, 5), (6, 9), (7, 10), (8, 11), (17, 18))  # limbs of which both sides get one ratio
 MEAN_OF = ((13, 15), (14, 16))
@@ -77,6 +79,9 @@ def _ratios(source: np.ndarray, target: np.ndarray, known: np.ndarray) -> np.nda
     if not seen.any():
         raise ValueError("reference shows no limb that pose shows. Connect one that shows the same parts of the body.")
     ratios = np.where(seen, after / np.maximum(before, 1e-3), np.nan)
+    if seen[ARMS_AND_LEGS].any():
+        middle = np.nanmedian(ratios[ARMS_AND_LEGS])
+        ratios[ARMS_AND_LEGS] = ratios[ARMS_AND_LEGS].clip(middle / MOST, middle * MOST)
     usual = np.nanmean(ratios[list(SHOULDERS)]) if seen[list(SHOULDERS)].any() else np.nanmean(ratios)
     ratios = np.where(seen, ratios, usual)
     for pair in LONGER_OF:

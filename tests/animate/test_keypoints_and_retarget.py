@@ -170,6 +170,15 @@ def test_long_legs_make_long_legs_and_leave_the_arms() -> None:
     assert ratio[[2, 3, 4, 5]] == pytest.approx(1, abs=0.01)
 
 
+def test_an_arm_that_points_at_the_camera_at_first_is_not_drawn_out_of_all_proportion() -> None:
+    frames = walking()
+    pointing = frames[0][0]
+    assert pointing is not None
+    pointing[9, :2] = pointing[7, :2] + 1
+    made = retargeted(pose_of(*frames), pose_of([person(100, 120)])).points[:, 0]
+    assert np.linalg.norm(made[1:, 9, :2] - made[1:, 7, :2], axis=1).max() < 110  # of 30
+
+
 def test_what_the_reference_does_not_show_is_not_drawn() -> None:
     half = person(100, 120)
     half[13:23, 2] = 0.1
