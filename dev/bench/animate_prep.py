@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,8 +20,6 @@ from pathlib import Path
 
 from host import DEV, enter, interval_of_median, load_pack
 
-# Threads that wait without spinning, as in dev/test.py: what else runs then slows both sides alike.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 enter()
 load_pack()
 sys.path.append(str(DEV))  # after the host, whose modules come first
