@@ -42,6 +42,6 @@ def fused_here(device: torch.device) -> bool:
     try:
         with torch.inference_mode():
             made = FusedConvolution(pixel, pixel.flatten(), 1, (0, 0), 1, "relu6")(pixel)
-    except (AttributeError, RuntimeError):
+    except (AttributeError, RuntimeError, TypeError):
         return False
     return made.item() == 6
