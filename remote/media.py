@@ -67,7 +67,7 @@ def image_media(image: torch.Tensor) -> Media:
 
 
 def audio_media(waveform: torch.Tensor, rate: int) -> Media:
-    """Sound `[channels, samples]` with values -1…1 as WAV of 16 bits, which every provider takes."""
+    """Sound `[channels, samples]` with values -1…1 as WAV of 16 bits: of those who list kinds, none leaves it out."""
     if waveform.ndim != 2 or waveform.shape[0] not in (1, 2):
         raise ValueError(f"audio has shape {tuple(waveform.shape)}; it must be [1 or 2 channels, samples]")
     samples = waveform.detach().cpu().clamp(-1, 1).T.mul(32767).round().numpy()

@@ -103,7 +103,7 @@ def test_a_last_image_alone_is_refused_where_a_first_one_is_needed() -> None:
         fill(contract(f"{A14B}/image-to-video"), {"frames": (FrameImage(IMAGE, "last"),)}, "A14B")
 
 
-def test_sound_is_of_a_kind_that_every_provider_takes() -> None:
+def test_sound_is_of_a_kind_that_is_documented() -> None:
     sent = sound({"waveform": torch.zeros(1, 1, 1600), "sample_rate": 16_000})
     assert sent.mime in contract("rivya/wan22_a14b_turbo").uploads["audio"]["mime"]
     assert sent.name.endswith(".wav")
