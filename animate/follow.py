@@ -112,7 +112,7 @@ def _with(
     if not (pairs := list(pairs)):
         return who, seen
     added = found.chosen([i for _, i in pairs])
-    return [*who, *(number for number, _ in pairs)], added if seen is None else _joined(seen, added)
+    return [*who, *(number for number, _ in pairs)], added if seen is None else seen.joined(added)
 
 
 def _near(missed: Sequence[int], lost: np.ndarray, found: Bodies, new: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -149,14 +149,6 @@ def picked(boxes: np.ndarray, which: Iterable[int], search: Search, width: int, 
         POINT: np.linalg.norm(middles - point, axis=1),
     }
     return sorted(which, key=lambda i: keys[search.pick][i])
-
-
-def _joined(first: Bodies, second: Bodies) -> Bodies:
-    def both(name: str) -> np.ndarray:
-        return np.concatenate([getattr(first, name), getattr(second, name)])
-
-    names = ("points", "presence", "clarity", "regions", "following")
-    return Bodies(*(both(name) for name in names), masks=torch.cat([first.masks, second.masks]))
 
 
 def detected(

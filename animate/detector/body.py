@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .anchors import POSE, detections
@@ -40,6 +41,12 @@ class Bodies:
     def chosen(self, which: list[int]) -> "Bodies":
         """These bodies only, in this order."""
         return Bodies(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def joined(self, others: "Bodies") -> "Bodies":
+        """These bodies, and then the others."""
+        arrays = [field.name for field in fields(self) if field.type is np.ndarray]
+        made = {name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in arrays}
+        return Bodies(**made, masks=torch.cat([self.masks, others.masks]))
 
     def boxes(self) -> np.ndarray:
         """Boxes [N, 4] around the points that can be seen, or around all of a body that has none."""
