@@ -12,6 +12,7 @@ import runpy
 import sys
 import threading
 
+import dynamic_vram
 from cpu_torchvision import register_torchvision_operators
 from tiny_umt5 import shrink_text_encoder
 
@@ -32,5 +33,7 @@ if __name__ == "__main__":
 
     comfy.options.enable_args_parsing()  # as main.py does; the next line imports what reads the arguments
     shrink_text_encoder()
+    if mode := dynamic_vram.wanted():
+        dynamic_vram.switch_on(mode)
     logging.getLogger().handlers.clear()  # that import has logged, before main.py set its own handler up
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,6 +1,7 @@
-"""Check everything on a real ComfyUI: python3 dev/test.py [--all] [pytest arguments]
+"""Check everything on a real ComfyUI: python3 dev/test.py [--all] [--dynamic-vram] [pytest arguments]
 
-With pytest arguments only pytest runs. --all includes the tests marked `live`.
+With pytest arguments only pytest runs. --all includes the tests marked `live`. --dynamic-vram switches the host to
+DynamicVRAM, as NVIDIA does, if it is new enough to have it: see dev/dynamic_vram.py.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ def main() -> int:
     """Run the checks, all of them even if one fails, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="run the tests marked `live` too")
+    parser.add_argument("--dynamic-vram", action="store_true", help="switch the host to DynamicVRAM")
     options, pytest_arguments = parser.parse_known_args()
     env = prepare(browser=True)
 
     checks = [] if pytest_arguments else _static_checks(env)
     checks.append(["pytest", *pytest_arguments])
     variables = _variables(env, live=options.all)
+    if options.dynamic_vram:
+        variables.setdefault("WAN_DUET_DYNAMIC_VRAM", "resident")
     failed = [shlex.join(check) for check in checks if not _passes(env, check, variables)]
     print(f"\nFAILED: {', '.join(failed)}" if failed else "\nall passed", flush=True)
     return 1 if failed else 0

@@ -39,7 +39,6 @@ def transformer(
 ) -> dict[str, Tensor]:
     """Return random fp32 weights of a Wan transformer: t2v, i2v (the kind with CLIP) or vace."""
     from comfy.ldm.wan.model import VaceWanModel, WanModel
-    from comfy.ops import disable_weight_init
 
     if model_type == "vace":
         settings = {"vace_layers": layers, "vace_in_dim": 96, **settings}
@@ -52,7 +51,7 @@ def transformer(
         ffn_dim=2 * dim,
         num_heads=dim // 128,
         num_layers=layers,
-        operations=disable_weight_init,
+        operations=torch.nn,
         dtype=torch.float32,
         **settings,
     )
@@ -99,11 +98,10 @@ def vae(seed: int) -> dict[str, Tensor]:
 
 def text_encoder(seed: int) -> dict[str, Tensor]:
     """Return random bf16 weights of the UMT5 of `umt5_config_xxl.json` and a tokenizer of single letters."""
-    from comfy.ops import disable_weight_init
     from comfy.text_encoders.t5 import T5
 
     config = json.loads(UMT5_CONFIG.read_text())
-    net = T5(config, torch.float32, "cpu", disable_weight_init)
+    net = T5(config, torch.float32, "cpu", torch.nn)
     weights = {name: weight.bfloat16() for name, weight in random_weights(net, seed).items()}
     # The host knows an XXL encoder by the last axis of this weight, of a layer that the tiny one lacks.
     mark = torch.zeros(1, config["d_model"], dtype=torch.bfloat16)

@@ -8,11 +8,33 @@ import torch
 from comfy.model_base import BaseModel
 
 
+def _with_weights(layer: type[torch.nn.Module]) -> type[torch.nn.Module]:
+    """Give a layer of the host its weights when it is built: under DynamicVRAM it has none until a file is read.
+
+    The host builds a layer whole if it can't be sure that its own code will read the file.
+    """
+    return type(layer.__name__, (layer,), {"_load_from_state_dict": torch.nn.Module._load_from_state_dict})
+
+
+_OPERATIONS = type(
+    "SkeletonOperations",
+    (comfy.ops.disable_weight_init,),
+    {
+        name: _with_weights(layer)
+        for name, layer in vars(comfy.ops.disable_weight_init).items()
+        if isinstance(layer, type) and issubclass(layer, torch.nn.Module)
+    },
+)
+
+
 def skeleton(config: dict[str, Any], dtype: torch.dtype = torch.bfloat16) -> BaseModel:
-    """The host's model for a `unet_config`, as large as the real one and without a byte of it (20 ms for a 14B)."""
+    """Build the host's model for a `unet_config`, as large as the real one and without a byte of it (20 ms for a 14B).
+
+    Raises ValueError for a config that this host has no model for.
+    """
     known = comfy.model_detection.model_config_from_unet_config({k: v for k, v in config.items() if k != "dtype"})
     if known is None:
         raise ValueError(f"this ComfyUI knows no model with the settings {config}; connect a Wan 2.2 expert")
     known.set_inference_dtype(dtype, None)
-    known.custom_operations = comfy.ops.disable_weight_init
+    known.custom_operations = _OPERATIONS
     return known.get_model({}, "", device=torch.device("meta"))

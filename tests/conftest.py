@@ -31,6 +31,7 @@ import comfy.cli_args  # noqa: E402
 comfy.cli_args.args.cpu = True  # before anything imports comfy.model_management
 
 import utils.extra_config  # noqa: E402, F401 - as main.py does: the host's `nodes` makes `utils` mean comfy/utils.py
+from wan_duet.dev import dynamic_vram  # noqa: E402
 from wan_duet.dev.client import Client  # noqa: E402
 from wan_duet.dev.cpu_torchvision import register_torchvision_operators  # noqa: E402
 from wan_duet.dev.server import Server, serve  # noqa: E402
@@ -40,6 +41,8 @@ hypothesis.settings.register_profile("suite", deadline=None, database=None, dera
 hypothesis.settings.load_profile("suite")
 register_torchvision_operators()
 shrink_text_encoder()
+if mode := dynamic_vram.wanted():
+    dynamic_vram.switch_on(mode)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

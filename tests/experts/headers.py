@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from comfy.ldm.wan.model import WanModel
-from comfy.ops import disable_weight_init
+
 
 Shapes = dict[str, tuple[int, ...]]
 BYTES = 2  # of a bf16
@@ -15,7 +15,7 @@ BYTES = 2  # of a bf16
 
 def shapes_of(net: type[torch.nn.Module] = WanModel, **sizes: Any) -> Shapes:
     """The names and shapes of the weights of a host's net, built without memory for them."""
-    weights = net(operations=disable_weight_init, device="meta", dtype=torch.bfloat16, **sizes).state_dict()
+    weights = net(operations=torch.nn, device="meta", dtype=torch.bfloat16, **sizes).state_dict()
     return {name: tuple(weight.shape) for name, weight in weights.items()}
 
 
