@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..samplers.host import outliving_forward
+
 Decide = Callable[[Tensor | None], Tensor | None]
 """From what the first blocks added, [B, L, C] (None if no block ran), the residual to take for the rest, or None."""
 
@@ -64,7 +66,8 @@ class Gate:
         """The blocks to call, one after the other; the generator ends early where the rest is left out."""
         for number, block in enumerate(blocks):
             if number == self.depth:
-                self._reused = self.decide(self._added)
+                with outliving_forward():
+                    self._reused = self.decide(self._added)
                 if self._reused is not None:
                     return
             self.ran += 1
@@ -74,10 +77,12 @@ class Gate:
         if number == 0 and self.depth:
             self._entered = x
         if number == self.depth:
-            self._before = x.clone()  # blocks of other packs work in place
+            with outliving_forward():
+                self._before = x.clone()  # blocks of other packs work in place
         out = block(x, *args, **kwargs)
         if number == self.depth - 1 and self._entered is not None:
-            self._added = out - self._entered
+            with outliving_forward():
+                self._added = out - self._entered
             self._entered = None
         return out
 
@@ -86,7 +91,8 @@ class Gate:
         if self._reused is not None:
             return x + self._reused
         if self._before is not None:  # else another pack's patch took the place of the block
-            self.keep(x - self._before)
+            with outliving_forward():
+                self.keep(x - self._before)
             self._before = None
         return x
 

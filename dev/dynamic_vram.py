@@ -11,9 +11,9 @@ WAN_DUET_DYNAMIC_VRAM=streamed none stays, so each is brought in and patched ane
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -35,33 +35,31 @@ def wanted() -> str | None:
 
 def switch_on(mode: str) -> None:
     """Switch the host in this process over, before it loads a model. Raise ImportError where it has no DynamicVRAM."""
-    import comfy.memory_management as memory
-    import comfy.model_management as management
-    import comfy.model_patcher as patcher
-    import comfy.pinned_memory as pinned
-    import comfy.utils as utils
-
-    host: Any = SimpleNamespace(**locals())
     _replace_aimdo(mode)
-    host.utils.load_torch_file = _reader(host.utils.load_torch_file)
-    host.pinned.get_pin = host.pinned.pin_memory = lambda *_, **__: None
-    host.management.get_torch_device = lambda: GPU
-    host.management.is_device_cpu = lambda device: False
+    modules = ("memory_management", "model_management", "model_patcher", "pinned_memory", "sd", "utils")
+    memory, management, patcher, pinned, sd, utils = (_replaceable(f"comfy.{name}") for name in modules)
+    utils.load_torch_file = _reader(utils.load_torch_file)
+    sd.load_diffusion_model_state_dict = _marking(sd.load_diffusion_model_state_dict)
+    pinned.get_pin = pinned.pin_memory = lambda *_, **__: None
+    management.get_torch_device = lambda: GPU
+    management.is_device_cpu = lambda device: False
     # The class steps aside for an ordinary patcher where the device is a CPU
-    host.patcher.ModelPatcherDynamic.__new__ = lambda cls, *_, **__: object.__new__(cls)
-    host.patcher.CoreModelPatcher = host.patcher.ModelPatcherDynamic
-    host.memory.aimdo_enabled = True
+    patcher.ModelPatcherDynamic.__new__ = lambda cls, *_, **__: object.__new__(cls)
+    patcher.CoreModelPatcher = patcher.ModelPatcherDynamic
+    memory.aimdo_enabled = True
+
+
+def _replaceable(module: str) -> Any:
+    """Import a module whose names are about to be replaced."""
+    return importlib.import_module(module)
 
 
 def _replace_aimdo(mode: str) -> None:
-    import comfy_aimdo.host_buffer as host_buffer  # pyright: ignore[reportMissingImports]
-    import comfy_aimdo.model_vbar as model_vbar  # pyright: ignore[reportMissingImports]
-    import comfy_aimdo.torch as aimdo_torch  # pyright: ignore[reportMissingImports]
-
-    host_buffer.HostBuffer = _NoBuffer
-    model_vbar.ModelVBAR = _Resident if mode == RESIDENT else _Streamed
-    model_vbar.vbars_analyze = lambda *_: 0
-    aimdo_torch.aimdo_to_tensor = lambda place, device: place[0].tensors[place[1]]
+    buffers, weights, places = (_replaceable(f"comfy_aimdo.{name}") for name in ("host_buffer", "model_vbar", "torch"))
+    buffers.HostBuffer = _NoBuffer
+    weights.ModelVBAR = _Resident if mode == RESIDENT else _Streamed
+    weights.vbars_analyze = lambda *_: 0
+    places.aimdo_to_tensor = lambda place, device: place[0].tensors[place[1]]
 
 
 class _Resident:
@@ -102,7 +100,7 @@ class _NoBuffer:
 
 
 class _InFile(Tensor):
-    """A weight that is still in its file: elsewhere than the latents, so that the host brings it to them.
+    """A weight in main memory, or still in its file: elsewhere than the latents, so that the host brings it to them.
 
     Whatever is computed from it is an ordinary tensor.
     """
@@ -125,7 +123,15 @@ def _reader(host_reads: Any) -> Any:
         if Path(path).suffix.lower() not in (".safetensors", ".sft"):
             return host_reads(path, *args, return_metadata=return_metadata, **kwargs)
         with safe_open(path, framework="pt") as file:
-            weights = {key: file.get_tensor(key).as_subclass(_InFile) for key in file.keys()}  # noqa: SIM118 (no dict)
+            weights = _marked({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 (not a dict)
             return (weights, file.metadata()) if return_metadata else weights
 
     return read
+
+
+def _marking(host_builds: Any) -> Any:
+    return lambda weights, *args, **kwargs: host_builds(_marked(weights), *args, **kwargs)
+
+
+def _marked(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: weight.as_subclass(_InFile) for key, weight in weights.items()}

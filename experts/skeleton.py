@@ -8,25 +8,6 @@ import torch
 from comfy.model_base import BaseModel
 
 
-def _with_weights(layer: type[torch.nn.Module]) -> type[torch.nn.Module]:
-    """Give a layer of the host its weights when it is built: under DynamicVRAM it has none until a file is read.
-
-    The host builds a layer whole if it can't be sure that its own code will read the file.
-    """
-    return type(layer.__name__, (layer,), {"_load_from_state_dict": torch.nn.Module._load_from_state_dict})
-
-
-_OPERATIONS = type(
-    "SkeletonOperations",
-    (comfy.ops.disable_weight_init,),
-    {
-        name: _with_weights(layer)
-        for name, layer in vars(comfy.ops.disable_weight_init).items()
-        if isinstance(layer, type) and issubclass(layer, torch.nn.Module)
-    },
-)
-
-
 def skeleton(config: dict[str, Any], dtype: torch.dtype = torch.bfloat16) -> BaseModel:
     """Build the host's model for a `unet_config`, as large as the real one and without a byte of it (20 ms for a 14B).
 
@@ -36,5 +17,19 @@ def skeleton(config: dict[str, Any], dtype: torch.dtype = torch.bfloat16) -> Bas
     if known is None:
         raise ValueError(f"this ComfyUI knows no model with the settings {config}; connect a Wan 2.2 expert")
     known.set_inference_dtype(dtype, None)
-    known.custom_operations = _OPERATIONS
+    known.custom_operations = _operations()
     return known.get_model({}, "", device=torch.device("meta"))
+
+
+def _operations() -> type:
+    """Build the host's layers with their weights there from the start.
+
+    Under DynamicVRAM a layer of the host has none until a file is read, unless a subclass reads files in its own way.
+    """
+    host = comfy.ops.disable_weight_init
+    layers = {
+        name: type(name, (layer,), {"_load_from_state_dict": torch.nn.Module._load_from_state_dict})
+        for name, layer in vars(host).items()
+        if isinstance(layer, type) and issubclass(layer, torch.nn.Module)
+    }
+    return type("operations", (host,), layers)

@@ -1,7 +1,8 @@
 """The one door to undocumented names of the host's sampling code; tests/test_host_contract.py binds each of them."""
 
+import importlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import comfy.sampler_helpers
@@ -9,7 +10,7 @@ from comfy.hooks import EnumHookMode, HookGroup
 from comfy.k_diffusion.sampling import get_sigmas_exponential, get_sigmas_karras, trange
 from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.model_sampling import CONST, ModelSamplingDiscreteFlow
-from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
+from comfy.patcher_extension import CallbacksMP, WrapperExecutor, WrappersMP, get_all_wrappers
 from comfy.sampler_helpers import (
     cleanup_models,
     convert_cond,
@@ -60,8 +61,10 @@ __all__ = [
     "get_sigmas_exponential",
     "get_sigmas_karras",
     "get_total_hook_groups_in_conds",
+    "keep_schedules_apart",
     "keyframes_kept",
     "ksampler",
+    "outliving_forward",
     "point_host_at",
     "prepare_model_patcher",
     "prepare_sampling",
@@ -83,6 +86,18 @@ def for_hooks(patcher: Any, conds: dict[str, list[dict]]) -> ModelPatcher:
     return patcher
 
 
+def outliving_forward() -> AbstractContextManager[None]:
+    """Allocate what outlives a block or a forward, which hosts from 0.35 on record and replay.
+
+    A tensor that is held for longer would sit at an address that the next replay writes to.
+    """
+    try:
+        pause = importlib.import_module("comfy.model_prefetch").pause_malloc_graph
+    except (ImportError, AttributeError):  # hosts that do not record
+        return nullcontext()
+    return pause()
+
+
 def split_over_gpus(patcher: ModelPatcher, loaded: list[ModelPatcher], options: dict[str, Any], run: ExitStack) -> None:
     """Let a 2026 host split the conds of one evaluation over its GPUs, for this expert too, until `run` ends.
 
@@ -99,6 +114,22 @@ def split_over_gpus(patcher: ModelPatcher, loaded: list[ModelPatcher], options: 
         devices = [patcher.load_device, *(clone.load_device for clone in clones)]
         options["multigpu_thread_pool"] = MultiGPUThreadPool(devices)
         run.callback(options["multigpu_thread_pool"].shutdown)
+
+
+def keep_schedules_apart(patcher: ModelPatcher, sampling: Any) -> None:
+    """Keep the sigma table of `sampling`, the patcher's own, out of other runs of its model, and theirs out of it.
+
+    DynamicVRAM (until 0.46) backs buffers up by their path, and at the next load puts them into whatever object is at
+    that path by then.
+    """
+    table = sampling.sigmas
+
+    def put_back(loaded: Any, *_: Any) -> None:
+        sampling.sigmas = table
+        getattr(loaded, "backup_buffers", {}).pop("model_sampling.sigmas", None)
+
+    patcher.remove_callbacks_with_key(CallbacksMP.ON_LOAD, "wan_duet_schedule")
+    patcher.add_callback_with_key(CallbacksMP.ON_LOAD, "wan_duet_schedule", put_back)
 
 
 @contextmanager

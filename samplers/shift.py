@@ -6,7 +6,7 @@ from typing import Any
 
 from ..experts.handle import ModelHandle
 from ..experts.pair import Experts
-from .host import CONST, ModelPatcher, ModelSamplingDiscreteFlow
+from .host import CONST, ModelPatcher, ModelSamplingDiscreteFlow, keep_schedules_apart
 from .plan import TIMESTEPS
 
 
@@ -32,6 +32,7 @@ class Shift:
         sampling: Any = copy.deepcopy(patcher.get_model_object("model_sampling"))
         sampling.set_parameters(shift=self.shift, multiplier=sampling.multiplier)
         patcher.add_object_patch("model_sampling", sampling)
+        keep_schedules_apart(patcher, sampling)
 
 
 def connected_shifts(experts: Experts) -> list[float]:

@@ -1,10 +1,13 @@
 """The change that adds LoRAs to an expert's weights as they are used, at strengths that follow the sigma."""
 
+import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import comfy.utils
 import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
@@ -37,7 +40,7 @@ class VaryLoras:
             owner, _, attribute = name.rpartition(".")
             module: Any = patcher.get_model_object(owner)
             if hasattr(module, f"{attribute}_function"):
-                patcher.add_weight_wrapper(name, WeightFunction(name, weakref.ref(varied), module))
+                patcher.add_weight_wrapper(name, varied.function(name, module))
             else:
                 patcher.add_object_patch(name, varied.parameter(name, patcher.get_model_object(name)))
         patcher.add_wrapper(WrappersMP.APPLY_MODEL, varied.follow)
@@ -59,23 +62,34 @@ class Numbered(NamedTuple):
 
 
 class Varied:
-    """The LoRAs of an open expert and the strengths in force; it goes when the expert's patcher does."""
+    """The LoRAs of an open expert and the strengths in force; it goes when the expert's patcher does.
+
+    Of an evaluation that the host splits over GPUs, each thread comes through here with the same strengths.
+    """
 
     def __init__(self, strengths: Follow, patches: dict[str, list[Numbered]]):
         self.patches = patches
         self._strengths = strengths
         self._now: list[float] = []
+        self._merged: list[float] | None = None  # the strengths that are in the parameters
+        self._functions: dict[str, WeightFunction] = {}
         self._parameters: list[tuple[torch.nn.Parameter, torch.Tensor, str]] = []
+        self._lock = threading.Lock()
+
+    def function(self, name: str, module: Any) -> "WeightFunction":
+        """Make the function for the weight `name`, an attribute of `module`, for the host to call at each use."""
+        self._functions[name] = WeightFunction(name, weakref.ref(self), module)
+        return self._functions[name]
 
     def parameter(self, name: str, weight: Any) -> torch.nn.Parameter:
-        """A parameter for the place of `weight`, which no function reaches; it is kept up with the strengths."""
+        """Make a parameter for the place of `weight`, which no function reaches; it is kept up with the strengths."""
         parameter = torch.nn.Parameter(weight.detach().clone(), requires_grad=False)
         self._parameters.append((parameter, weight, name))
         return parameter
 
     def follow(
         self,
-        executor: Callable,
+        executor: Any,
         x: torch.Tensor,
         t: torch.Tensor,
         c_concat: Any,
@@ -84,21 +98,45 @@ class Varied:
         transformer_options: dict[str, Any],
         **kwargs: Any,
     ) -> Any:
-        """An APPLY_MODEL wrapper: bring the strengths up to date with the sigma, then go on."""
-        strengths = self._strengths(transformer_options["sample_sigmas"].tolist(), float(t.max()))
-        if strengths != self._now:
-            self._now = []  # should this fail half-way, the next evaluation starts over
-            for parameter, weight, name in self._parameters:
-                parameter.copy_(_merged(name, self._active(name, strengths), weight.to(torch.float32, copy=True)))
-            self._now = strengths
-        return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+        """Bring the strengths up to date with the sigma, then go on: an APPLY_MODEL wrapper."""
+        self._merge(self._strengths(transformer_options["sample_sigmas"].tolist(), float(t.max())))
+        with self._everywhere(executor.class_obj):
+            return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
 
     def active(self, name: str) -> list[tuple[float, Patch]]:
-        """What is to be done to a weight now, with the strength of each; nothing at strength 0."""
-        return self._active(name, self._now)
-
-    def _active(self, name: str, strengths: list[float]) -> list[tuple[float, Patch]]:
+        """List what is to be done to a weight now, with the strength of each; nothing at strength 0."""
+        strengths = self._now
         return [(strengths[lora], patch) for lora, patch in self.patches[name] if strengths and strengths[lora]]
+
+    def _merge(self, strengths: list[float]) -> None:
+        with self._lock:
+            self._now = strengths
+            if strengths == self._merged:
+                return
+            self._merged = None  # should this fail half-way, the next evaluation starts over
+            for parameter, weight, name in self._parameters:
+                parameter.copy_(_merged(name, self.active(name), weight.to(torch.float32, copy=True)))
+            self._merged = strengths
+
+    @contextmanager
+    def _everywhere(self, model: BaseModel) -> Iterator[None]:
+        """Put the functions, for one evaluation, on the modules of `model` that the host has left without them.
+
+        DynamicVRAM does not put any on modules of up to 16 KiB, such as a norm, which it loads at once.
+        """
+        left_out: list[tuple[Any, str, Any]] = []
+        for name, function in self._functions.items():
+            owner, _, attribute = f"{name}_function".rpartition(".")
+            module = comfy.utils.get_attr(model, owner)
+            present = getattr(module, attribute)
+            if function not in present:
+                left_out.append((module, attribute, present))
+                setattr(module, attribute, [*present, function])
+        try:
+            yield
+        finally:
+            for module, attribute, present in left_out:
+                setattr(module, attribute, present)
 
 
 @dataclass(frozen=True)

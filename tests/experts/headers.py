@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from comfy.ldm.wan.model import WanModel
 
-
 Shapes = dict[str, tuple[int, ...]]
 BYTES = 2  # of a bf16
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import comfy.ops
 import comfy.sd
 import folder_paths
 import pytest
@@ -13,7 +14,7 @@ from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
 from wan_duet.dev.tiny import transformer
 from wan_duet.experts.handle import ModelHandle
-from wan_duet.experts.pair import Expert, Experts
+from wan_duet.experts.pair import Expert, Experts, is_dynamic
 from wan_duet.tests.experts.lora.layouts import DIM, I2V, I2V_21, LAYOUTS, T2V, build
 from wan_duet.tests.one_thread import one_thread as one_thread
 
@@ -62,12 +63,22 @@ def copy_of(patcher: ModelPatcher) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def loaded(patcher: ModelPatcher) -> Iterator[dict[str, torch.Tensor]]:
-    """The weights as they are while the host has the patcher loaded; the model itself is left as it was."""
+    """The weights in fp32 as the host uses them while the patcher is loaded; the model itself is left as it was."""
     load_models_gpu([patcher])
     try:
-        yield patcher.model.state_dict()
+        yield {**patcher.model.state_dict(), **(brought_in(patcher.model) if is_dynamic(patcher) else {})}
     finally:
         unload_all_models()
+
+
+def brought_in(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights that DynamicVRAM brings in, with LoRAs applied on the way, as a layer gets them."""
+    weights = {}
+    for name, layer in model.named_modules():
+        if hasattr(layer, "_v"):
+            found = comfy.ops.cast_bias_weight(layer, dtype=torch.float32, device=torch.device("cpu"))
+            weights |= {f"{name}.{kind}": w for kind, w in zip(("weight", "bias"), found, strict=True) if w is not None}
+    return weights
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from comfy.patcher_extension import WrapperExecutor
 from wan_duet.experts.lora import vary
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.merge import MergeLora
@@ -241,13 +242,14 @@ def test_strengths_that_could_not_be_brought_up_to_date_are_tried_again(pair: Ex
     weight = torch.zeros(2, 2)
     varied = vary.Varied(lambda sigmas, sigma: [1.0], {"weight": [vary.Numbered(0, ("diff", (torch.ones(2, 2),)))]})
     parameter = varied.parameter("weight", weight)
-    call = (lambda *_, **__: None, torch.zeros(1), torch.tensor([0.5]), None, None, None)
+    executor = WrapperExecutor.new_class_executor(lambda *_, **__: None, torch.nn.Module(), [varied.follow])
+    call = (torch.zeros(1), torch.tensor([0.5]), None, None, None)
     options = {"sample_sigmas": torch.tensor([1.0, 0.0])}
     with monkeypatch.context() as broken, pytest.raises(MemoryError):
         broken.setattr(vary, "_merged", _no_memory)
-        varied.follow(*call, options)
+        executor.execute(*call, options)
     assert torch.equal(parameter, weight)
-    varied.follow(*call, options)
+    executor.execute(*call, options)
     assert torch.equal(parameter, torch.ones(2, 2))
 
 
