@@ -59,7 +59,7 @@ def _addresses(values: Any) -> set[int]:
 
 @contextmanager
 def recorded(model: ModelPatcher, record: Record) -> Iterator[list[int]]:
-    """Record each forward from its first block to its head, and count what is held after each block beside the host's own."""
+    """Record each forward from first block to head, and count what is held after each block but the host's own."""
     held: list[int] = []
     network = model.model.diffusion_model
 

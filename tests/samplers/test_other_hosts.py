@@ -1,10 +1,14 @@
-"""What only hosts of 2026 have, played by stand-ins: patchers that keep weights mapped, latent shapes on the model."""
+"""What only hosts of 2026 have, played by stand-ins on others: mapped weights, latent shapes on the model, schedules."""
 
 from typing import Any
 
 import pytest
 import torch
+from comfy.model_management import load_models_gpu
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP
+from wan_duet.experts.pair import Experts, is_dynamic
+from wan_duet.samplers.shift import flow_sampling
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, hooked, pair, plain
 
 JOB = Job("euler")
@@ -85,3 +89,57 @@ def test_latent_shapes_on_a_model_are_those_of_the_run_when_its_stage_begins(
 def test_hosts_without_latent_shapes_on_the_model_get_none(high: ModelPatcher, other: ModelPatcher) -> None:
     duet(pair(high, other), JOB)
     assert not hasattr(other.model, "latent_shapes")
+
+
+class LeakyPatcher(ModelPatcher):
+    """As under DynamicVRAM until 0.46: buffers are backed up by their path, and put back at the next load."""
+
+    backup_buffers: dict[str, torch.Tensor]
+
+    @classmethod
+    def of(cls, model: ModelPatcher) -> "LeakyPatcher":
+        patcher = model.clone()
+        patcher.__class__ = cls
+        patcher.backup_buffers = {}
+        return patcher
+
+    def clone(self) -> "LeakyPatcher":
+        patcher = super().clone()
+        patcher.backup_buffers = self.backup_buffers
+        return patcher
+
+    def partially_load(self, *args: Any, **kwargs: Any) -> Any:
+        found = super().partially_load(*args, **kwargs)
+        sampling = self.model.model_sampling
+        sampling.sigmas = self.backup_buffers.pop("model_sampling.sigmas", sampling.sigmas)
+        self.backup_buffers["model_sampling.sigmas"] = sampling.sigmas
+        sampling.sigmas = sampling.sigmas.clone()
+        for callback in self.get_all_callbacks(CallbacksMP.ON_LOAD):
+            callback(self, self.load_device, 0, False, False)
+        return found
+
+
+def schedules(experts: Experts, job: Job) -> list[torch.Tensor]:
+    """The sigma table that the high expert's model has at each step of a run."""
+    seen: list[torch.Tensor] = []
+
+    def note(*_: object) -> None:
+        seen.append(experts.high.handle.open().model.model_sampling.sigmas.clone())
+
+    duet_guider(experts, job).sample(**job.arguments, callback=note)
+    return seen
+
+
+@pytest.mark.parametrize("stock_first", [False, True])
+def test_runs_with_shifts_of_their_own_leave_each_other_and_the_model_their_schedules(
+    stock_first: bool, high: ModelPatcher, other: ModelPatcher
+) -> None:
+    model = high if is_dynamic(high) else LeakyPatcher.of(high)
+    table = model.model.model_sampling.sigmas.clone()
+    if stock_first:
+        load_models_gpu([model])
+    for shift in (3.0, 9.0):
+        seen = schedules(pair(model, other), Job("euler", steps=4, shift=shift))
+        assert torch.equal(seen[0], flow_sampling(shift).sigmas)
+    load_models_gpu([model])
+    assert torch.equal(model.model.model_sampling.sigmas, table)
