@@ -62,6 +62,7 @@ __all__ = [
     "get_total_hook_groups_in_conds",
     "keyframes_kept",
     "ksampler",
+    "mark_in_use",
     "point_host_at",
     "prepare_model_patcher",
     "prepare_sampling",
@@ -81,6 +82,15 @@ def for_hooks(patcher: Any, conds: dict[str, list[dict]]) -> ModelPatcher:
     if len(hooks) and is_dynamic(patcher):
         return patcher.get_non_dynamic_delegate()
     return patcher
+
+
+def mark_in_use(patcher: Any, used: bool) -> None:
+    """Tell a 2026 host whether the run needs an expert now: it takes pinned memory from the others first.
+
+    By itself it knows the MODELs on a graph's wires, and experts are none; both would pass for idle.
+    """
+    if mark := getattr(patcher, "set_in_use_by_current_prompt", None):
+        mark(used)
 
 
 def split_over_gpus(patcher: ModelPatcher, loaded: list[ModelPatcher], options: dict[str, Any], run: ExitStack) -> None:
