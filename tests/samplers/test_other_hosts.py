@@ -65,10 +65,22 @@ def test_without_hooks_dynamic_experts_stay_dynamic(high: ModelPatcher, twin: Mo
     assert first.delegates == second.delegates == []
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((0.95, 0.9, 0.7, 0.0), [[True, None], [True, None], [False, True]]),
+        ((0.8, 0.95, 0.9, 0.7, 0.0), [[None, True], [True, False], [True, False], [False, True]]),
+    ],
+    ids=["high first", "back and forth"],
+)
 def test_the_host_is_told_which_dynamic_expert_is_idle(
-    high: ModelPatcher, other: ModelPatcher, monkeypatch: pytest.MonkeyPatch
+    given: tuple[float, ...],
+    expected: list[list[bool | None]],
+    high: ModelPatcher,
+    other: ModelPatcher,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    job = Job("euler", given=(0.8, 0.95, 0.9, 0.7, 0.0))
+    job = Job("euler", given=given)
     in_use: dict[object, bool] = {}
     seen: list[list[bool | None]] = []
 
@@ -81,7 +93,7 @@ def test_the_host_is_told_which_dynamic_expert_is_idle(
     monkeypatch.setattr(DynamicPatcher, "set_in_use_by_current_prompt", mark, raising=False)
     guider = duet_guider(pair(DynamicPatcher.of(high), DynamicPatcher.of(other)), job)
     guider.sample(**job.arguments, callback=note)
-    assert seen == [[None, True], [True, False], [True, False], [False, True]]
+    assert seen == expected
     assert in_use == {high.model: False, other.model: False}
 
 
