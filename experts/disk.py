@@ -39,7 +39,7 @@ def _spins(block: Path) -> bool:
     disk = block if (block / "queue").is_dir() else block.parent
     rotational = disk / "queue" / "rotational"
     return (
-        any(bus in str(disk) for bus in BUSES) and rotational.is_file() and rotational.read_text("ascii").strip() == "1"
+        any(bus in str(disk) for bus in BUSES) and rotational.is_file() and rotational.read_text(encoding="ascii").strip() == "1"
     )
 
 
