@@ -38,9 +38,9 @@ def _spins(block: Path) -> bool:
         return any(map(_spins, parts))
     disk = block if (block / "queue").is_dir() else block.parent
     rotational = disk / "queue" / "rotational"
-    return (
-        any(bus in str(disk) for bus in BUSES) and rotational.is_file() and rotational.read_text(encoding="ascii").strip() == "1"
-    )
+    if not rotational.is_file() or not any(bus in str(disk) for bus in BUSES):
+        return False
+    return rotational.read_text(encoding="ascii").strip() == "1"
 
 
 def _filesystem(number: str, mounts: Path) -> str:
