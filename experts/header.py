@@ -26,3 +26,9 @@ def read_header(path: str, read: tuple[str, ...] = ()) -> tuple[dict[str, torch.
             f"{path} is truncated or not a safetensors file ({error}). It has {Path(path).stat().st_size:,} bytes: "
             "compare that with its download page and fetch it again."
         ) from error
+
+
+def stored_types(path: str) -> frozenset[str]:
+    """The types of a file's tensors, by the names that safetensors gives them, such as BF16 and F8_E4M3."""
+    with safe_open(path, framework="np") as file:
+        return frozenset(file.get_slice(key).get_dtype() for key in file.keys())  # noqa: SIM118 (not a dict)

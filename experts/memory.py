@@ -6,13 +6,15 @@ import importlib
 import sys
 from typing import Any, NamedTuple
 
+import comfy.cli_args
 import comfy.model_management
 import torch
 
 from .handle import FileHandle
 from .kind import TI2V_5B
-from .pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Experts
+from .pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
 
+_GIVES_BACK = "DynamicVRAM takes memory from the idle one when it is short"
 HEADROOM = 0.08  # of all memory, left to the text encoder's remains, the VAE, the frames and the system
 CPU = torch.device("cpu")
 
@@ -37,11 +39,14 @@ def peak(experts: Experts, width: int = 832, height: int = 480, frames: int = 81
 
     A merged LoRA doubles a kept expert, because the host backs up every weight it changes; an expert that is thrown
     away needs no backup. The GPU figure is one whole expert and its activations; the host makes do with less.
+    DynamicVRAM backs nothing up, and the copies that it pins have the file's own precision.
     """
+    maps = host_maps_files()
     held = [expert.handle.held_bytes + expert.change_bytes for expert in experts]
-    backed_up = [expert.handle.held_bytes if expert.merges_weights else 0 for expert in experts]
+    ram = [_file_bytes(expert) + expert.change_bytes for expert in experts] if maps else held
+    backed_up = [expert.handle.held_bytes for expert in experts if expert.merges_weights and not maps]
     activations = _activation_bytes(experts, width, height, frames)
-    return Peak(sum(held) + sum(backed_up), max(held), max(held) + activations)
+    return Peak(sum(ram) + sum(backed_up), max(ram), max(held) + activations)
 
 
 def residency(experts: Experts) -> Residency:
@@ -51,8 +56,8 @@ def residency(experts: Experts) -> Residency:
     files = [expert for expert in experts if isinstance(expert.handle, FileHandle)]
     if len(files) < 2:
         return Residency(True, "there is no second file to make room for")
-    if _host_keeps_weights_mapped():
-        return Residency(True, "this host keeps weights mapped and pages them itself")
+    if host_maps_files():
+        return Residency(True, _GIVES_BACK if _host_gives_back() else "--high-ram asks for it")
     opened = [expert for expert in files if expert.handle.in_memory]
     if len(opened) == len(files):
         return Residency(True, "both are in memory already")
@@ -76,8 +81,9 @@ def report(experts: Experts) -> str:
     if experts.low is None:
         return f"memory: {peaks.ram_one / 1e9:.1f} GB, GPU {peaks.vram / 1e9:.1f} GB at 832 x 480 x 81"
     mode = KEEP_BOTH if chosen.keep else ONE_AT_A_TIME
+    limit = "at most " if _host_gives_back() else ""
     return (
-        f"memory: {peaks.ram_both / 1e9:.1f} GB for both, {peaks.ram_one / 1e9:.1f} GB one at a time, "
+        f"memory: {limit}{peaks.ram_both / 1e9:.1f} GB for both, {peaks.ram_one / 1e9:.1f} GB one at a time, "
         f"GPU {peaks.vram / 1e9:.1f} GB at 832 x 480 x 81; residency {mode} ({chosen.why})"
     )
 
@@ -103,11 +109,22 @@ def _free_ram() -> int:
     return int(free)
 
 
-def _host_keeps_weights_mapped() -> bool:
+def host_maps_files() -> bool:
+    """Whether DynamicVRAM is on: weights stay in their files, with copies in pinned memory while there is room."""
     try:
         return bool(importlib.import_module("comfy.memory_management").aimdo_enabled)
     except (ImportError, AttributeError):  # hosts before DynamicVRAM
         return False
+
+
+def _host_gives_back() -> bool:
+    """Whether the host drops pinned copies when memory is short: DynamicVRAM does, unless told to hold all of them."""
+    return host_maps_files() and not getattr(comfy.cli_args.args, "high_ram", False)
+
+
+def _file_bytes(expert: Expert) -> int:
+    checkpoint = expert.handle.checkpoint
+    return expert.handle.held_bytes if checkpoint is None else checkpoint.size
 
 
 def release_memory() -> None:

@@ -4,7 +4,7 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..cache.run import taken_off, with_cache
-from ..experts import files, memory
+from ..experts import files, host_report, memory
 from ..experts.handle import WEIGHT_DTYPES, ModelHandle
 from ..experts.kind import HIGH, LOW
 from ..experts.pair import AUTO, KEEP_BOTH, RESIDENCIES, Expert, Experts, check_pair
@@ -51,7 +51,8 @@ class LoadExperts(io.ComfyNode):
         cls, high: str, low: str, weight_dtype: str, residency: str, allow_same_file: bool = False
     ) -> io.NodeOutput:
         experts = files.load_pair(high, low, weight_dtype, allow_same_file, residency)
-        return io.NodeOutput(experts, shown(f"{files.report(experts)}\n{memory.report(experts)}"))
+        reports = (part.report(experts) for part in (files, memory, host_report))
+        return io.NodeOutput(experts, shown("\n".join(reports)))
 
 
 def _files() -> list[io.Input]:

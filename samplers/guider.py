@@ -27,6 +27,7 @@ from .host import (
     convert_cond,
     create_model_options_clone,
     for_hooks,
+    mark_in_use,
     point_host_at,
     prepare_sampling,
     split_over_gpus,
@@ -195,7 +196,7 @@ class DuetGuider(CFGGuider):
         for follower in self._followers:
             follower.begin()
         self._after.callback(self._forget)
-        self._open_lead(for_run=True)
+        mark_in_use(self._open_lead(for_run=True), True)
         for role in set(roles) - {self._lead}:
             handle = self.experts[role].handle
             if isinstance(handle, FileHandle) and can_prefetch(handle):
@@ -208,6 +209,7 @@ class DuetGuider(CFGGuider):
         if self._keep:
             leaving = self.model_patcher if self._active == self._lead else self._stage(self._active).model_patcher
             leaving.clean_hooks()  # while it idles it would miss the keyframes that pass
+            mark_in_use(leaving, False)
         else:
             self._throw_away()
         self._active = role
@@ -218,6 +220,7 @@ class DuetGuider(CFGGuider):
         _, _, loaded = prepare_sampling(patcher, self._run.noise.shape, self.conds, self.model_options)
         split_over_gpus(patcher, loaded, options, self._after)
         point_host_at(patcher, self._run.latent_shapes)
+        mark_in_use(patcher, True)
 
     def _throw_away(self) -> None:
         """Close the active expert and let go of its weights; a twin answers for the lead from then on."""
@@ -236,6 +239,7 @@ class DuetGuider(CFGGuider):
             while self._stages:
                 closing.callback(self._stages.popitem()[1].close)
         self._options = None
+        mark_in_use(self._patcher, False)
         for left in ("_run", "conds", "inner_model", "loaded_models"):
             self.__dict__.pop(left, None)
         if not self._keep:

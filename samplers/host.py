@@ -64,6 +64,7 @@ __all__ = [
     "keep_schedules_apart",
     "keyframes_kept",
     "ksampler",
+    "mark_in_use",
     "outliving_forward",
     "point_host_at",
     "prepare_model_patcher",
@@ -96,6 +97,15 @@ def outliving_forward() -> AbstractContextManager[None]:
     except (ImportError, AttributeError):  # hosts that do not record
         return nullcontext()
     return pause()
+
+
+def mark_in_use(patcher: Any, used: bool) -> None:
+    """Tell a 2026 host whether the run needs an expert now: it takes pinned memory from the others first.
+
+    By itself it knows the MODELs on a graph's wires, and experts are none; both would pass for idle.
+    """
+    if mark := getattr(patcher, "set_in_use_by_current_prompt", None):
+        mark(used)
 
 
 def split_over_gpus(patcher: ModelPatcher, loaded: list[ModelPatcher], options: dict[str, Any], run: ExitStack) -> None:

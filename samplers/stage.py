@@ -19,6 +19,7 @@ from .host import (
     get_all_wrappers,
     get_total_hook_groups_in_conds,
     keyframes_kept,
+    mark_in_use,
     point_host_at,
     prepare_model_patcher,
     prepare_sampling,
@@ -77,12 +78,14 @@ class Stage(CFGGuider):
         if not self.loaded:
             self._undo.callback(cleanup_models, self.conds, loaded)
             self._undo.callback(patcher.cleanup)
+            self._undo.callback(mark_in_use, patcher, False)
             cast_to_load_options(self.model_options, device=run.device, dtype=patcher.model_dtype())
             patcher.pre_run()
             self.conds = self._made_for_this_model(run)
             self.loaded = True
         split_over_gpus(patcher, loaded, self.model_options, self._undo)
         point_host_at(patcher, run.latent_shapes)
+        mark_in_use(patcher, True)
 
     def _made_for_this_model(self, run: Run) -> dict[str, list[dict]]:
         latent_image = run.latent_image

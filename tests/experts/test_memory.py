@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import comfy.cli_args
 import comfy.model_management
 import pytest
 from wan_duet.experts import memory
@@ -123,12 +124,46 @@ def test_what_was_asked_for_is_done_whatever_is_free(
     assert memory.residency(pair(asked)) == (asked == KEEP_BOTH, "asked for")
 
 
-def test_a_host_that_keeps_weights_mapped_keeps_both(
+@pytest.fixture
+def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamicVRAM as the host has it when it is on."""
+    monkeypatch.setattr(memory, "host_maps_files", lambda: True)
+
+
+@pytest.mark.usefixtures("mapped")
+def test_with_dynamic_vram_both_are_kept_because_the_host_takes_from_the_idle_one(
+    pair: Callable[..., Experts], free: Callable[[float], None]
+) -> None:
+    free(1e9)
+    assert memory.residency(pair()) == (True, "DynamicVRAM takes memory from the idle one when it is short")
+    text = memory.report(pair())
+    assert text.startswith("memory: at most 57.2 GB for both, 28.6 GB one at a time, GPU ")
+    assert "residency keep both (DynamicVRAM" in text
+
+
+@pytest.mark.usefixtures("mapped")
+def test_a_host_that_was_told_to_hold_everything_gives_nothing_back(
     pair: Callable[..., Experts], free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free(1e9)
-    monkeypatch.setattr(memory, "_host_keeps_weights_mapped", lambda: True)
-    assert memory.residency(pair()).keep
+    monkeypatch.setattr(comfy.cli_args.args, "high_ram", True, raising=False)
+    assert memory.residency(pair()) == (True, "--high-ram asks for it")
+    assert memory.report(pair()).startswith("memory: 57.2 GB for both")
+
+
+@pytest.mark.usefixtures("mapped")
+def test_with_dynamic_vram_a_lora_doubles_nothing(pair: Callable[..., Experts]) -> None:
+    assert memory.peak(merging(pair())).ram_both == pytest.approx(2 * A14B_BYTES, rel=0.01)
+
+
+def test_with_dynamic_vram_a_cast_saves_memory_on_the_gpu_only(
+    pair: Callable[..., Experts], request: pytest.FixtureRequest
+) -> None:
+    usual = memory.peak(pair(weight_dtype="fp8_e4m3fn"))
+    request.getfixturevalue("mapped")
+    peak = memory.peak(pair(weight_dtype="fp8_e4m3fn"))
+    assert peak.ram_one == pytest.approx(A14B_BYTES, rel=0.01)
+    assert peak.vram == usual.vram
 
 
 def test_the_report_gives_both_modes_the_gpu_and_the_choice(

@@ -1,4 +1,4 @@
-"""What only hosts of 2026 have, played by stand-ins on others: mapped weights, latent shapes on the model, schedules."""
+"""What only hosts of 2026 have, played by stand-ins on others: mapped weights, latent shapes, schedules."""
 
 from typing import Any
 
@@ -67,6 +67,38 @@ def test_without_hooks_dynamic_experts_stay_dynamic(high: ModelPatcher, twin: Mo
     first, second = DynamicPatcher.of(high), DynamicPatcher.of(twin)
     assert torch.equal(duet(pair(first, second), JOB), plain(high, JOB))
     assert first.delegates == second.delegates == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((0.95, 0.9, 0.7, 0.0), [[True, None], [True, None], [False, True]]),
+        ((0.8, 0.95, 0.9, 0.7, 0.0), [[None, True], [True, False], [True, False], [False, True]]),
+    ],
+    ids=["high first", "back and forth"],
+)
+def test_the_host_is_told_which_dynamic_expert_is_idle(
+    given: tuple[float, ...],
+    expected: list[list[bool | None]],
+    high: ModelPatcher,
+    other: ModelPatcher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = Job("euler", given=given)
+    in_use: dict[object, bool] = {}
+    seen: list[list[bool | None]] = []
+
+    def mark(patcher: ModelPatcher, used: bool) -> None:
+        in_use[patcher.model] = used
+
+    def note(*_: object) -> None:
+        seen.append([in_use.get(model.model) for model in (high, other)])
+
+    monkeypatch.setattr(DynamicPatcher, "set_in_use_by_current_prompt", mark, raising=False)
+    guider = duet_guider(pair(DynamicPatcher.of(high), DynamicPatcher.of(other)), job)
+    guider.sample(**job.arguments, callback=note)
+    assert seen == expected
+    assert in_use == {high.model: False, other.model: False}
 
 
 def test_latent_shapes_on_a_model_are_those_of_the_run_when_its_stage_begins(
