@@ -1,7 +1,9 @@
 """What only hosts of 2026 have, played by stand-ins on others: mapped weights, latent shapes, schedules."""
 
+from functools import partial
 from typing import Any
 
+import comfy.ldm.wan.model as wan
 import pytest
 import torch
 from comfy.model_management import load_models_gpu
@@ -175,3 +177,39 @@ def test_runs_with_shifts_of_their_own_leave_each_other_and_the_model_their_sche
         assert torch.equal(seen[0], flow_sampling(shift).sigmas)
     load_models_gpu([model])
     assert torch.equal(model.model.model_sampling.sigmas, table)
+
+
+class Container:
+    """As from 0.40 on, an operand of attention comes in something that gives it away only once."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor: torch.Tensor | None = tensor
+
+    def take(self) -> torch.Tensor:
+        tensor, self.tensor = self.tensor, None
+        assert tensor is not None, "somebody has looked into it before"
+        return tensor
+
+
+def test_attention_gets_its_operands_as_the_host_hands_them_over(
+    high: ModelPatcher, twin: ModelPatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attend, called = wan.optimized_attention, []
+
+    def in_containers(q: Any, k: Any, v: Any, *args: Any, transformer_options: dict[str, Any], **kwargs: Any) -> Any:
+        override = transformer_options["optimized_attention_override"]
+        return override(attend, *map(Container, (q, k, v)), *args, transformer_options=transformer_options, **kwargs)
+
+    def override(name: str, attend: Any, q: Any, k: Any, v: Any, *args: Any, **kwargs: Any) -> Any:
+        called.append(name)
+        kwargs["transformer_options"] = {}  # or it would be asked for once more
+        return attend(q.take(), k.take(), v.take(), *args, **kwargs)
+
+    wanted = plain(high, JOB)
+    monkeypatch.setattr(wan, "optimized_attention", in_containers)
+    models = high.clone(), twin.clone()
+    for name, model in zip(("high", "low"), models, strict=True):
+        model.model_options["transformer_options"]["optimized_attention_override"] = partial(override, name)
+    assert torch.equal(duet(pair(*models), JOB), wanted)
+    assert {*called} == {"high", "low"}
+    assert called == sorted(called), "each expert keeps its own override to its own steps"

@@ -3,22 +3,27 @@
 import gc
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor
+from wan_duet.experts.handle import ModelHandle
 from wan_duet.experts.lora import vary
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.merge import MergeLora
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.lora.vary import VaryLoras
-from wan_duet.experts.pair import Expert, Experts
+from wan_duet.experts.pair import Expert, Experts, is_dynamic
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.lora_schedule import on_plan
 from wan_duet.samplers.plan import Phase, Plan
 from wan_duet.tests.experts.lora.answers import HIGH, LOW, PAIR, SIGMAS, Answers, answers, changed, same
 from wan_duet.tests.experts.lora.layouts import LAYOUTS
 
+SMALL = 16 * 1024  # bytes
+ROLES = ("high", "low")
 A, B, DORA = "a.safetensors", "b.safetensors", "dora.safetensors"
 NOT_FOR_BOTH = {
     "diffusers_low_only",
@@ -236,6 +241,34 @@ def test_no_lora_outlives_its_guider(run: Callable, pair: Experts) -> None:
     ]
     assert functions
     assert all(function.varied() is None for function in functions)
+
+
+class SmallOnesAtOnce(ModelPatcher):
+    """As under DynamicVRAM: modules of up to 16 KiB are loaded at once, and get no weight functions."""
+
+    def partially_load(self, *args, **kwargs):
+        found = super().partially_load(*args, **kwargs)
+        for module in small(self):
+            module.weight_function, module.bias_function = [], []
+        return found
+
+
+def test_a_module_that_the_host_leaves_without_functions_follows_too(pair: Experts, run: Callable) -> None:
+    row = LoraRow(A, schedule="0.5,1;1,0.5")
+    wanted = run(row)
+    patchers = [expert.handle.open().clone() for expert in pair]
+    if any(map(is_dynamic, patchers)):
+        pytest.skip("this host does so itself, under DynamicVRAM")
+    for patcher in patchers:
+        patcher.__class__ = SmallOnesAtOnce
+    at_once = Experts(*(Expert(ModelHandle(patcher, role)) for patcher, role in zip(patchers, ROLES, strict=True)))
+    assert same(answers(apply_loras(at_once, (row,))[0]), wanted)
+    assert not any(module.weight_function for module in small(patchers[0])), "nothing stays on them after a run"
+
+
+def small(patcher: ModelPatcher) -> list[Any]:
+    modules = [module for module in patcher.model.modules() if hasattr(module, "weight_function")]
+    return [module for module in modules if sum(p.nbytes for p in module.parameters()) <= SMALL]
 
 
 def test_strengths_that_could_not_be_brought_up_to_date_are_tried_again(pair: Experts, monkeypatch) -> None:
