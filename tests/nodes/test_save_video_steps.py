@@ -112,7 +112,7 @@ def test_an_interpolated_video_keeps_its_duration_and_its_sound(
     assert heard == pytest.approx(0.5, abs=1024 / 44_100)
 
 
-def test_the_bar_counts_the_frames(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_counts_the_frames(save: Save, unthrottled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, int]] = []
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: shown.append((value, total)))
     save(ramp(5))
