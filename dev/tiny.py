@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 UMT5_CONFIG = Path(__file__).with_name("umt5_config_xxl.json")
+XXL_MARK = "encoder.block.23.layer.1.DenseReluDense.wi_1.weight"  # of a layer that the tiny encoder lacks
+XXL_INNER = 10240  # the first axis of that weight
 # Names and shapes by which the host recognises the families that tests need as headers only.
 MARKERS: dict[str, dict[str, tuple[int, ...]]] = {
     "camera_2.2": {"control_adapter.conv.weight": (1, 1)},
@@ -103,12 +105,19 @@ def text_encoder(seed: int) -> dict[str, Tensor]:
     config = json.loads(UMT5_CONFIG.read_text())
     net = T5(config, torch.float32, "cpu", torch.nn)
     weights = {name: weight.bfloat16() for name, weight in random_weights(net, seed).items()}
-    # The host knows an XXL encoder by the last axis of this weight, of a layer that the tiny one lacks.
-    mark = torch.zeros(1, config["d_model"], dtype=torch.bfloat16)
-    weights["encoder.block.23.layer.1.DenseReluDense.wi_1.weight"] = mark
+    weights[XXL_MARK] = _xxl_mark(config["d_model"])
     letters = string.ascii_letters + string.digits + string.punctuation
     weights["spiece_model"] = tokenizer([letters], "char", config["vocab_size"])
     return weights
+
+
+def _xxl_mark(d_model: int) -> Tensor:
+    """Return the smallest weight by which this host knows an XXL encoder: one axis of it is looked at, not the same
+    one on every host."""
+    from comfy.sd import TEModel, detect_te_model
+
+    marks = (torch.zeros(shape, dtype=torch.bfloat16) for shape in ((1, d_model), (XXL_INNER, 1)))
+    return next(mark for mark in marks if detect_te_model({XXL_MARK: mark}) is TEModel.T5_XXL)
 
 
 def tokenizer(sentences: Iterable[str], kind: str, vocab_size: int) -> Tensor:
@@ -171,7 +180,10 @@ def _save(weights: dict[str, Tensor], base: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
+    from cpu_torchvision import register_torchvision_operators
+
     comfyui, base = map(Path, sys.argv[1:])
+    register_torchvision_operators()
     # In place of this folder, whose `server` would hide the host's.
     sys.path[0] = str(comfyui)
     import comfy.cli_args

@@ -3,11 +3,8 @@
 from functools import partial
 from typing import Any
 
-import comfy.model_management
-import comfy.sample
-import comfy.utils
-import latent_preview
 from comfy_api.latest import io
+from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 
 from ..experts.pair import Experts
 from ..samplers.guider import DuetGuider
@@ -116,19 +113,7 @@ class Sampler(io.ComfyNode):
 
 
 def _sampled(guider: DuetGuider, plan: Plan, sampler: Any, latent: dict, seed: int) -> dict:
-    """One run from `latent`, as the host's SamplerCustomAdvanced does it; without steps nothing is opened."""
+    """One run from `latent` by the host's SamplerCustomAdvanced; without steps nothing is opened."""
     if not plan.sigmas:
         return latent
-    samples = comfy.sample.fix_empty_latent_channels(guider.model_patcher, latent["samples"])
-    noise: Any = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
-    samples = guider.sample(
-        noise,
-        samples,
-        sampler,
-        sigmas_of(plan),
-        denoise_mask=latent.get("noise_mask"),
-        callback=latent_preview.prepare_callback(guider.model_patcher, len(plan.sigmas) - 1),
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=seed,
-    )
-    return {**latent, "samples": samples.to(comfy.model_management.intermediate_device())}
+    return SamplerCustomAdvanced.execute(Noise_RandomNoise(seed), guider, sampler, sigmas_of(plan), latent).args[0]

@@ -31,6 +31,7 @@ from .host import (
     point_host_at,
     prepare_sampling,
     split_over_gpus,
+    windows_go_on,
 )
 from .lora_schedule import on_plan
 from .options import added, merged
@@ -204,6 +205,7 @@ class DuetGuider(CFGGuider):
 
     def _switch(self, role: str, options: dict[str, Any]) -> None:
         """Bring the weights of `role` in; the host makes room by moving the other expert's out."""
+        before = self._options_of_active()
         for follower in self._followers:
             follower.leave(self._active)
         if self._keep:
@@ -215,12 +217,16 @@ class DuetGuider(CFGGuider):
         self._active = role
         if role != self._lead or self._twin is not None:
             self._stage(role).load(self._run)
-            return
-        patcher = self.model_patcher
-        _, _, loaded = prepare_sampling(patcher, self._run.noise.shape, self.conds, self.model_options)
-        split_over_gpus(patcher, loaded, options, self._after)
-        point_host_at(patcher, self._run.latent_shapes)
-        mark_in_use(patcher, True)
+        else:
+            patcher = self.model_patcher
+            _, _, loaded = prepare_sampling(patcher, self._run.noise.shape, self.conds, self.model_options)
+            split_over_gpus(patcher, loaded, options, self._after)
+            point_host_at(patcher, self._run.latent_shapes)
+            mark_in_use(patcher, True)
+        windows_go_on(before, self._options_of_active())
+
+    def _options_of_active(self) -> dict[str, Any]:
+        return self._stages[self._active].model_options if self._active in self._stages else self.model_options
 
     def _throw_away(self) -> None:
         """Close the active expert and let go of its weights; a twin answers for the lead from then on."""

@@ -74,6 +74,7 @@ __all__ = [
     "sampler_object",
     "split_over_gpus",
     "trange",
+    "windows_go_on",
 ]
 
 
@@ -158,3 +159,11 @@ def point_host_at(patcher: ModelPatcher, latent_shapes: list[Any] | None) -> Non
     patcher.model.current_patcher = patcher  # one slot a model: wrong when both experts are clones of one
     if hasattr(patcher.model, "latent_shapes"):  # 2026 hosts
         patcher.model.latent_shapes = latent_shapes
+
+
+def windows_go_on(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Let the context windows of one expert's options go on at the step that the other's have reached: at a sigma
+    between two steps the host leaves them where they were."""
+    reached, entering = before.get("context_handler"), after.get("context_handler")
+    if hasattr(reached, "_step") and hasattr(entering, "_step"):
+        entering._step = reached._step

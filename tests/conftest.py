@@ -30,6 +30,7 @@ import comfy.cli_args  # noqa: E402
 
 comfy.cli_args.args.cpu = True  # before anything imports comfy.model_management
 
+import comfy.utils  # noqa: E402
 import utils.extra_config  # noqa: E402, F401 - as main.py does: the host's `nodes` makes `utils` mean comfy/utils.py
 from wan_duet.dev import dynamic_vram  # noqa: E402
 from wan_duet.dev.client import Client  # noqa: E402
@@ -50,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("live"):
                 item.add_marker(pytest.mark.skip(reason="live: python3 dev/test.py --all"))
+
+
+@pytest.fixture
+def unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let progress bars show every step: newer hosts leave out those that come fast."""
+    for limit in ("PROGRESS_THROTTLE_MIN_INTERVAL", "PROGRESS_THROTTLE_MIN_PERCENT"):
+        monkeypatch.setattr(comfy.utils, limit, 0, raising=False)
 
 
 @pytest.fixture(scope="session")

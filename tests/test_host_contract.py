@@ -18,7 +18,7 @@ from wan_duet.samplers.shift import flow_sampling
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file() and path.name != "tests")
-HOSTS = ("comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "server", "execution", "nodes")
+HOSTS = ("comfy", "comfy_api", "comfy_execution", "comfy_extras", "folder_paths", "server", "execution", "nodes")
 AT_RUN_TIME = {"PromptServer.instance", "PromptServer.instance.send_progress_text"}  # bound below, without a server
 
 
@@ -95,13 +95,16 @@ def test_the_host_has_what_we_name_and_takes_our_call(use: Use) -> None:
 
 
 def test_the_uses_are_really_found() -> None:
-    assert {use.name for use in uses()} >= {"io.ComfyNode", "io.Hidden.unique_id", "comfy.utils.PROGRESS_BAR_ENABLED"}
+    assert {use.name for use in uses()} >= {
+        "io.ComfyNode",
+        "io.Hidden.unique_id",
+        "comfy.model_management.OOM_EXCEPTION",
+    }
     assert {use.name for use in uses() if use.positional is not None} >= {
         "comfy.model_detection.detect_unet_config",
         "comfy.sd.load_diffusion_model",
-        "comfy.sample.prepare_noise",
         "folder_paths.get_full_path",
-        "latent_preview.prepare_callback",
+        "SamplerCustomAdvanced.execute",
         "prepare_sampling",
         "process_conds",
         "io.Combo.Input",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def _widget_values(node: dict[str, Any], declared: Info) -> dict[str, Any]:
     saved = iter(node["widgets_values"])
     values = {}
     for name in widgets(declared):
+        if not node["type"].startswith("WanDuet_") and name in declared["input"].get("optional", {}):
+            values.update({name: value for value in islice(saved, 1)})  # none if the host has had it only since
+            continue
         values[name] = next(saved)
         if options(inputs(declared)[name]).get("control_after_generate"):
             next(saved)  # "randomize" and the like, a widget of the browser's own

@@ -40,7 +40,9 @@ def options(declared: Declared) -> dict[str, Any]:
 
 def choices(declared: Declared) -> list[Any] | None:
     """What a combo offers, however it is declared; None if the input is no combo."""
-    return declared[0] if isinstance(declared[0], list) else options(declared).get("options")
+    offered = declared[0] if isinstance(declared[0], list) else options(declared).get("options")
+    # Where more inputs depend on the choice, each comes with them
+    return offered and [choice["key"] if isinstance(choice, dict) else choice for choice in offered]
 
 
 def widgets(node: Info) -> list[str]:

@@ -30,6 +30,17 @@ def test_the_sampler_node_equals_the_guider_under_the_hosts_sampler(
     assert result.latent(ours).shape == (1, 16, 3, 8, 8)
 
 
+def test_the_sampler_node_fits_an_empty_latent_to_a_5b_model_as_the_host_does(
+    run: Runner, graph: Graph, files: Files
+) -> None:
+    experts = graph.load(files["5b"], "none")
+    plan = graph.plan(experts)
+    ours = graph.save(_in_one_node(graph, experts, plan, seed=7))
+    hosts = graph.save(graph.sample(experts, plan, seed=7))
+    result = run(graph)
+    assert torch.equal(result.latent(ours), result.latent(hosts))
+
+
 def test_each_expert_and_the_seed_count(run: Runner, graph: Graph, files: Files) -> None:
     saved = []
     for low, seed in ((files["low"], 1), (files["high"], 1), (files["low"], 2)):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -272,9 +273,11 @@ def test_nothing_is_embedded_where_the_host_forbids_it(
         assert found.info == {}
 
 
-def test_interpolation_on_a_host_without_it_is_refused(run: Runner, graph: Graph) -> None:
+def test_interpolation_is_refused_for_want_of_nodes_or_of_a_model_file(run: Runner, graph: Graph) -> None:
+    own_nodes = find_spec("comfy_extras.nodes_frame_interpolation")
+    lacking = "models/frame_interpolation holds no file" if own_nodes else "this ComfyUI has no frame interpolation"
     node = save(graph, images(graph), interpolation="film")
-    with pytest.raises(PromptError, match=f"{node.id}: interpolation is 'film', but this ComfyUI has no frame inter"):
+    with pytest.raises(PromptError, match=f"{node.id}: interpolation is 'film', but {lacking}"):
         run(graph)
 
 

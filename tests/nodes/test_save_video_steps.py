@@ -1,9 +1,10 @@
-"""Saving in this process: what needs nodes that this host lacks, or a moment in the middle of it."""
+"""Saving in this process: what needs nodes that not every host has, or a moment in the middle of it."""
 
+import importlib
 import sys
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 import torch
 from comfy.model_management import InterruptProcessingException
 from comfy_api.input_impl import VideoFromFile
+from safetensors.torch import save_file
+from wan_duet.dev.tiny import random_weights
 from wan_duet.nodes import video
 from wan_duet.nodes.interpolation import interpolated
 from wan_duet.nodes.video import SaveVideo
@@ -24,6 +27,8 @@ from wan_duet.video.formats import Settings
 from wan_duet.video.read import clip_of_file
 
 Save = Callable[..., tuple[Path, str]]
+NODES = "comfy_extras.nodes_frame_interpolation"
+OWN_NODES = find_spec(NODES) is not None
 
 
 @pytest.fixture
@@ -43,46 +48,72 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
     return save
 
 
-@contextmanager
-def newer_host(models: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """The interpolation nodes of 2026 hosts in shape alone: every new frame is the mean of its neighbours."""
-    calls: list[Any] = []
+@pytest.fixture(scope="module")
+def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models of the host's own classes with random weights: FILM has one size, RIFE is as small as its file."""
+    folder = tmp_path_factory.mktemp("frame_interpolation")
+    if OWN_NODES:
+        models = importlib.import_module("comfy_extras.frame_interpolation_models.film_net")
+        save_file(random_weights(models.FILMNet(), 0), folder / "film_net_fp32.safetensors")
+        models = importlib.import_module("comfy_extras.frame_interpolation_models.ifnet")
+        save_file(random_weights(models.IFNet(channels=(8,) * 5), 0), folder / "rife49.safetensors")
+    else:
+        for name in ("film_net_fp32.safetensors", "rife49.safetensors"):
+            (folder / name).touch()
+    return folder
+
+
+@pytest.fixture
+def models(model_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where a host finds FILM and RIFE; one without such nodes gets them in shape alone."""
+    if not OWN_NODES:
+        monkeypatch.setitem(sys.modules, NODES, _nodes_in_shape_alone())
+    paths = {**folder_paths.folder_names_and_paths, "frame_interpolation": ([str(model_files)], {".safetensors"})}
+    monkeypatch.setattr(folder_paths, "folder_names_and_paths", paths)
+    monkeypatch.setattr(folder_paths, "filename_list_cache", {})
+    return model_files
+
+
+def _nodes_in_shape_alone() -> types.ModuleType:
+    """The interpolation nodes of 2026 hosts: every new frame lies between its neighbours, nearer to one for RIFE."""
 
     class Loader:
         @staticmethod
         def execute(model_name: str) -> Any:
-            calls.append(model_name)
-            return types.SimpleNamespace(args=("the model",))
+            return types.SimpleNamespace(args=(0.25 if "rife" in model_name else 0.5,))
 
     class Interpolate:
         @staticmethod
-        def execute(model: str, images: torch.Tensor, multiplier: int) -> Any:
-            calls.append((model, multiplier))
-            between = [(images[:-1] + images[1:]) / 2] * (multiplier - 1)
+        def execute(model: float, images: torch.Tensor, multiplier: int) -> Any:
+            between = [torch.lerp(images[:-1], images[1:], model)] * (multiplier - 1)
             woven = torch.stack([images[:-1], *between], dim=1).flatten(0, 1)
             return types.SimpleNamespace(args=(torch.cat([woven, images[-1:]]),))
 
-    module: Any = types.ModuleType("comfy_extras.nodes_frame_interpolation")
+    module: Any = types.ModuleType(NODES)
     module.FrameInterpolationModelLoader, module.FrameInterpolate = Loader, Interpolate
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(folder_paths, "get_filename_list", lambda folder: models)
-    yield calls
+    return module
 
 
-@pytest.mark.parametrize(("between", "count"), [(1, 9), (3, 17)])
-def test_interpolation_takes_the_hosts_nodes_and_the_named_model(
-    monkeypatch: pytest.MonkeyPatch, between: int, count: int
+@pytest.mark.parametrize(("model", "between"), [("film", 1), ("rife", 1), ("rife", 3)])
+def test_new_frames_come_between_those_that_were_there(models: Path, model: str, between: int) -> None:
+    given = ramp(3, 64, 64)
+    made = interpolated(given, model, between)
+    assert made.shape == (2 * (between + 1) + 1, 64, 64, 3)
+    kept = torch.arange(len(made)) % (between + 1) == 0
+    assert torch.equal(made[kept], given)
+    assert not any(torch.equal(new, old) for new in made[~kept] for old in given)
+
+
+def test_the_named_model_makes_them(models: Path) -> None:
+    given = ramp(2, 64, 64)
+    assert not torch.equal(interpolated(given, "film", 1), interpolated(given, "rife", 1))
+
+
+def test_interpolation_without_its_model_file_says_where_it_belongs(
+    models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with newer_host(["rife49.pth", "film_net_fp32.pt"], monkeypatch) as calls:
-        assert len(interpolated(ramp(5, 8, 8), "film", between)) == count
-    assert calls == ["film_net_fp32.pt", ("the model", between + 1)]
-
-
-def test_interpolation_without_its_model_file_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
-    with (
-        newer_host(["rife49.pth"], monkeypatch),
-        pytest.raises(FileNotFoundError, match="models/frame_interpolation holds no file with film in its name"),
-    ):
+    monkeypatch.setattr(folder_paths, "get_filename_list", lambda _: ["rife49.pth"])
+    with pytest.raises(FileNotFoundError, match="models/frame_interpolation holds no file with film in its name"):
         interpolated(ramp(5, 8, 8), "film", 1)
 
 
@@ -90,21 +121,17 @@ def test_interpolation_without_its_model_file_says_where_it_belongs(monkeypatch:
     ("fps", "adjusted", "expected"), [(0.0, True, 64), (0.0, False, 16), (8.0, True, 32), (8.0, False, 8)]
 )
 def test_interpolated_images_last_as_long_or_become_slow_motion(
-    save: Save, monkeypatch: pytest.MonkeyPatch, fps: float, adjusted: bool, expected: float
+    save: Save, models: Path, fps: float, adjusted: bool, expected: float
 ) -> None:
-    with newer_host(["film.pt"], monkeypatch):
-        path, _ = save(ramp(5), fps, interpolation="film", interpolated_frames=3, adjust_fps=adjusted)
+    path, _ = save(ramp(5), fps, interpolation="rife", interpolated_frames=3, adjust_fps=adjusted)
     clip = clip_of_file(str(path))
     assert (clip.count, clip.fps) == (17, expected)
 
 
-def test_an_interpolated_video_keeps_its_duration_and_its_sound(
-    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interpolated_video_keeps_its_duration_and_its_sound(save: Save, models: Path, tmp_path: Path) -> None:
     source = tmp_path / "source.mp4"
     write_video(source, clip_of_images(ramp(24), 24.0, click(1.0, 0.5)), Settings(), {}, lambda: None)
-    with newer_host(["rife.pth"], monkeypatch):
-        path, _ = save(VideoFromFile(str(source)), interpolation="rife")
+    path, _ = save(VideoFromFile(str(source)), interpolation="rife")
     clip, sound = clip_of_file(str(path)), clip_of_file(str(path)).sound()
     assert (clip.count, clip.fps) == (47, 48)
     assert sound is not None
@@ -112,7 +139,7 @@ def test_an_interpolated_video_keeps_its_duration_and_its_sound(
     assert heard == pytest.approx(0.5, abs=1024 / 44_100)
 
 
-def test_the_bar_counts_the_frames(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_counts_the_frames(save: Save, unthrottled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, int]] = []
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: shown.append((value, total)))
     save(ramp(5))

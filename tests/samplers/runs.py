@@ -11,6 +11,8 @@ import comfy.samplers
 import comfy.sd
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 from torch import Tensor
@@ -118,6 +120,19 @@ def shifted(model: ModelPatcher, shift: float = SHIFT) -> ModelPatcher:
 def with_lora(model: ModelPatcher) -> ModelPatcher:
     """The MODEL behind the host's own LoRA loader."""
     return comfy.sd.load_lora_for_models(model, None, lora(), 1.0, 0.0)[0]
+
+
+def window_settings() -> dict[str, Any]:
+    """The settings of this host's context windows: of two latent frames that overlap by one, all options off."""
+    declared = WanContextWindowsManualNode.define_schema().inputs
+    options = {each.id: False for each in declared if isinstance(each, io.Boolean.Input)}
+    windows = {"context_length": 5, "context_overlap": 4, "context_stride": 1}
+    return {**options, **windows, "context_schedule": "standard_static", "fuse_method": "pyramid"}
+
+
+def in_windows(model: ModelPatcher, **settings: Any) -> ModelPatcher:
+    """The MODEL behind the host's own context windows."""
+    return WanContextWindowsManualNode.execute(model, **{**window_settings(), **settings}).args[0]
 
 
 def plain_guider(model: ModelPatcher, job: Job) -> comfy.samplers.CFGGuider:

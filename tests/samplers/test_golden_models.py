@@ -7,7 +7,6 @@ import comfy.sd
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
 from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
 from wan_duet.dev.tiny import transformer
 from wan_duet.experts.checkpoint import read_checkpoint
@@ -22,23 +21,13 @@ from wan_duet.tests.samplers.runs import (
     duet,
     forwards,
     hooked,
+    in_windows,
     pair,
     plain,
     prompt,
     random,
     with_lora,
 )
-
-
-def in_windows(model: ModelPatcher) -> ModelPatcher:
-    """In windows of two of the three latent frames, overlapping by one."""
-    settings = {
-        "context_schedule": "standard_static",
-        "context_stride": 1,
-        "closed_loop": False,
-        "fuse_method": "pyramid",
-    }
-    return WanContextWindowsManualNode.execute(model, context_length=5, context_overlap=1, **settings).args[0]
 
 
 def with_idle_easy_cache(model: ModelPatcher) -> ModelPatcher:

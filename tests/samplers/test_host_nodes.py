@@ -17,7 +17,7 @@ JOBS = {
 
 
 @pytest.fixture
-def progress() -> Iterator[list[tuple[int, int]]]:
+def progress(unthrottled: None) -> Iterator[list[tuple[int, int]]]:
     """What the progress bar of the host shows: (done, of)."""
     shown: list[tuple[int, int]] = []
     usual = comfy.utils.PROGRESS_BAR_HOOK

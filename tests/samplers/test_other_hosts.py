@@ -9,6 +9,7 @@ import torch
 from comfy.model_management import load_models_gpu
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP
+from comfyui_version import __version__
 from wan_duet.experts.pair import Experts, is_dynamic
 from wan_duet.samplers.shift import flow_sampling
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, hooked, pair, plain
@@ -106,7 +107,7 @@ def test_the_host_is_told_which_dynamic_expert_is_idle(
 def test_latent_shapes_on_a_model_are_those_of_the_run_when_its_stage_begins(
     high: ModelPatcher, other: ModelPatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = Job("euler", given=(0.8, 0.95, 0.9, 0.7, 0.0))
+    job, own = Job("euler", given=(0.8, 0.95, 0.9, 0.7, 0.0)), hasattr(high.model, "latent_shapes")
     seen: list[Any] = []
 
     def note(step: int, *_: object) -> None:
@@ -116,11 +117,13 @@ def test_latent_shapes_on_a_model_are_those_of_the_run_when_its_stage_begins(
         monkeypatch.setattr(model.model, "latent_shapes", None, raising=False)
     duet_guider(pair(high, other), job).sample(**job.arguments, callback=note)
     shapes = [job.latent.shape]
-    # The low expert leads, and its first stage is the host's own business.
-    assert seen == [[None, None], [shapes, None], [shapes, None], [shapes, shapes]]
+    lead = shapes if own else None  # the low expert leads, and its first stage is the host's own business
+    assert seen == [[None, lead], [shapes, lead], [shapes, lead], [shapes, shapes]]
 
 
 def test_hosts_without_latent_shapes_on_the_model_get_none(high: ModelPatcher, other: ModelPatcher) -> None:
+    if hasattr(other.model, "latent_shapes"):
+        pytest.skip(f"ComfyUI {__version__} has latent shapes on the model")
     duet(pair(high, other), JOB)
     assert not hasattr(other.model, "latent_shapes")
 

@@ -1,26 +1,35 @@
-"""A 2026 host that divides evaluations over GPUs, played by a stand-in: each expert is divided over its own clones."""
+"""A 2026 host that divides evaluations over GPUs: each expert is divided over its own clones.
 
+Played by a stand-in, which shows what is asked of the host; where the host can do it, it is really done as well.
+"""
+
+import importlib
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
+import comfy.model_management
 import comfy.sampler_helpers
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy.samplers import CFGGuider
+from comfyui_version import __version__
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, pair, plain
 
 BACK_AND_FORTH = Job("euler", given=(1.0, 0.9, 0.8, 0.95, 0.92, 0.7, 0.0))
+DIVIDES = hasattr(comfy.sampler_helpers, "prepare_model_patcher_multigpu_clones")
+SECOND = torch.device("cpu", 0)  # of the same machine, though the host tells them apart
 ROLES = ["high", "high", "low", "high", "high", "low"]
 
 
 class Clone:
     """An expert's patcher on the second GPU."""
 
-    load_device = torch.device("cpu", 0)
+    load_device = SECOND
 
     def __init__(self, main: ModelPatcher) -> None:
         self.model = main.model
@@ -85,19 +94,22 @@ class Host:
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host()
     inner_sample = CFGGuider.inner_sample
-    module = ModuleType("comfy.multigpu")
-    module.MultiGPUThreadPool = host.start_pool  # pyright: ignore[reportAttributeAccessIssue]
-    monkeypatch.setitem(sys.modules, "comfy.multigpu", module)
+    if not DIVIDES:
+        monkeypatch.setitem(sys.modules, "comfy.multigpu", ModuleType("comfy.multigpu"))
+        monkeypatch.setattr(
+            CFGGuider,
+            "inner_sample",
+            lambda guider, *args, **kwargs: host.sample(guider, inner_sample, *args, **kwargs),
+        )
+    module = importlib.import_module("comfy.multigpu")
+    monkeypatch.setattr(module, "MultiGPUThreadPool", host.start_pool, raising=False)
     monkeypatch.setattr(comfy.sampler_helpers, "prepare_model_patcher_multigpu_clones", host.prepare, raising=False)
     monkeypatch.setattr(ModelPatcher, "get_nested_additional_models", lambda patcher: host.load(patcher))
-    monkeypatch.setattr(
-        CFGGuider, "inner_sample", lambda guider, *args, **kwargs: host.sample(guider, inner_sample, *args, **kwargs)
-    )
     return host
 
 
 class Split:
-    """Looks at the options of every evaluation, where such a host divides it."""
+    """Looks at the options of every evaluation, where such a host divides it, and leaves it whole."""
 
     def __init__(self, fail_at: int | None = None) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -111,7 +123,7 @@ class Split:
         self.seen.append({"models": models, "pool": pool, "ready": pool.open and on_gpus == [True]})
         if len(self.seen) == self.fail_at:
             raise RuntimeError("out of memory")
-        return executor(*args)
+        return executor(*args[:-1], {key: options[key] for key in options if not key.startswith("multigpu_")})
 
 
 def on(split: Split, *models: ModelPatcher) -> list[ModelPatcher]:
@@ -156,4 +168,28 @@ def test_pools_and_clones_end_with_the_run(
 
 
 def test_dividing_changes_nothing_about_the_run(host: Host, high: ModelPatcher, twin: ModelPatcher) -> None:
-    assert torch.equal(duet(pair(high, twin), BACK_AND_FORTH), plain(high, BACK_AND_FORTH))
+    found = duet(pair(*on(Split(), high, twin)), BACK_AND_FORTH)
+    assert torch.equal(found, plain(*on(Split(), high), BACK_AND_FORTH))
+
+
+@pytest.mark.skipif(not DIVIDES, reason=f"ComfyUI {__version__} divides nothing over GPUs")
+@pytest.mark.parametrize("job", [BACK_AND_FORTH, Job("dpmpp_2m_sde", steps=6), Job("uni_pc", steps=6)])
+def test_what_the_host_divides_over_two_devices_makes_the_run_of_one_model(
+    job: Job, high: ModelPatcher, twin: ModelPatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [torch.device("cpu"), SECOND]
+    monkeypatch.setattr(comfy.model_management, "get_all_torch_devices", lambda **_: devices)
+    multigpu = importlib.import_module("comfy.multigpu")
+    ran: Counter[torch.device] = Counter()
+
+    def note(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        ran[args[5]["multigpu_thread_device"]] += 1
+        return executor(*args, **kwargs)
+
+    divided = [multigpu.create_multigpu_deepclones(model, 2) for model in (high, twin)]
+    for model in divided:
+        model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "note", note)
+    found, ran_by_ours = duet(pair(*divided), job), ran.copy()
+    ran.clear()
+    assert torch.equal(found, plain(divided[0], job))
+    assert ran_by_ours == ran and ran.keys() == set(devices)

@@ -153,7 +153,7 @@ def test_clones_of_one_model_are_told_of_the_evaluations_of_their_own_stage(high
     for role in told:
         model = high.clone()
         model.add_callback_with_key(
-            CallbacksMP.ON_PREPARE_STATE, "note", lambda _, sigma, role=role: told[role].append(sigma.max().item())
+            CallbacksMP.ON_PREPARE_STATE, "note", lambda _, sigma, *__, role=role: told[role].append(sigma.max().item())
         )
         models.append(model)
     job = Job("euler", given=(1.0, 0.75, 0.9375, 0.5, 0.0))

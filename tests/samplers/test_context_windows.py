@@ -1,0 +1,66 @@
+"""In the host's context windows, with each of their options, two models with equal weights make the run of one."""
+
+from typing import Any
+
+import comfy.sd
+import pytest
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfyui_version import __version__
+from wan_duet.dev.tiny import transformer
+from wan_duet.tests.samplers.runs import SIZE, SOLVERS, Job, assert_same_run, in_windows, plain, prompt, random
+from wan_duet.tests.samplers.runs import window_settings as settings
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "closed_loop": {"closed_loop": True, "context_schedule": "looped_uniform"},
+    "freenoise": {"freenoise": True},
+    "retain_first_frame": {"retain_first_frame": True},
+}
+LACKING = {name: f"ComfyUI {__version__} has no {name} windows" for name in OPTIONS.keys() - settings().keys()}
+WINDOWS = [
+    pytest.param(OPTIONS[name], marks=pytest.mark.skipif(name in LACKING, reason=LACKING.get(name, "")), id=name)
+    for name in OPTIONS
+]
+
+
+@pytest.fixture(scope="module")
+def image_models() -> list[ModelPatcher]:
+    """Two image-to-video models of equal weights: the first frame is in the conditioning."""
+    return [comfy.sd.load_diffusion_model_state_dict(transformer(0, in_dim=36)) for _ in range(2)]
+
+
+def image_job(sampler: str = "euler") -> Job:
+    """A run of four latent frames from a first one: the third window begins two after it."""
+    size = (*SIZE[:2], 4, *SIZE[3:])
+    mask = torch.ones(1, 1, *size[2:])
+    mask[:, :, 0] = 0
+    image = {"concat_latent_image": random(*size, seed=4), "concat_mask": mask}
+    return Job(sampler, positive=prompt(1, **image), negative=prompt(2, **image), latent=torch.zeros(size))
+
+
+@pytest.mark.parametrize("sampler", SOLVERS)
+@pytest.mark.parametrize("option", WINDOWS)
+def test_two_models_in_windows_make_the_run_of_one(
+    option: dict[str, Any], sampler: str, image_models: list[ModelPatcher]
+) -> None:
+    assert_same_run(*(in_windows(model, **option) for model in image_models), image_job(sampler))
+
+
+@pytest.mark.parametrize("option", WINDOWS)
+def test_each_of_these_options_changes_the_run(option: dict[str, Any], image_models: list[ModelPatcher]) -> None:
+    off = {name: False if value is True else value for name, value in option.items()}
+    model, job = image_models[0], image_job()
+    assert not torch.equal(plain(in_windows(model, **option), job), plain(in_windows(model, **off), job))
+
+
+@pytest.mark.parametrize("schedule", ["standard_uniform", "looped_uniform"])
+@pytest.mark.parametrize("sampler", ["dpm_2", "dpmpp_2s_ancestral"])
+def test_windows_go_on_where_they_were_when_the_expert_changes_within_a_step(
+    sampler: str, schedule: str, image_models: list[ModelPatcher]
+) -> None:
+    first, second = (in_windows(model, context_schedule=schedule) for model in image_models)
+    try:
+        plain(first, image_job(sampler))
+    except Exception as error:  # raised by hosts whose windows know the sigmas of whole steps only
+        pytest.skip(f"ComfyUI {__version__}: {error}")
+    assert_same_run(first, second, image_job(sampler))
