@@ -17,11 +17,11 @@ def skeleton(config: dict[str, Any], dtype: torch.dtype = torch.bfloat16) -> Bas
     if known is None:
         raise ValueError(f"this ComfyUI knows no model with the settings {config}; connect a Wan 2.2 expert")
     known.set_inference_dtype(dtype, None)
-    known.custom_operations = _operations()
+    known.custom_operations = operations()
     return known.get_model({}, "", device=torch.device("meta"))
 
 
-def _operations() -> type:
+def operations() -> type:
     """Build the host's layers with their weights there from the start.
 
     Under DynamicVRAM a layer of the host has none until a file is read, unless a subclass reads files in its own way.

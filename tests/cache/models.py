@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import comfy.conds
-import comfy.ops
 import comfy.supported_models
 import torch
 from comfy.ldm.wan import model as wan
@@ -21,6 +20,7 @@ from wan_duet.cache.run import CacheOn, StepCache
 from wan_duet.cache.settings import Settings
 from wan_duet.dev.tiny import random_weights
 from wan_duet.experts.kind import HIGH
+from wan_duet.experts.skeleton import operations
 
 CLASSES = ("base", "ref_conv", "vace", "camera", "s2v", "humo", "animate", "5b")
 KINDS = ("vace", "camera", "s2v", "humo", "animate")  # by their own names; the others are told by their sizes
@@ -41,7 +41,7 @@ def network(kind: str, blocks: int = 0) -> nn.Module:
             "text_dim": 32,
             "freq_dim": 32,
         },
-        **{"operations": comfy.ops.disable_weight_init, "dtype": torch.float32},
+        **{"operations": operations(), "dtype": torch.float32},
     }
     made: dict[str, Callable[[], nn.Module]] = {
         "base": lambda: wan.WanModel(model_type="t2v", in_dim=16, **sizes),

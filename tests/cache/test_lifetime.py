@@ -49,27 +49,31 @@ TECHNIQUES = {
 TESTS = Path(__file__).resolve().parents[1]
 FRESH = """
 import sys
+from pathlib import Path
 import conftest
 import torch
 torch.set_num_threads(1)
 from wan_duet.tests.cache.test_lifetime import JOBS, expert, films
-torch.save(films(expert(0), expert(1), JOBS[int(sys.argv[1])]), sys.argv[2])
+folder = Path(sys.argv[2]).parent
+torch.save(films(expert(0, folder), expert(1, folder), JOBS[int(sys.argv[1])]), sys.argv[2])
 """
 
 
-def expert(seed: int) -> ModelPatcher:
-    """One half of a pair, of four blocks."""
-    return comfy.sd.load_diffusion_model_state_dict(transformer(seed, layers=4))
+def expert(seed: int, folder: Path) -> ModelPatcher:
+    """One half of a pair, of four blocks, from a file in `folder`."""
+    path = folder / f"expert_{seed}.safetensors"
+    save_file(transformer(seed, layers=4), path)
+    return comfy.sd.load_diffusion_model(str(path))
 
 
 @pytest.fixture(scope="module")
-def high() -> ModelPatcher:
-    return expert(0)
+def high(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
+    return expert(0, tmp_path_factory.mktemp("high"))
 
 
 @pytest.fixture(scope="module")
-def low() -> ModelPatcher:
-    return expert(1)
+def low(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
+    return expert(1, tmp_path_factory.mktemp("low"))
 
 
 @pytest.fixture
