@@ -4,9 +4,11 @@ Played by a stand-in, which shows what is asked of the host; where the host can 
 """
 
 import importlib
+import math
 import sys
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,10 +16,17 @@ import comfy.model_management
 import comfy.sampler_helpers
 import pytest
 import torch
+from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from comfy.samplers import CFGGuider
 from comfyui_version import __version__
+from safetensors.torch import save_file
+from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.experts.lora.schedule import parse_schedule
+from wan_duet.experts.lora.scheduled import ScheduledLora
+from wan_duet.experts.pair import Experts
+from wan_duet.tests.experts.lora.layouts import LAYOUTS, build
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, pair, plain
 
 BACK_AND_FORTH = Job("euler", given=(1.0, 0.9, 0.8, 0.95, 0.92, 0.7, 0.0))
@@ -172,7 +181,10 @@ def test_dividing_changes_nothing_about_the_run(host: Host, high: ModelPatcher, 
     assert torch.equal(found, plain(*on(Split(), high), BACK_AND_FORTH))
 
 
-@pytest.mark.skipif(not DIVIDES, reason=f"ComfyUI {__version__} divides nothing over GPUs")
+divides = pytest.mark.skipif(not DIVIDES, reason=f"ComfyUI {__version__} divides nothing over GPUs")
+
+
+@divides
 @pytest.mark.parametrize("job", [BACK_AND_FORTH, Job("dpmpp_2m_sde", steps=6), Job("uni_pc", steps=6)])
 def test_what_the_host_divides_over_two_devices_makes_the_run_of_one_model(
     job: Job, high: ModelPatcher, twin: ModelPatcher, monkeypatch: pytest.MonkeyPatch
@@ -193,3 +205,32 @@ def test_what_the_host_divides_over_two_devices_makes_the_run_of_one_model(
     ran.clear()
     assert torch.equal(found, plain(divided[0], job))
     assert ran_by_ours == ran and ran.keys() == set(devices)
+
+
+@divides
+@pytest.mark.parametrize("schedule", ["", "0.5,1;1,0.5"], ids=["merged", "scheduled"])
+def test_loras_reach_every_weight_on_both_devices(
+    schedule: str, high: ModelPatcher, twin: ModelPatcher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Modulations too, which the host never merges: an object patch of theirs is shared by an expert's clones."""
+    (layout,) = (layout for layout in LAYOUTS if layout.name == "lightx2v_diff_m")
+    shapes = {name: weight.shape for name, weight in high.model.state_dict().items()}
+    save_file(build(layout, shapes)[0], tmp_path / "lora.safetensors")
+
+    def with_lora(*models: ModelPatcher) -> Experts:
+        experts = pair(*models)
+        for role in ("high", "low"):
+            strength = parse_schedule(schedule).on(role)
+            path = str(tmp_path / "lora.safetensors")
+            row = ScheduledLora(path, role, strength) if schedule else MergeLora(path, role, 1.0)
+            experts = experts.with_change(row, role)
+        return experts
+
+    monkeypatch.setattr(BaseModel, "memory_required", lambda _, shape, **__: 0.0 if shape[0] == 1 else math.inf)
+    whole = duet(with_lora(high, twin), BACK_AND_FORTH)
+    assert not torch.equal(whole, plain(high, BACK_AND_FORTH))
+    devices = [torch.device("cpu"), SECOND]
+    monkeypatch.setattr(comfy.model_management, "get_all_torch_devices", lambda **_: devices)
+    multigpu = importlib.import_module("comfy.multigpu")
+    divided = [multigpu.create_multigpu_deepclones(model, 2) for model in (high, twin)]
+    assert torch.equal(duet(with_lora(*divided), BACK_AND_FORTH), whole)

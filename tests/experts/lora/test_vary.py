@@ -286,5 +286,26 @@ def test_strengths_that_could_not_be_brought_up_to_date_are_tried_again(pair: Ex
     assert torch.equal(parameter, torch.ones(2, 2))
 
 
+def test_while_strengths_are_brought_up_to_date_no_other_gpu_finds_a_weight_unpatched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Threads that share an evaluation come one after the other; the first may be computing when the next arrives."""
+    ones: Any = ("diff", (torch.ones(2, 2),))
+    varied = vary.Varied(lambda sigmas, sigma: [sigma], {"weight": [vary.Numbered(0, ones)]})
+    varied.parameter("weight", torch.zeros(2, 2))
+    merge, found = vary._merged, []
+
+    def noting(name: str, *rest: Any) -> torch.Tensor:
+        found.append(varied.active("weight"))
+        return merge(name, *rest)
+
+    monkeypatch.setattr(vary, "_merged", noting)
+    executor = WrapperExecutor.new_class_executor(lambda *_, **__: None, torch.nn.Module(), [varied.follow])
+    for sigma in (1.0, 0.5):
+        options = {"sample_sigmas": torch.tensor([1.0, 0.5, 0.0])}
+        executor.execute(torch.zeros(1), torch.tensor([sigma]), None, None, None, options)
+    assert found == [[(1.0, ones)], [(0.5, ones)]]
+
+
 def _no_memory(*_: object) -> None:
     raise MemoryError
