@@ -1,5 +1,8 @@
 """Nodes of the shelf "Video": the file at the end."""
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from ..video.clip import Clip, clip_of_images, exact_fps, reversed_clip
 from ..video.encode import write_still, write_video, written_size
 from ..video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES, Settings
 from ..video.metadata import RECEIPT, texts
+from ..video.plain_frames import PlainFrames
+from ..video.whole import reserved
 from .clips import FPS_OF_IMAGES, clip_of, images_of, sound_of
 from .interpolation import INTERPOLATIONS, NONE, interpolated
 from .schema import advanced, schema
@@ -84,10 +89,11 @@ class SaveVideo(io.ComfyNode):
         between = interpolated_frames if interpolation != NONE else 0
         clip = _interpolated(video, interpolation, between, adjust_fps) if between else clip_of(video, FPS_OF_IMAGES)
         clip = _played(clip, fps * (between + 1 if adjust_fps else 1), reverse, audio)
-        path, subfolder = _new_file(filename_prefix, clip, settings.extension)
         made_with = {"experts": experts, "plan": plan, "ran": ran}
-        count = _write(path, clip, settings, _metadata(cls.hidden, made_with))
-        lines = _report(path, clip, settings, count)
+        plain = PlainFrames()
+        with _new_file(filename_prefix, clip, settings.extension) as (path, subfolder):
+            count = _write(path, plain.watching(clip), settings, _metadata(cls.hidden, made_with))
+        lines = [*_report(path, clip, settings, count), *plain.notes()]
         if upload_profile:
             lines.append(_sent(path, upload_profile))
         report = shown("\n".join(lines))
@@ -194,11 +200,20 @@ def _played(clip: Clip, fps: float, reverse: bool, audio: Any) -> Clip:
     return replace(clip, fps=exact_fps(fps) if fps else clip.fps, sound=sound)
 
 
-def _new_file(prefix: str, clip: Clip, extension: str) -> tuple[Path, str]:
-    """A path that is not taken, and its folder below the output folder."""
+@contextmanager
+def _new_file(prefix: str, clip: Clip, extension: str) -> Iterator[tuple[Path, str]]:
+    """Reserve a name for the length of the block; yields the path and its folder below the output folder."""
+    if not Path(prefix).name or "\0" in prefix:
+        raise ValueError(f"filename_prefix is {prefix!r}, which names no file. Write one such as 'video/wan_duet'.")
     output = folder_paths.get_output_directory()
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, clip.width, clip.height)
-    return Path(folder, f"{name}_{counter:05}_.{extension}"), subfolder
+    try:
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, clip.width, clip.height)
+        with reserved(lambda number: Path(folder, f"{name}_{number:05}_.{extension}"), counter) as path:
+            yield path, subfolder
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.EINVAL):
+            raise
+        raise ValueError(f"filename_prefix is {prefix[:40]!r}…, which is no name here: {error.strerror}.") from error
 
 
 def _metadata(hidden: Any, made_with: dict[str, Any]) -> dict[str, str]:

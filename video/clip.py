@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 SLOWEST = Fraction(1, 1001)
+NOT_NUMBERS = "a LoRA that is too strong, fp16 accumulation, an attention backend that does not suit the model"
 Frame = np.ndarray
 """[H, W, 3], uint8."""
 Audio = Mapping[str, Any]
@@ -51,6 +52,7 @@ def clip_of_images(images: Tensor, fps: float | Fraction, audio: Audio | None = 
         exact_fps(fps),
         count,
         lambda: audio,
+        _not_numbers(images),
     )
 
 
@@ -65,6 +67,13 @@ def pixels(image: Tensor) -> Frame:
     """One image [H, W, C] in 0..1 as bytes, to the nearest value."""
     rgb = image[..., :3].expand(-1, -1, 3)
     return (rgb * 255).round_().clamp_(0, 255).to(torch.uint8).cpu().numpy()
+
+
+def share(count: int, total: int) -> str:
+    """Say how many of some frames something is true of, up to the verb."""
+    if count < total:
+        return f"{count} of {total} frames {'are' if count > 1 else 'is'}"
+    return "the frame is" if total == 1 else f"all {total} frames are"
 
 
 def exact_fps(fps: float | Fraction) -> Fraction:
@@ -87,3 +96,12 @@ def _reversed_sound(audio: Audio | None, seconds: Fraction) -> Audio | None:
         return None
     whole = moved(audio, 0, ceil(audio["sample_rate"] * seconds))
     return {**whole, "waveform": whole["waveform"].flip(-1)}
+
+
+def _not_numbers(images: Tensor) -> tuple[str, ...]:
+    """Warn of images that hold NaN or infinity, which end as black."""
+    found = [number for number, image in enumerate(images) if not torch.isfinite(image).all()]
+    if not found:
+        return ()
+    which = f"{share(len(found), len(images))} not made of numbers (NaN or infinity), from frame {found[0]} on"
+    return (f"warning: {which}. Usual causes: {NOT_NUMBERS}.",)

@@ -1,8 +1,6 @@
 """A clip to a file: one frame after the other through the encoder, under its final name only when it is whole."""
 
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from .clip import Clip, Frame
 from .formats import CONTAINERS, Settings
 from .sound import Sound
+from .whole import whole
 
 BT601 = 6  # the matrix by which FFmpeg and ComfyUI convert unless told otherwise, so a player should be told
 BT709_PRIMARIES = 1
@@ -33,30 +32,27 @@ def write_video(
         raise ValueError(f"the video is {clip.width}x{clip.height}. {settings.format} takes 2x2 and more.")
     count = 0
     container = CONTAINERS[settings.format]
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with av.open(str(partial), "w", format=container.muxer, options=container.options) as output:
-            output.metadata.update(metadata)
-            stream = _video_stream(output, clip, settings)
-            audio = clip.sound()
-            sound = Sound(output, container.audio, audio, clip.fps) if audio else None
-            for pixels in clip.frames():
-                picture = _picture(pixels[: stream.height, : stream.width])
-                picture.pts, picture.time_base = count, Fraction(1) / clip.fps
-                output.mux(stream.encode(picture))
-                if sound:
-                    output.mux(list(sound.until(count)))
-                count += 1
-                on_frame()
-            if not count:
-                raise ValueError("the video has no frames. Connect one that has.")
-            output.mux(stream.encode(None))
+    with (
+        whole(path) as partial,
+        av.open(str(partial), "w", format=container.muxer, options=container.options) as output,
+    ):
+        output.metadata.update(metadata)
+        stream = _video_stream(output, clip, settings)
+        audio = clip.sound()
+        sound = Sound(output, container.audio, audio, clip.fps) if audio else None
+        for pixels in clip.frames():
+            picture = _picture(pixels[: stream.height, : stream.width])
+            picture.pts, picture.time_base = count, Fraction(1) / clip.fps
+            output.mux(stream.encode(picture))
             if sound:
-                output.mux(list(sound.rest()))
-        os.replace(partial, path)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
+                output.mux(list(sound.until(count)))
+            count += 1
+            on_frame()
+        if not count:
+            raise ValueError("the video has no frames. Connect one that has.")
+        output.mux(stream.encode(None))
+        if sound:
+            output.mux(list(sound.rest()))
     return count
 
 
@@ -73,12 +69,15 @@ def write_still(path: Path, frame: Frame, settings: Settings, metadata: Mapping[
         texts = PngInfo()
         for name, value in metadata.items():
             texts.add_text(name, value)
-        image.save(path, pnginfo=texts, compress_level={"fast": 1, "balanced": 4, "small": 9}[settings.write_mode])
+        effort = {"fast": 1, "balanced": 4, "small": 9}[settings.write_mode]
+        with whole(path) as partial:
+            image.save(partial, "PNG", pnginfo=texts, compress_level=effort)
         return
     exif = image.getexif()
     if fitting := _fitting(metadata):
         exif[EXIF_IMAGE_DESCRIPTION] = fitting
-    image.save(path, quality=settings.quality, exif=exif, optimize=settings.write_mode == "small")
+    with whole(path) as partial:
+        image.save(partial, "JPEG", quality=settings.quality, exif=exif, optimize=settings.write_mode == "small")
 
 
 def _fitting(metadata: Mapping[str, str]) -> str:
