@@ -17,6 +17,7 @@ from ..experts.pair import Experts
 from ..experts.prefetch import Prefetch
 from ..experts.twin import twin_of, twin_of_checkpoint
 from .expert_conds import for_expert, refuse_ignored_frames, refuse_other_size
+from .finite import check_given, check_made
 from .follower import following
 from .host import (
     CFGGuider,
@@ -98,11 +99,13 @@ class DuetGuider(CFGGuider):
         if len(sigmas) == 0:
             return latent_image
         refuse_other_size(self.original_conds, noise.shape)
+        check_given(latent_image)
         given = tuple(sigmas.tolist())
         with ExitStack() as self._after:
             self._begin([self._role(sigma) for sigma in given[:-1] or given])
             # A copy, because uni_pc writes into the sigmas it is given
             samples = super().sample(noise, latent_image, sampler, sigmas.clone(), *args, **kwargs)
+            check_made(samples, self._active, len(given) - 1, len(given) - 1)
         self.say(self._what_ran(given))
         return samples
 
@@ -151,6 +154,7 @@ class DuetGuider(CFGGuider):
         sigma = float(timestep.max())
         role = self._role(sigma)
         if role != self._active:
+            self._check_before_switch(x, sigma)
             self._switch(role, options)
         self.evaluations[role] += 1
         cfg = self.plan.cfg(sigma)
@@ -202,6 +206,10 @@ class DuetGuider(CFGGuider):
             handle = self.experts[role].handle
             if isinstance(handle, FileHandle) and can_prefetch(handle):
                 self._after.enter_context(Prefetch(handle.path))
+
+    def _check_before_switch(self, x: torch.Tensor, sigma: float) -> None:
+        starts = self._run.sigmas[:-1].tolist()
+        check_made(x, self._active, sum(start > sigma for start in starts), len(starts))
 
     def _switch(self, role: str, options: dict[str, Any]) -> None:
         """Bring the weights of `role` in; the host makes room by moving the other expert's out."""

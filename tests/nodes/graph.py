@@ -18,6 +18,7 @@ OUTPUT_NODES = ("PreviewAny", "SaveLatent")
 ENDS = ("execution_success", "execution_error", "execution_interrupted")
 AGAIN = "again"  # an input that no node has: another value makes the host run the node again, though nothing changed
 SECONDS = 180  # for one prompt, on a busy machine
+UNLOADABLE = "size mismatch|shapes cannot be multiplied"  # a wrong weight, where the host looks at it first
 TEXT_ENCODER = "umt5_xxl_fp8_e4m3fn_scaled.safetensors"
 
 _numbers = count()
