@@ -164,6 +164,7 @@ def point_host_at(patcher: ModelPatcher, latent_shapes: list[Any] | None) -> Non
 def windows_go_on(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Let the context windows of one expert's options go on at the step that the other's have reached: at a sigma
     between two steps the host leaves them where they were."""
-    reached, entering = before.get("context_handler"), after.get("context_handler")
+    reached: Any = before.get("context_handler")
+    entering: Any = after.get("context_handler")
     if hasattr(reached, "_step") and hasattr(entering, "_step"):
         entering._step = reached._step

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def _widget_values(node: dict[str, Any], declared: Info) -> dict[str, Any]:
     values = {}
     for name in widgets(declared):
         if not node["type"].startswith("WanDuet_") and name in declared["input"].get("optional", {}):
-            values.update({name: value for value in islice(saved, 1)})  # none if the host has had it only since
+            values.update(zip([name], saved, strict=False))  # not saved if the host has had it only since
             continue
         values[name] = next(saved)
         if options(inputs(declared)[name]).get("control_after_generate"):
