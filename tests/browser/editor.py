@@ -1,6 +1,7 @@
 """ComfyUI's own frontend in a headless browser, used as a person would: open, load, queue, save."""
 
 import re
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,42 @@ SETTINGS = {
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Graph.CanvasMenu": False,
     "Comfy.Minimap.Visible": False,
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,  # a picture of the whole graph shows its texts
 }
 MENU_HEIGHT = 50  # one button stays when the frontend hides its menus
 
 READY = "() => window.app?.extensionManager && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 50"
-LOAD = """async workflow => {
-    app.extensionManager.toast.removeAll();
-    await app.loadGraphData(workflow, true, true, "test");
+LOAD = """async ([workflow, name]) => {
+    const {toast} = app.extensionManager;
+    (toast.dismissAll ?? toast.removeAll)();  // the newer name first
+    await app.loadGraphData(workflow, true, true, name);
 }"""
+VUE = "Comfy.VueNodes.Enabled"
+DRAWN = """vue => app.graph.nodes.every(
+    node => Boolean(document.querySelector(`[data-node-id="${node.id}"]`)) === vue)"""
 NODES = """() => app.graph.nodes.map(node => ({
     title: node.title, type: node.type, virtual: Boolean(node.isVirtualNode),
     broken: Boolean(node.has_errors) || !(node.type in LiteGraph.registered_node_types),
-    box: [node.pos[0], node.pos[1] - LiteGraph.NODE_TITLE_HEIGHT,
-          node.size[0], Math.max(node.size[1], node.computeSize()[1]) + LiteGraph.NODE_TITLE_HEIGHT],
+    box: (() => {
+        const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
+        if (!drawn) return [
+            node.pos[0], node.pos[1] - LiteGraph.NODE_TITLE_HEIGHT,
+            node.size[0], Math.max(node.size[1], node.computeSize()[1]) + LiteGraph.NODE_TITLE_HEIGHT];
+        const {scale, offset} = app.canvas.ds, canvas = app.canvas.canvas.getBoundingClientRect();
+        return [(drawn.left - canvas.left) / scale - offset[0], (drawn.top - canvas.top) / scale - offset[1],
+                drawn.width / scale, drawn.height / scale];
+    })(),
 }))"""
+SHOW_ADVANCED = """shown => {
+    for (const node of app.graph.nodes.filter(
+            node => node.widgets?.some(widget => widget.options.advanced) && Boolean(node.showAdvanced) !== shown))
+        LiteGraph.vueNodesMode ? node.showAdvanced = shown : node.toggleAdvanced();
+}"""
 ADVANCED = """type => LiteGraph.createNode(type).widgets.filter(
     widget => widget.options.advanced).map(widget => widget.name)"""
-ALERTS = "() => [...document.querySelectorAll('[role=dialog], [role=alert]')].map(box => box.innerText)"
+SETTLE = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+ALERTS = """() => [...document.querySelectorAll("[role=dialog], [role=alert]")].map(
+    box => box.innerText).filter(text => text)"""
 LIMIT = """values => {
     for (const node of app.graph.nodes) {
         (node.inputs ?? []).forEach((input, slot) => { if (input.widget?.name in values) node.disconnectInput(slot); });
@@ -46,8 +66,9 @@ QUEUE_PREVIEWS = """() => {
     return app.extensionManager.command.execute("Comfy.QueueSelectedOutputNodes");
 }"""
 PREVIEWS = """() => app.graph.nodes.filter(node => node.type === "PreviewAny").map(
-    node => node.widgets.find(widget => widget.name === "preview")).map(
-    widget => [widget.value, widget.element.innerText])"""
+    node => node.widgets.find(widget => ["preview", "preview_text"].includes(widget.name))).map(
+    widget => [widget.value, widget.element?.innerText ?? [...document.querySelectorAll("textarea")].find(
+        area => area.value === widget.value)?.value])"""
 SHOW_WHOLE = """([left, top, right, bottom, menu]) => {
     const view = app.canvas.ds;
     app.canvas.deselectAll();
@@ -65,6 +86,7 @@ class Editor:
         self.page = page
         self.client = client
         self.errors: list[str] = []
+        self._names = count()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._hear)
         page.route(re.compile("/api/settings"), lambda route: route.fulfill(json=SETTINGS))
@@ -73,9 +95,21 @@ class Editor:
         page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
 
     def load(self, workflow: dict[str, Any]) -> None:
-        """Open a UI-format workflow in place of the one that is open."""
+        """Open a UI-format workflow in a tab of its own: a tab that is opened anew shows its former results."""
         self.errors.clear()
-        self.page.evaluate(LOAD, workflow)
+        self.render(vue=False)
+        self.page.evaluate(LOAD, [workflow, f"test {next(self._names)}"])
+
+    def render(self, *, vue: bool) -> None:
+        """Have the nodes drawn in the frontend's new way, as elements of the page, or on the canvas."""
+        self.page.evaluate("([name, on]) => app.extensionManager.setting.set(name, on)", [VUE, vue])
+        self.page.wait_for_function(DRAWN, arg=vue)
+        self.page.evaluate(SETTLE)
+
+    def show_advanced(self, *, shown: bool) -> None:
+        """Unfold, or fold away, the advanced inputs of every node that has some."""
+        self.page.evaluate(SHOW_ADVANCED, shown)
+        self.page.evaluate(SETTLE)
 
     def save(self) -> dict[str, Any]:
         """What the frontend would write to a file."""

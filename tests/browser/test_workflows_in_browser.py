@@ -5,7 +5,7 @@ WAN_DUET_SCREENSHOTS=FOLDER keeps the pictures; with `workflows` as FOLDER they 
 
 import json
 import os
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -108,17 +108,21 @@ def test_nodes_lie_apart_and_each_in_a_group_after_a_run(ran: Editor) -> None:
 
 @pytest.mark.parametrize("name", PAID, indirect=True)
 def test_nodes_lie_apart_and_each_in_a_group_where_a_run_is_paid(name: str, opened: Editor, tmp_path: Path) -> None:
-    check_layout(opened)
     opened.picture(picture_of(name, tmp_path))
+    check_layout(opened)
 
 
 def check_layout(editor: Editor) -> None:
-    """No node lies over another one, and each lies in a group."""
-    nodes = editor.nodes()
-    groups = [group["bounding"] for group in editor.save()["groups"]]
-    assert [(a["title"], b["title"]) for a, b in combinations(nodes, 2) if overlap(a["box"], b["box"])] == []
-    working = [node for node in nodes if not node["virtual"]]
-    assert [node["title"] for node in working if not any(inside(node["box"], group) for group in groups)] == []
+    """No node lies over another one, and each lies in a group, however it is drawn and with all of its inputs."""
+    for vue, advanced in product((False, True), repeat=2):
+        editor.render(vue=vue)
+        editor.show_advanced(shown=advanced)
+        nodes = editor.nodes()
+        groups = [group["bounding"] for group in editor.save()["groups"]]
+        over = [(a["title"], b["title"]) for a, b in combinations(nodes, 2) if overlap(a["box"], b["box"])]
+        working = [node for node in nodes if not node["virtual"]]
+        outside = [node["title"] for node in working if not any(inside(node["box"], group) for group in groups)]
+        assert (over, outside) == ([], []), f"{vue=}, {advanced=}"
 
 
 @pytest.mark.parametrize("name", FREE, indirect=True)

@@ -20,7 +20,7 @@ def sections(page: str) -> list[str]:
 
 def explained(section: str) -> list[str]:
     """The names in bold at the start of the list's items; one item may explain several."""
-    heads = [re.split("[:：]", line, maxsplit=1)[0] for line in section.splitlines() if line.startswith("- ")]
+    heads = [re.split("[:\uff1a]", line, maxsplit=1)[0] for line in section.splitlines() if line.startswith("- ")]
     return sorted(name for head in heads for name in re.findall(r"\*\*(.+?)\*\*", head))
 
 
