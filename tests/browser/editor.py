@@ -10,7 +10,6 @@ from wan_duet.dev.client import Client, Prompt
 
 # Served in place of the stored ones, so that a test changes nobody's editor.
 SETTINGS = {
-    "Comfy.Locale": "en",
     "Comfy.TutorialCompleted": True,
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Graph.CanvasMenu": False,
@@ -48,6 +47,14 @@ SHOW_ADVANCED = """shown => {
 }"""
 ADVANCED = """type => LiteGraph.createNode(type).widgets.filter(
     widget => widget.options.advanced).map(widget => widget.name)"""
+PUT = """type => {
+    const node = LiteGraph.createNode(type);
+    app.graph.clear();
+    app.canvas.ds.reset();
+    node.pos = [600, 400];
+    app.graph.add(node);
+    app.canvas.selectItems([node]);
+}"""
 SETTLE = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ALERTS = """() => [...document.querySelectorAll("[role=dialog], [role=alert]")].map(
     box => box.innerText).filter(text => text)"""
@@ -82,17 +89,18 @@ SHOW_WHOLE = """([left, top, right, bottom, menu]) => {
 class Editor:
     """The open frontend. `errors` are those it has logged since the last `load`."""
 
-    def __init__(self, page: Page, client: Client) -> None:
+    def __init__(self, page: Page, client: Client, language: str = "en") -> None:
         self.page = page
         self.client = client
         self.errors: list[str] = []
         self._names = count()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._hear)
-        page.route(re.compile("/api/settings"), lambda route: route.fulfill(json=SETTINGS))
+        settings = {**SETTINGS, "Comfy.Locale": language}
+        page.route(re.compile("/api/settings"), lambda route: route.fulfill(json=settings))
         page.goto(client.url, wait_until="domcontentloaded")
         page.wait_for_function(READY, timeout=90_000)
-        page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+        self._toggle_menus()
 
     def load(self, workflow: dict[str, Any]) -> None:
         """Open a UI-format workflow in a tab of its own: a tab that is opened anew shows its former results."""
@@ -127,6 +135,13 @@ class Editor:
         """The widgets of a node that the frontend may fold away."""
         return self.page.evaluate(ADVANCED, node_type)
 
+    def help_title(self, node_type: str) -> str:
+        """Put a node of this type on the canvas, press its info button, and return the title of the page that opens."""
+        self._toggle_menus()  # the page opens in one of them
+        self.page.evaluate(PUT, node_type)
+        self.page.get_by_test_id("info-button").click()
+        return self.page.locator(".node-help-content h1").inner_text()
+
     def alerts(self) -> list[str]:
         """The text of every dialog and notice that is open."""
         return self.page.evaluate(ALERTS)
@@ -155,6 +170,9 @@ class Editor:
         clip = self.page.evaluate(SHOW_WHOLE, [left, top, right, bottom, MENU_HEIGHT])
         self.page.wait_for_timeout(500)  # the canvas, and the text boxes that lie over it, follow some frames later
         self.page.screenshot(path=file, type="jpeg", quality=85, clip=clip)
+
+    def _toggle_menus(self) -> None:
+        self.page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
 
     def _queue(self, script: str, told: str) -> None:
         with self.page.expect_response("**/api/prompt") as sent:
