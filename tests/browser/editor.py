@@ -47,13 +47,21 @@ SHOW_ADVANCED = """shown => {
 }"""
 ADVANCED = """type => LiteGraph.createNode(type).widgets.filter(
     widget => widget.options.advanced).map(widget => widget.name)"""
-PUT = """type => {
+PUT = """([type, values]) => {
     const node = LiteGraph.createNode(type);
+    for (const widget of node.widgets.filter(widget => widget.name in values)) widget.value = values[widget.name];
     app.graph.clear();
     app.canvas.ds.reset();
     node.pos = [600, 400];
     app.graph.add(node);
     app.canvas.selectItems([node]);
+}"""
+BADGES = """() => app.graph.nodes.flatMap(node => node.badges).map(
+    badge => (badge instanceof Function ? badge() : badge).text).filter(text => text)"""
+SET = """([name, value]) => {
+    const widget = app.graph.nodes.flatMap(node => node.widgets).find(widget => widget.name === name);
+    widget.value = value;
+    widget.callback?.(value);
 }"""
 SETTLE = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ALERTS = """() => [...document.querySelectorAll("[role=dialog], [role=alert]")].map(
@@ -135,12 +143,24 @@ class Editor:
         """The widgets of a node that the frontend may fold away."""
         return self.page.evaluate(ADVANCED, node_type)
 
+    def put(self, node_type: str, **values: Any) -> None:
+        """Put one selected node on an empty canvas, with these values of its widgets."""
+        self.page.evaluate(PUT, [node_type, values])
+
+    def set(self, widget: str, value: Any) -> None:
+        """Choose a value in the first node that has such a widget."""
+        self.page.evaluate(SET, [widget, value])
+
     def help_title(self, node_type: str) -> str:
         """Put a node of this type on the canvas, press its info button, and return the title of the page that opens."""
         self._toggle_menus()  # the page opens in one of them
-        self.page.evaluate(PUT, node_type)
+        self.put(node_type)
         self.page.get_by_test_id("info-button").click()
         return self.page.locator(".node-help-content h1").inner_text()
+
+    def badges(self) -> list[str]:
+        """The texts of all nodes' badges."""
+        return self.page.evaluate(BADGES)
 
     def alerts(self) -> list[str]:
         """The text of every dialog and notice that is open."""

@@ -58,6 +58,33 @@ def test_rarely_used_widgets_arrive_as_advanced(editor: Editor, node: str, folde
 
 
 @pytest.mark.parametrize(
+    ("node", "values", "price"),
+    [
+        ("WanDuet_FalImageToVideo", {"variant": "A14B Turbo", "resolution": "480p"}, "est. $0.05/video"),
+        ("WanDuet_FalImageToVideo", {"variant": "A14B"}, "est. $0.08/s"),  # fal's default is 720p
+        ("WanDuet_FalImageToVideo", {"variant": "5B"}, None),
+        ("WanDuet_RunwareWan22Animate", {"resolution": "720p"}, "est. $0.0212/s"),
+        ("WanDuet_RunwareWan22Animate", {"resolution": "720p", "model": "other:1@1"}, None),
+        ("WanDuet_RunwareWan22Turbo", {"resolution": "720p"}, None),
+    ],
+)
+def test_a_provider_node_shows_its_price_where_it_is_documented(
+    editor: Editor, node: str, values: dict[str, str], price: str | None
+) -> None:
+    editor.put(node, **values)
+    assert [badge for badge in editor.badges() if badge.startswith("est.")] == ([price] if price else [])
+
+
+def test_the_price_that_is_seen_follows_what_is_chosen(editor: Editor) -> None:
+    editor.put("WanDuet_FalAnimate", resolution="480p")
+    editor.render(vue=True)
+    editor.page.get_by_text("est. $0.04/s").wait_for()
+    editor.set("resolution", "720p")
+    editor.page.get_by_text("est. $0.08/s").wait_for()
+    editor.render(vue=False)
+
+
+@pytest.mark.parametrize(
     ("typed", "found"),
     [
         ("wan 2.2", "WanDuet_LoadExperts"),
