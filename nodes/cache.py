@@ -29,7 +29,7 @@ def _schema(
         display_name=name,
         category="Wan Duet/Cache",
         description=description,
-        search_aliases=[*aliases, "step cache", "speed up"],
+        search_aliases=[*aliases, "step cache", "easycache", "speed up"],
         inputs=[*_first_inputs(presets, default), *own, *map(advanced, _last_inputs())],
         outputs=[WanExperts.Output(display_name="experts", tooltip="The pair with the cache on it.")],
     )

@@ -24,7 +24,10 @@ class LoadExperts(io.ComfyNode):
             category=SHELF,
             description="Name the high-noise file; its low-noise partner is found by name. Both are checked from their "
             "headers now and read when first needed. For GGUF files use your GGUF loader and Experts From Models.",
-            search_aliases=["wan 2.2", "load diffusion model", "unet loader", "high noise", "low noise", "moe"],
+            search_aliases=[
+                *("wan 2.2", "load diffusion model", "unet loader", "high noise", "low noise", "moe"),
+                *("block swap", "offload", "unload", "low vram"),  # what residency is for
+            ],
             inputs=[
                 *_files(),
                 *_settings(),
@@ -109,7 +112,7 @@ class ExpertsFromModels(io.ComfyNode):
             category=SHELF,
             description="A pair made of ordinary MODELs, from any loader (GGUF too) or any node in between. "
             "Both stay in memory: the host owns their weights.",
-            search_aliases=["gguf", "model list", "moe"],
+            search_aliases=["gguf", "model list", "high noise", "low noise", "moe"],
             is_input_list=True,
             inputs=[
                 io.Model.Input(

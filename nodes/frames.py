@@ -33,7 +33,7 @@ class FrameImage(io.ComfyNode):
             category=SHELF,
             description="An image, and the frame of the video that it is for. Chain these nodes and end in "
             "Frame Conditioning.",
-            search_aliases=["start image", "end image", "first frame", "last frame", "key frame", "image to video"],
+            search_aliases=["start image", "end image", "first frame", "first last frame", "flf2v", "key frame", "i2v"],
             inputs=[
                 io.Image.Input("image", tooltip="One image, or several for consecutive frames."),
                 io.String.Input(

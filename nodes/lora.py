@@ -24,7 +24,7 @@ class Lora(io.ComfyNode):
             category=SHELF,
             description="One LoRA of the list. Name either half of a high/low pair: the other one is found by name. "
             "Chain these nodes and end in Apply LoRAs.",
-            search_aliases=["lora", "lora loader", "lightning", "lightx2v", "power lora", "high low lora"],
+            search_aliases=["lora loader", "lora stack", "power lora", "high low lora", "lightning", "lightx2v"],
             inputs=[
                 WanLoras.Input("loras", optional=True, tooltip="The rows before this one."),
                 *_row(names),
@@ -120,7 +120,7 @@ class ApplyLoras(io.ComfyNode):
             category=SHELF,
             description="Puts the list on the experts. What each file will change is checked from headers now; "
             "weights are read when an expert is opened. A LoRA that changes nothing is an error here.",
-            search_aliases=["lora", "lora loader", "lora keys not loaded", "match report"],
+            search_aliases=["lora loader", "lora stack", "lora keys not loaded", "match report"],
             inputs=[
                 WanExperts.Input("experts", tooltip="The pair to change."),
                 WanLoras.Input("loras", tooltip="The list, from Wan LoRA nodes."),

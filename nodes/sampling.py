@@ -27,7 +27,7 @@ class Guider(io.ComfyNode):
             category=SHELF,
             description="Runs both experts as one model under SamplerCustomAdvanced: one uninterrupted run, one noise, "
             "one progress bar; the expert changes where the plan says.",
-            search_aliases=["guider", "cfg guider", "dual model", "moe sampler"],
+            search_aliases=["guider", "cfg guider", "dual model", "dual sampler", "moe sampler"],
             inputs=[
                 WanExperts.Input("experts", tooltip="The pair to sample with."),
                 WanPlan.Input("plan", tooltip="The plan of the run."),
@@ -53,7 +53,7 @@ class Sampler(io.ComfyNode):
             display_name="Duet Sampler",
             category=SHELF,
             description="The whole run in one node: noise, guider and sampler.",
-            search_aliases=["ksampler", "wan moe ksampler", "sampler"],
+            search_aliases=["ksampler advanced", "wan moe ksampler", "dual sampler", "two samplers"],
             inputs=[
                 WanExperts.Input("experts", tooltip="The pair to sample with."),
                 WanPlan.Input("plan", tooltip="The plan of the run."),

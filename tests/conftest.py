@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 COMFYUI = Path(os.environ.get("COMFYUI_PATH", ROOT / ".dev" / "comfyui")).resolve()
 BASE = Path(os.environ.get("WAN_DUET_BASE", ROOT / ".dev" / "base")).resolve()
+FRONTEND = os.environ.get("WAN_DUET_FRONTEND")  # the files of another frontend than the host's own
 MINIATURE_BASE = Path(os.environ.get("WAN_DUET_MINIATURE", ROOT / ".dev" / "miniature_base")).resolve()
 if not (COMFYUI / "main.py").is_file():
     raise pytest.UsageError(f"no ComfyUI in {COMFYUI}: run `python3 dev/test.py`, which installs one")
@@ -63,11 +64,12 @@ def unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
     """A function that starts one more server, with extra arguments, for the rest of the session."""
+    frontend = ("--front-end-root", FRONTEND) if FRONTEND else ()
     with ExitStack() as servers:
 
         def start(*args: str) -> Server:
             log = tmp_path_factory.mktemp("server") / "log.txt"
-            return servers.enter_context(serve(COMFYUI, BASE, *args, log=log))
+            return servers.enter_context(serve(COMFYUI, BASE, *frontend, *args, log=log))
 
         yield start
 

@@ -1,6 +1,7 @@
 """ComfyUI's own frontend in a headless browser, used as a person would: open, load, queue, save."""
 
 import re
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +10,62 @@ from wan_duet.dev.client import Client, Prompt
 
 # Served in place of the stored ones, so that a test changes nobody's editor.
 SETTINGS = {
-    "Comfy.Locale": "en",
     "Comfy.TutorialCompleted": True,
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Graph.CanvasMenu": False,
     "Comfy.Minimap.Visible": False,
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,  # a picture of the whole graph shows its texts
 }
 MENU_HEIGHT = 50  # one button stays when the frontend hides its menus
 
 READY = "() => window.app?.extensionManager && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length > 50"
-LOAD = """async workflow => {
-    app.extensionManager.toast.removeAll();
-    await app.loadGraphData(workflow, true, true, "test");
+LOAD = """async ([workflow, name]) => {
+    const {toast} = app.extensionManager;
+    (toast.dismissAll ?? toast.removeAll)();  // the newer name first
+    await app.loadGraphData(workflow, true, true, name);
 }"""
+VUE = "Comfy.VueNodes.Enabled"
+DRAWN = """vue => app.graph.nodes.every(
+    node => Boolean(document.querySelector(`[data-node-id="${node.id}"]`)) === vue)"""
 NODES = """() => app.graph.nodes.map(node => ({
     title: node.title, type: node.type, virtual: Boolean(node.isVirtualNode),
     broken: Boolean(node.has_errors) || !(node.type in LiteGraph.registered_node_types),
-    box: [node.pos[0], node.pos[1] - LiteGraph.NODE_TITLE_HEIGHT,
-          node.size[0], Math.max(node.size[1], node.computeSize()[1]) + LiteGraph.NODE_TITLE_HEIGHT],
+    box: (() => {
+        const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
+        if (!drawn) return [
+            node.pos[0], node.pos[1] - LiteGraph.NODE_TITLE_HEIGHT,
+            node.size[0], Math.max(node.size[1], node.computeSize()[1]) + LiteGraph.NODE_TITLE_HEIGHT];
+        const {scale, offset} = app.canvas.ds, canvas = app.canvas.canvas.getBoundingClientRect();
+        return [(drawn.left - canvas.left) / scale - offset[0], (drawn.top - canvas.top) / scale - offset[1],
+                drawn.width / scale, drawn.height / scale];
+    })(),
 }))"""
+SHOW_ADVANCED = """shown => {
+    for (const node of app.graph.nodes.filter(
+            node => node.widgets?.some(widget => widget.options.advanced) && Boolean(node.showAdvanced) !== shown))
+        LiteGraph.vueNodesMode ? node.showAdvanced = shown : node.toggleAdvanced();
+}"""
 ADVANCED = """type => LiteGraph.createNode(type).widgets.filter(
     widget => widget.options.advanced).map(widget => widget.name)"""
-ALERTS = "() => [...document.querySelectorAll('[role=dialog], [role=alert]')].map(box => box.innerText)"
+PUT = """([type, values]) => {
+    const node = LiteGraph.createNode(type);
+    for (const widget of node.widgets.filter(widget => widget.name in values)) widget.value = values[widget.name];
+    app.graph.clear();
+    app.canvas.ds.reset();
+    node.pos = [600, 400];
+    app.graph.add(node);
+    app.canvas.selectItems([node]);
+}"""
+BADGES = """() => app.graph.nodes.flatMap(node => node.badges).map(
+    badge => (badge instanceof Function ? badge() : badge).text).filter(text => text)"""
+SET = """([name, value]) => {
+    const widget = app.graph.nodes.flatMap(node => node.widgets).find(widget => widget.name === name);
+    widget.value = value;
+    widget.callback?.(value);
+}"""
+SETTLE = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+ALERTS = """() => [...document.querySelectorAll("[role=dialog], [role=alert]")].map(
+    box => box.innerText).filter(text => text)"""
 LIMIT = """values => {
     for (const node of app.graph.nodes) {
         (node.inputs ?? []).forEach((input, slot) => { if (input.widget?.name in values) node.disconnectInput(slot); });
@@ -46,8 +81,9 @@ QUEUE_PREVIEWS = """() => {
     return app.extensionManager.command.execute("Comfy.QueueSelectedOutputNodes");
 }"""
 PREVIEWS = """() => app.graph.nodes.filter(node => node.type === "PreviewAny").map(
-    node => node.widgets.find(widget => widget.name === "preview")).map(
-    widget => [widget.value, widget.element.innerText])"""
+    node => node.widgets.find(widget => ["preview", "preview_text"].includes(widget.name))).map(
+    widget => [widget.value, widget.element?.innerText ?? [...document.querySelectorAll("textarea")].find(
+        area => area.value === widget.value)?.value])"""
 SHOW_WHOLE = """([left, top, right, bottom, menu]) => {
     const view = app.canvas.ds;
     app.canvas.deselectAll();
@@ -61,21 +97,35 @@ SHOW_WHOLE = """([left, top, right, bottom, menu]) => {
 class Editor:
     """The open frontend. `errors` are those it has logged since the last `load`."""
 
-    def __init__(self, page: Page, client: Client) -> None:
+    def __init__(self, page: Page, client: Client, language: str = "en") -> None:
         self.page = page
         self.client = client
         self.errors: list[str] = []
+        self._names = count()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._hear)
-        page.route(re.compile("/api/settings"), lambda route: route.fulfill(json=SETTINGS))
+        settings = {**SETTINGS, "Comfy.Locale": language}
+        page.route(re.compile("/api/settings"), lambda route: route.fulfill(json=settings))
         page.goto(client.url, wait_until="domcontentloaded")
         page.wait_for_function(READY, timeout=90_000)
-        page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+        self._toggle_menus()
 
     def load(self, workflow: dict[str, Any]) -> None:
-        """Open a UI-format workflow in place of the one that is open."""
+        """Open a UI-format workflow in a tab of its own: a tab that is opened anew shows its former results."""
         self.errors.clear()
-        self.page.evaluate(LOAD, workflow)
+        self.render(vue=False)
+        self.page.evaluate(LOAD, [workflow, f"test {next(self._names)}"])
+
+    def render(self, *, vue: bool) -> None:
+        """Have the nodes drawn in the frontend's new way, as elements of the page, or on the canvas."""
+        self.page.evaluate("([name, on]) => app.extensionManager.setting.set(name, on)", [VUE, vue])
+        self.page.wait_for_function(DRAWN, arg=vue)
+        self.page.evaluate(SETTLE)
+
+    def show_advanced(self, *, shown: bool) -> None:
+        """Unfold, or fold away, the advanced inputs of every node that has some."""
+        self.page.evaluate(SHOW_ADVANCED, shown)
+        self.page.evaluate(SETTLE)
 
     def save(self) -> dict[str, Any]:
         """What the frontend would write to a file."""
@@ -92,6 +142,25 @@ class Editor:
     def advanced(self, node_type: str) -> list[str]:
         """The widgets of a node that the frontend may fold away."""
         return self.page.evaluate(ADVANCED, node_type)
+
+    def put(self, node_type: str, **values: Any) -> None:
+        """Put one selected node on an empty canvas, with these values of its widgets."""
+        self.page.evaluate(PUT, [node_type, values])
+
+    def set(self, widget: str, value: Any) -> None:
+        """Choose a value in the first node that has such a widget."""
+        self.page.evaluate(SET, [widget, value])
+
+    def help_title(self, node_type: str) -> str:
+        """Put a node of this type on the canvas, press its info button, and return the title of the page that opens."""
+        self._toggle_menus()  # the page opens in one of them
+        self.put(node_type)
+        self.page.get_by_test_id("info-button").click()
+        return self.page.locator(".node-help-content h1").inner_text()
+
+    def badges(self) -> list[str]:
+        """The texts of all nodes' badges."""
+        return self.page.evaluate(BADGES)
 
     def alerts(self) -> list[str]:
         """The text of every dialog and notice that is open."""
@@ -121,6 +190,9 @@ class Editor:
         clip = self.page.evaluate(SHOW_WHOLE, [left, top, right, bottom, MENU_HEIGHT])
         self.page.wait_for_timeout(500)  # the canvas, and the text boxes that lie over it, follow some frames later
         self.page.screenshot(path=file, type="jpeg", quality=85, clip=clip)
+
+    def _toggle_menus(self) -> None:
+        self.page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
 
     def _queue(self, script: str, told: str) -> None:
         with self.page.expect_response("**/api/prompt") as sent:

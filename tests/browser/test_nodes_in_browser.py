@@ -1,5 +1,7 @@
 """What the frontend is given with each node: its help page, its translation, and which widgets to fold away."""
 
+from contextlib import closing
+
 import pytest
 from wan_duet.dev.client import Client
 from wan_duet.tests.browser.editor import Editor
@@ -20,6 +22,16 @@ def test_every_node_has_a_help_page_that_names_its_inputs_and_outputs(editor: Ed
         assert answer.ok, name
         page = answer.text()
         assert [item for item in (*inputs(node), *node["output_name"]) if f"**{item}**" not in page] == [], name
+
+
+@pytest.mark.parametrize(("language", "title"), [("zh", "加载专家模型"), ("fr", "Load Experts")])
+def test_a_reader_is_given_the_help_page_in_their_language_or_english(
+    editor: Editor, client: Client, language: str, title: str
+) -> None:
+    browser = editor.page.context.browser
+    assert browser
+    with closing(browser.new_page()) as page:
+        assert Editor(page, client, language).help_title("WanDuet_LoadExperts") == title
 
 
 def test_every_text_of_every_node_is_translated(client: Client, nodes: Info) -> None:
@@ -43,3 +55,57 @@ def test_every_text_of_every_node_is_translated(client: Client, nodes: Info) -> 
 )
 def test_rarely_used_widgets_arrive_as_advanced(editor: Editor, node: str, folded: list[str]) -> None:
     assert editor.advanced(node) == folded
+
+
+@pytest.mark.parametrize(
+    ("node", "values", "price"),
+    [
+        ("WanDuet_FalImageToVideo", {"variant": "A14B Turbo", "resolution": "480p"}, "est. $0.05/video"),
+        ("WanDuet_FalImageToVideo", {"variant": "A14B"}, "est. $0.08/s"),  # fal's default is 720p
+        ("WanDuet_FalImageToVideo", {"variant": "5B"}, None),
+        ("WanDuet_RunwareWan22Animate", {"resolution": "720p"}, "est. $0.0212/s"),
+        ("WanDuet_RunwareWan22Animate", {"resolution": "720p", "model": "other:1@1"}, None),
+        ("WanDuet_RunwareWan22Turbo", {"resolution": "720p"}, None),
+    ],
+)
+def test_a_provider_node_shows_its_price_where_it_is_documented(
+    editor: Editor, node: str, values: dict[str, str], price: str | None
+) -> None:
+    editor.put(node, **values)
+    assert [badge for badge in editor.badges() if badge.startswith("est.")] == ([price] if price else [])
+
+
+def test_the_price_that_is_seen_follows_what_is_chosen(editor: Editor) -> None:
+    editor.put("WanDuet_FalAnimate", resolution="480p")
+    editor.render(vue=True)
+    editor.page.get_by_text("est. $0.04/s").wait_for()
+    editor.set("resolution", "720p")
+    editor.page.get_by_text("est. $0.08/s").wait_for()
+    editor.render(vue=False)
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("wan 2.2", "WanDuet_LoadExperts"),
+        ("high noise", "WanDuet_LoadExperts"),
+        ("block swap", "WanDuet_LoadExperts"),
+        ("unload", "WanDuet_LoadExperts"),
+        ("moe", "WanDuet_Sampler"),
+        ("dual sampler", "WanDuet_Guider"),
+        ("power lora", "WanDuet_Lora"),
+        ("lora stack", "WanDuet_ApplyLoras"),
+        ("lightning", "WanDuet_Preset"),
+        ("flf2v", "WanDuet_FrameConditioning"),
+        ("first last frame", "WanDuet_FrameImage"),
+        ("v2v", "WanDuet_VideoToLatent"),
+        ("tea cache", "WanDuet_TeaCache"),
+        ("easycache", "WanDuet_MagCache"),
+        ("dwpose", "WanDuet_DetectPose"),
+        ("video combine", "WanDuet_SaveVideo"),
+    ],
+)
+def test_the_words_that_people_type_find_a_node(nodes: Info, typed: str, found: str) -> None:
+    if "search_aliases" not in nodes[found]:
+        pytest.skip("this ComfyUI's nodes have no search aliases")
+    assert any(typed in alias.lower() for alias in nodes[found]["search_aliases"])

@@ -5,14 +5,14 @@ WAN_DUET_SCREENSHOTS=FOLDER keeps the pictures; with `workflows` as FOLDER they 
 
 import json
 import os
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 from wan_duet.dev.client import Client, Prompt
 from wan_duet.tests.browser.editor import Editor
-from wan_duet.tests.data.object_info import inputs
+from wan_duet.tests.data.object_info import Info, inputs, options, widgets
 
 SHIPPED = Path(__file__).resolve().parents[2] / "workflows"
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.json"))
@@ -53,6 +53,14 @@ def what_is_sent(prompt: Prompt, client: Client) -> dict[str, tuple[str, dict[st
     }
 
 
+def gained(declared: Info, node: dict[str, Any]) -> dict[str, Any]:
+    """The widgets that a newer host's own node has besides those of 0.3.75, at their defaults."""
+    if node["class_type"].startswith("WanDuet_"):
+        return {}
+    missing = [name for name in widgets(declared) if name not in node["inputs"]]
+    return {name: options(inputs(declared)[name]).get("default") for name in missing}
+
+
 def overlap(a: Box, b: Box) -> bool:
     return all(a[side] < b[side] + b[side + 2] and b[side] < a[side] + a[side + 2] for side in (0, 1))
 
@@ -80,7 +88,11 @@ def test_a_workflow_opens_without_a_complaint(opened: Editor) -> None:
 
 def test_a_workflow_sends_what_its_api_form_says(name: str, opened: Editor, client: Client) -> None:
     api: Prompt = json.loads((SHIPPED / "api" / f"{name}.json").read_text(encoding="utf-8"))
-    said = {node_id: (node["class_type"], node["inputs"]) for node_id, node in api.items()}
+    info = client.object_info()
+    said = {
+        node_id: (node["class_type"], {**gained(info[node["class_type"]], node), **node["inputs"]})
+        for node_id, node in api.items()
+    }
     assert what_is_sent(opened.prompt(), client) == said
 
 
@@ -108,17 +120,21 @@ def test_nodes_lie_apart_and_each_in_a_group_after_a_run(ran: Editor) -> None:
 
 @pytest.mark.parametrize("name", PAID, indirect=True)
 def test_nodes_lie_apart_and_each_in_a_group_where_a_run_is_paid(name: str, opened: Editor, tmp_path: Path) -> None:
-    check_layout(opened)
     opened.picture(picture_of(name, tmp_path))
+    check_layout(opened)
 
 
 def check_layout(editor: Editor) -> None:
-    """No node lies over another one, and each lies in a group."""
-    nodes = editor.nodes()
-    groups = [group["bounding"] for group in editor.save()["groups"]]
-    assert [(a["title"], b["title"]) for a, b in combinations(nodes, 2) if overlap(a["box"], b["box"])] == []
-    working = [node for node in nodes if not node["virtual"]]
-    assert [node["title"] for node in working if not any(inside(node["box"], group) for group in groups)] == []
+    """No node lies over another one, and each lies in a group, however it is drawn and with all of its inputs."""
+    for vue, advanced in product((False, True), repeat=2):
+        editor.render(vue=vue)
+        editor.show_advanced(shown=advanced)
+        nodes = editor.nodes()
+        groups = [group["bounding"] for group in editor.save()["groups"]]
+        over = [(a["title"], b["title"]) for a, b in combinations(nodes, 2) if overlap(a["box"], b["box"])]
+        working = [node for node in nodes if not node["virtual"]]
+        outside = [node["title"] for node in working if not any(inside(node["box"], group) for group in groups)]
+        assert (over, outside) == ([], []), f"{vue=}, {advanced=}"
 
 
 @pytest.mark.parametrize("name", FREE, indirect=True)
