@@ -3,6 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .cache import DualBlockCache, FirstBlockCache, MagCacheNode, SeaCacheNode, TeaCacheNode
+from .door import checked
 from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames import FrameConditioning, FrameImage
 from .lora import ApplyLoras, Lora
@@ -16,41 +17,42 @@ from .size import Size
 from .source import VideoToLatent
 from .video import SaveVideo
 
+LOCAL_NODES: list[type[io.ComfyNode]] = [
+    LoadExperts,
+    ExpertsFromModels,
+    ModelsFromExperts,
+    Lora,
+    ApplyLoras,
+    StagePlan,
+    Preset,
+    ProviderScheduler,
+    Guider,
+    Sampler,
+    FirstBlockCache,
+    DualBlockCache,
+    TeaCacheNode,
+    MagCacheNode,
+    SeaCacheNode,
+    Size,
+    FrameImage,
+    FrameConditioning,
+    VideoToLatent,
+    LoadDetector,
+    DetectPose,
+    PoseFromKeypoints,
+    RetargetPose,
+    DrawPose,
+    FaceCrop,
+    SegmentPerson,
+    MaskShape,
+    PoseOverlay,
+    SaveVideo,
+]
+
 
 class WanDuetExtension(ComfyExtension):
     """The list of every node of the pack, and the one HTTP route it has."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         add_key_route()  # ComfyUI 0.3.75 does not call on_load
-        return [
-            LoadExperts,
-            ExpertsFromModels,
-            ModelsFromExperts,
-            Lora,
-            ApplyLoras,
-            StagePlan,
-            Preset,
-            ProviderScheduler,
-            Guider,
-            Sampler,
-            FirstBlockCache,
-            DualBlockCache,
-            TeaCacheNode,
-            MagCacheNode,
-            SeaCacheNode,
-            Size,
-            FrameImage,
-            FrameConditioning,
-            VideoToLatent,
-            LoadDetector,
-            DetectPose,
-            PoseFromKeypoints,
-            RetargetPose,
-            DrawPose,
-            FaceCrop,
-            SegmentPerson,
-            MaskShape,
-            PoseOverlay,
-            *REMOTE_NODES,
-            SaveVideo,
-        ]
+        return [*map(checked, LOCAL_NODES), *REMOTE_NODES]

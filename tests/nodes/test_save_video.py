@@ -284,3 +284,10 @@ def test_interpolation_is_refused_for_want_of_nodes_or_of_a_model_file(run: Runn
 def test_interpolation_of_no_frames_needs_no_node(run: Runner, graph: Graph) -> None:
     node = save(graph, images(graph), interpolation="film", interpolated_frames=0)
     assert len(list(clip_of_file(str(file_of(run(graph), node))).frames())) == 5
+
+
+@pytest.mark.parametrize("prefix", ["", "x" * 300, "video/a\0b"], ids=["empty", "long", "zero byte"])
+def test_a_prefix_that_names_no_file_is_refused(run: Runner, graph: Graph, prefix: str) -> None:
+    graph.show(save(graph, images(graph), filename_prefix=prefix)[1])
+    with pytest.raises(PromptError, match="filename_prefix is"):
+        run.client.wait(run.client.queue(graph.prompt))

@@ -1,6 +1,7 @@
 """What is embedded can be read back by everybody who looks for it, and where."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,13 @@ def test_the_texts_of_a_webm_come_before_its_pictures(write: Callable[..., Path]
 def test_the_index_of_a_file_comes_before_its_pictures(write: Callable[..., Path], format: str) -> None:
     content = write(clip_of_images(ramp(40), 16.0), Settings(format), workflow='{"a": 1}').read_bytes()
     assert 0 < content.find(b"moov") < content.find(b"mdat")
+
+
+def test_what_is_written_is_json_to_every_reader() -> None:
+    prompt = {"3": {"class_type": "LoadImage", "inputs": {"threshold": math.inf}, "is_changed": [math.nan]}}
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    written = json.loads(texts({"prompt": prompt})["prompt"], parse_constant=refuse)
+    assert written == {"3": {"class_type": "LoadImage", "inputs": {"threshold": None}}}
