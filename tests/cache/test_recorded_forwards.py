@@ -49,7 +49,7 @@ class Record(TorchDispatchMode):
 
     def held(self) -> int:
         """How many recorded addresses are still in use."""
-        return len(self.addresses & _addresses([it for it in gc.get_objects() if issubclass(type(it), Tensor)]))
+        return len(self.addresses & _addresses([it for it in gc.get_objects() if type(it) in (Tensor, nn.Parameter)]))
 
 
 def _addresses(values: Any) -> set[int]:

@@ -141,8 +141,9 @@ def test_images_get_the_sound_of_a_connected_video(run: Runner, graph: Graph, so
 def test_the_report_says_what_a_file_was_changed_in(run: Runner, graph: Graph, source: str, server: Server) -> None:
     with_matrix(server.base / "input" / source, 0, 1, -1, 0)
     report = graph.show(save(graph, graph.add("LoadVideo", file=source))[1])
-    first, second = run(graph).text(report).splitlines()
+    first, second, third = map(str.strip, run(graph).text(report).splitlines())
     assert ": 48x64, 12 frames at 24 fps, 0.50 s" in first and second == "Turned as the file asks."
+    assert third.startswith("note: ") and third.endswith("of one colour")  # as each frame of it is
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("png", ".png"), ("jpeg", ".jpg")])
@@ -166,7 +167,8 @@ def test_a_still_of_several_frames_is_refused(run: Runner, graph: Graph) -> None
 def test_exact_quality_takes_the_place_of_the_name(run: Runner, graph: Graph) -> None:
     reports = [graph.show(save(graph, images(graph), exact_quality=quality)[1]) for quality in (0, 3, 95)]
     result = run(graph)
-    assert [result.text(report).split("crf ")[1] for report in reports] == ["18)", "44)", "6)"]
+    texts = [result.text(report).splitlines()[0].strip() for report in reports]
+    assert [text.split("crf ")[1] for text in texts] == ["18)", "44)", "6)"]
 
 
 def queue_with_workflow(client: Client, graph: Graph) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from wan_duet.tests.samplers.runs import Job, duet, duet_guider, pair, plain
 
 BACK_AND_FORTH = Job("euler", given=(1.0, 0.9, 0.8, 0.95, 0.92, 0.7, 0.0))
 DIVIDES = hasattr(comfy.sampler_helpers, "prepare_model_patcher_multigpu_clones")
-SECOND = torch.device("cpu", 0)  # of the same machine, though the host tells them apart
+SECOND = torch.device("cpu", 2)  # of the same machine, though the host tells them apart
 ROLES = ["high", "high", "low", "high", "high", "low"]
 
 
@@ -158,7 +158,7 @@ def test_each_expert_keeps_one_pool_over_its_gpus(host: Host, high: ModelPatcher
     duet(pair(*on(split, high, other)), BACK_AND_FORTH)
     pools = dict(zip(("high", "low"), host.pools, strict=True))
     assert [seen["pool"] for seen in split.seen] == [pools[role] for role in ROLES]
-    assert all(pool.devices == [torch.device("cpu"), Clone.load_device] for pool in host.pools)
+    assert all(pool.devices == [high.load_device, Clone.load_device] for pool in host.pools)
 
 
 @pytest.mark.parametrize("fail_at", [None, 2, 3, 4, 6])
@@ -189,7 +189,7 @@ divides = pytest.mark.skipif(not DIVIDES, reason=f"ComfyUI {__version__} divides
 def test_what_the_host_divides_over_two_devices_makes_the_run_of_one_model(
     job: Job, high: ModelPatcher, twin: ModelPatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    devices = [torch.device("cpu"), SECOND]
+    devices = [high.load_device, SECOND]
     monkeypatch.setattr(comfy.model_management, "get_all_torch_devices", lambda **_: devices)
     multigpu = importlib.import_module("comfy.multigpu")
     ran: Counter[torch.device] = Counter()
@@ -229,7 +229,7 @@ def test_loras_reach_every_weight_on_both_devices(
     monkeypatch.setattr(BaseModel, "memory_required", lambda _, shape, **__: 0.0 if shape[0] == 1 else math.inf)
     whole = duet(with_lora(high, twin), BACK_AND_FORTH)
     assert not torch.equal(whole, plain(high, BACK_AND_FORTH))
-    devices = [torch.device("cpu"), SECOND]
+    devices = [high.load_device, SECOND]
     monkeypatch.setattr(comfy.model_management, "get_all_torch_devices", lambda **_: devices)
     multigpu = importlib.import_module("comfy.multigpu")
     divided = [multigpu.create_multigpu_deepclones(model, 2) for model in (high, twin)]
