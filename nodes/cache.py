@@ -15,6 +15,7 @@ from ..cache.settings import Settings, Window
 from ..cache.store import DEVICES, OFFLOAD
 from ..cache.teacache import AUTO, COEFFICIENTS, E0, E, TeaCache
 from ..experts.handle import ModelHandle
+from ..experts.kind import HIGH
 from ..experts.pair import Experts
 from .schema import advanced, schema
 from .sockets import WanExperts
@@ -204,8 +205,11 @@ class DualBlockCache(io.ComfyNode):
         return _schema("Dual Block Cache", description, aliases, BLOCKS, 0.12, blocks, advanced(mask))
 
     @classmethod
-    def execute(cls, first_blocks: int, **inputs: Any) -> io.NodeOutput:
-        return _cached(DualBlock(first_blocks), BLOCKS, **inputs)
+    def execute(cls, experts: Experts, first_blocks: int, **inputs: Any) -> io.NodeOutput:
+        technique = DualBlock(first_blocks)
+        for checkpoint in filter(None, (expert.handle.checkpoint for expert in experts)):
+            technique.policy(checkpoint.skeleton, HIGH)  # raises before the run if the model has too few blocks
+        return _cached(technique, BLOCKS, experts, **inputs)
 
 
 class TeaCacheNode(io.ComfyNode):

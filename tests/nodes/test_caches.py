@@ -159,3 +159,14 @@ def test_wrong_settings_are_refused_by_name(
 ) -> None:
     with pytest.raises(PromptError, match=said):
         cached(run, files, NODES[0], reuse_threshold=0.1, **settings)
+
+
+def test_more_first_blocks_than_there_are_are_told_before_the_run(
+    run: Runner, graph: Graph, files: dict[str, str]
+) -> None:
+    experts = graph.load(files["high"])
+    settings = {**CUSTOM, "reuse_threshold": 0.1, "first_blocks": 2}
+    with_cache = graph.add("WanDuet_DualBlockCache", experts=experts, **settings)
+    graph.show(graph.plan(with_cache)[3])
+    with pytest.raises(PromptError, match=r"DualBlockCache.*first_blocks is 2, but the model has 2 blocks"):
+        run(graph)
