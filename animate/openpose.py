@@ -15,6 +15,7 @@ PARTS = {
     "face_keypoints_2d": FACE,
 }
 CONNECT = "Connect a POSE_KEYPOINT with OpenPose's 18 joints, as DWPose and SDPose make it."
+LARGEST = 16384  # pixels of a canvas's side, so that what is drawn on it fits into memory
 RELATIVE = 2.0  # coordinates that are all smaller are shares of the canvas
 FAR = 10.0  # canvases from the picture, where no point can be
 Frame = dict[str, Any]
@@ -67,8 +68,11 @@ def _canvas(frame: Frame) -> tuple[int, int]:
         size = int(width or 0), int(height or 0)
     except (TypeError, ValueError, OverflowError):
         size = 0, 0
-    if min(size) < 1:
-        raise ValueError(f"keypoints has a frame of {width}x{height}. Connect a POSE_KEYPOINT with a canvas size.")
+    if not 1 <= min(size) <= max(size) <= LARGEST:
+        raise ValueError(
+            f"keypoints has a frame of {width}x{height}. Connect a POSE_KEYPOINT whose canvas has 1 to {LARGEST} pixels "
+            "a side."
+        )
     return size
 
 

@@ -16,6 +16,8 @@ from .hands import hands as find_hands
 from .network import Network
 from .region import whole
 
+LEAST_TILE = 16  # pixels of a tile's side
+MOST_TILES = 200  # of one size, as in an image a hundred times as wide as high
 TILED = (1, 2)  # tiles whose side is the image's shorter one, and half of it
 SCORE = 0.5
 NEW, AGAIN = (0.92, 0.7), (0.8, 0.55)  # presence and clarity of somebody new, and of who was there a moment ago
@@ -104,13 +106,15 @@ def no_details(count: int) -> Details:
 
 
 def tiles(width: int, height: int) -> np.ndarray:
-    """Squares [N, 4] that cover an image, each half over the next."""
-    found = []
-    for parts in TILED:
-        side = min(width, height) / parts
-        across, along = (np.linspace(side / 2, n - side / 2, int(np.ceil(2 * n / side - 1))) for n in (width, height))
-        found += [(x, y, side, 0.0) for y in along for x in across]
-    return np.array(found)
+    """Cover an image with squares [N, 4], each half over the next; with none where nobody could be made out in them."""
+    found: list[tuple[float, float, float, float]] = []
+    for side in (min(width, height) / parts for parts in TILED):
+        across, along = (int(np.ceil(2 * n / side - 1)) for n in (width, height))
+        if side < LEAST_TILE or across * along > MOST_TILES:
+            continue
+        columns, rows = (np.linspace(side / 2, n - side / 2, count) for n, count in ((width, across), (height, along)))
+        found += [(x, y, side, 0.0) for y in rows for x in columns]
+    return np.array(found).reshape(-1, 4)
 
 
 def _apart(regions: np.ndarray, order: np.ndarray) -> list[int]:

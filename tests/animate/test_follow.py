@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 from wan_duet.animate.detector.body import POINTS, Bodies
-from wan_duet.animate.detector.embedded import Details, no_details, tiles
+from wan_duet.animate.detector.embedded import MOST_TILES, Details, no_details, tiles
 from wan_duet.animate.follow import LEFT_TO_RIGHT, MISSED_FOR, POINT, TILED_EVERY, Search, detected
 from wan_duet.animate.pose import FOUND, MISSING, Pose, counts
 
@@ -157,3 +157,12 @@ def test_tiles_cover_the_whole_image(width: int, height: int) -> None:
         assert round(x - side / 2) >= 0 and round(x + side / 2) <= width
         covered[round(y - side / 2) : round(y + side / 2), round(x - side / 2) : round(x + side / 2)] = True
     assert covered.all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1000, 3), (3, 1000), (20_000, 40), (8, 8)])
+def test_no_tiles_are_laid_where_nobody_could_be_made_out(width: int, height: int) -> None:
+    assert tiles(width, height).shape == (0, 4)
+
+
+def test_however_wide_an_image_is_there_are_few_tiles() -> None:
+    assert max(len(tiles(width, 64)) for width in range(64, 64 * 300, 64)) <= 2 * MOST_TILES

@@ -1,5 +1,6 @@
 """Poses go to other nodes and back, and from one body to another."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,14 @@ def test_keypoints_of_a_body_alone_or_of_nobody_are_no_error() -> None:
     assert np.allclose(pose.points[0, 0, :17], person(100, 120)[:17], atol=1e-3)
 
 
-@pytest.mark.parametrize("keypoints", [[], [{"people": []}], [{"canvas_width": 0, "canvas_height": 9, "people": []}]])
+@pytest.mark.parametrize(
+    "keypoints",
+    [
+        *([], [{"people": []}]),
+        *([{"canvas_width": width, "canvas_height": 9, "people": []}] for width in (0, -4, 10**9, math.nan)),
+    ],
+    ids=str,
+)
 def test_keypoints_without_frames_or_canvas_are_refused(keypoints: list) -> None:
     with pytest.raises(ValueError, match="keypoints has"):
         from_keypoints(keypoints, 30.0)
