@@ -70,8 +70,8 @@ def _canvas(frame: Frame) -> tuple[int, int]:
         size = 0, 0
     if not 1 <= min(size) <= max(size) <= LARGEST:
         raise ValueError(
-            f"keypoints has a frame of {width}x{height}. Connect a POSE_KEYPOINT whose canvas has 1 to {LARGEST} pixels "
-            "a side."
+            f"keypoints has a frame of {width}x{height}. Connect a POSE_KEYPOINT with a canvas of 1 to {LARGEST} "
+            "pixels a side."
         )
     return size
 

@@ -10,7 +10,7 @@ BUSES = ("/ata", "/usb")  # virtual disks call themselves rotational too
 
 
 class Disk(NamedTuple):
-    """What slows reading down; an unknown disk is a good one."""
+    """Traits that slow reading down; an unknown disk is a good one."""
 
     spins: bool = False
     filesystem: str = ""
@@ -32,7 +32,7 @@ def disk_of(path: str, block_devices: Path = BLOCK_DEVICES, mounts: Path = MOUNT
 
 
 def _spins(block: Path) -> bool:
-    """Whether a disk, the disk of a partition, or any part of a RAID or an encrypted volume is a hard disk."""
+    """Say whether a disk, the disk of a partition, or any part of a RAID or an encrypted volume is a hard disk."""
     block = block.resolve()
     if parts := list(block.glob("slaves/*")):
         return any(map(_spins, parts))

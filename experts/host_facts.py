@@ -1,4 +1,4 @@
-"""What is to be known about this ComfyUI, its machine and the files of a pair, before any weight is read."""
+"""Facts about this ComfyUI, its machine and the files of a pair, gathered before any weight is read."""
 
 import importlib
 import os
@@ -25,7 +25,7 @@ KEEPS_CASTS = "TORCHINDUCTOR_EMULATE_PRECISION_CASTS"
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What the lines of `host_report` depend on. Sizes are bytes; `flags` are as in the host's parsed arguments."""
+    """Facts that `host_report` depends on. Sizes are bytes; `flags` are as in the host's parsed arguments."""
 
     system: str = "Linux"
     ram: int = 0
@@ -52,12 +52,12 @@ class HostFacts:
 
     @property
     def e4m3(self) -> bool:
-        """Whether weights are fp8 e4m3 once they are open."""
+        """Say whether weights are fp8 e4m3 once they are open."""
         return "e4m3" in self.weight_dtype or (self.weight_dtype == "default" and "F8_E4M3" in self.stored)
 
     @property
     def fp8(self) -> bool:
-        """Whether weights are fp8 of any kind once they are open."""
+        """Say whether weights are fp8 of any kind once they are open."""
         return self.e4m3 or "fp8" in self.weight_dtype or any(kind.startswith("F8_E") for kind in self.stored)
 
     @property
@@ -67,13 +67,13 @@ class HostFacts:
 
     @property
     def unmapped_by_torch(self) -> bool:
-        """Whether nothing but PyTorch keeps this host from DynamicVRAM."""
+        """Say whether nothing but PyTorch keeps this host from DynamicVRAM."""
         wanted = self.can_map and self.nvidia and not self.maps and not self.flags & set(NEVER_MAPPED)
         return wanted and tuple(map(int, self.torch.split(".")[:2])) < (2, 8)
 
     @property
     def short_of_memory(self) -> bool:
-        """Whether the files take more than half of main memory; Windows lets no program pin more than that."""
+        """Say whether the files take more than half of main memory; Windows lets no program pin more than that."""
         return 2 * self.size > self.ram
 
 
@@ -122,7 +122,7 @@ def _total(device: torch.device) -> int:
 
 
 def _compiles(device: torch.device) -> bool:
-    """Whether Comfy Compiler is on."""
+    """Say whether Comfy Compiler is on."""
     try:
         return bool(importlib.import_module("comfy.model_prefetch").malloc_graph_enabled(device))
     except (ImportError, AttributeError):  # hosts before it

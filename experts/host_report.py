@@ -1,4 +1,4 @@
-"""What this ComfyUI does with weights, and what is known to go wrong with such a pair on such a machine."""
+"""A report on this ComfyUI: its way with weights, and known troubles of such a pair on such a machine, with cures."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -120,12 +120,12 @@ TROUBLES = (
 
 
 def report(experts: Experts) -> str:
-    """What this ComfyUI does, and what to take care of with these experts on it."""
+    """Report what this ComfyUI does, and what to take care of with these experts on it."""
     return "\n".join(lines(gather(experts)))
 
 
 def lines(facts: HostFacts) -> list[str]:
-    """One line for the weights, one for attention and what speeds it up, and one for each trouble that applies."""
+    """Write a line for the weights, one for attention and what speeds it up, and one for each trouble that applies."""
     attention = ATTENTION.get(facts.attention, facts.attention)
     speed_ups = [name for flag, name in SPEED_UPS.items() if flag in facts.flags]
     if facts.compiles:

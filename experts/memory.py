@@ -28,7 +28,7 @@ class Peak(NamedTuple):
 
 
 class Residency(NamedTuple):
-    """Whether both experts stay in memory, and why."""
+    """Say whether both experts stay in memory, and why."""
 
     keep: bool
     why: str
@@ -50,7 +50,7 @@ def peak(experts: Experts, width: int = 832, height: int = 480, frames: int = 81
 
 
 def residency(experts: Experts) -> Residency:
-    """Whether to keep both experts: as asked for, else by what the host says is free now."""
+    """Say whether to keep both experts: as asked for, else by what the host says is free now."""
     if experts.residency != AUTO:
         return Residency(experts.residency == KEEP_BOTH, "asked for")
     files = [expert for expert in experts if isinstance(expert.handle, FileHandle)]
@@ -69,7 +69,7 @@ def residency(experts: Experts) -> Residency:
 
 
 def can_prefetch(handle: FileHandle) -> bool:
-    """Whether this file is still to be read, and the page cache can take it without pushing anything out."""
+    """Say whether this file is still to be read, and the page cache can take it without pushing anything out."""
     return not handle.in_memory and handle.checkpoint.size < _free_ram() - _reserve()
 
 
@@ -110,7 +110,7 @@ def _free_ram() -> int:
 
 
 def host_maps_files() -> bool:
-    """Whether DynamicVRAM is on: weights stay in their files, with copies in pinned memory while there is room."""
+    """Say whether DynamicVRAM is on: weights stay in their files, with copies in pinned memory while there is room."""
     try:
         return bool(importlib.import_module("comfy.memory_management").aimdo_enabled)
     except (ImportError, AttributeError):  # hosts before DynamicVRAM
@@ -118,7 +118,7 @@ def host_maps_files() -> bool:
 
 
 def _host_gives_back() -> bool:
-    """Whether the host drops pinned copies when memory is short: DynamicVRAM does, unless told to hold all of them."""
+    """Say whether the host drops pinned copies when memory is short, as DynamicVRAM does unless told to hold all."""
     return host_maps_files() and not getattr(comfy.cli_args.args, "high_ram", False)
 
 
