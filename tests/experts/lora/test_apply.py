@@ -6,6 +6,7 @@ import comfy.lora
 import pytest
 import torch
 from comfy.model_management import unload_all_models
+from wan_duet.dev import dynamic_vram
 from wan_duet.experts.checkpoint import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
@@ -97,6 +98,7 @@ def test_two_experts_of_one_file_keep_their_own_rows(run: Callable, pair: Expert
     assert changed(with_row[HIGH], plain[HIGH])
 
 
+@pytest.mark.skipif(dynamic_vram.wanted() == dynamic_vram.STREAMED, reason="all is patched anew where nothing stays")
 def test_a_second_run_with_the_same_rows_merges_nothing_anew(
     run: Callable, loras: Callable, file_of: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
