@@ -1,6 +1,6 @@
 """What a checkpoint is, read from its safetensors header before any weight is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,18 +8,23 @@ from typing import Any
 
 import comfy.model_detection
 from comfy.model_base import BaseModel
+from torch import Tensor
 
+from .foreign import foreign, foreign_layout
 from .header import read_header
 from .kind import Kind, kind_of
+from .quantised import misread
 from .skeleton import skeleton
+from .storage import known_here, storage_of
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One Wan transformer: the host's `unet_config` of it, and its size in bytes."""
+    """One Wan transformer: the host's `unet_config` of it, its size in bytes and the format of its weights."""
 
     config: dict[str, Any] = field(repr=False)
     size: int
+    storage: str = ""
 
     def __post_init__(self) -> None:
         if self.config.get("image_model") != "wan2.1":
@@ -57,26 +62,48 @@ class Checkpoint:
 
     def __str__(self) -> str:
         size = f"{self.size / 1e9:.1f} GB" if self.size > 1e8 else f"{self.size / 1e6:.1f} MB"
-        return f"{self.kind.label}, {self.layers} blocks of {self.dim}, {size}"
+        return ", ".join(filter(None, (self.kind.label, f"{self.layers} blocks of {self.dim}", size, self.storage)))
 
 
 def read_checkpoint(path: str) -> Checkpoint:
     """Identify the file at `path` from its header; no weight is read.
 
-    Raises ValueError for a file that is truncated, not safetensors or not a Wan transformer.
+    Raises ValueError for a file that is truncated, not safetensors, not a Wan transformer, or in a format that this
+    host would misread.
     """
-    size = Path(path).stat().st_size
-    shapes, _ = read_header(path)
-    prefix = prefix_of(shapes)
+    known = foreign(path)
+    if known:
+        raise ValueError(f"{path} {known}")
+    tensors, metadata = read_header(path)
+    prefix = prefix_of(tensors)
     try:
-        config = {} if prefix is None else comfy.model_detection.detect_unet_config(shapes, prefix)
-        return Checkpoint(config or {}, size)
+        config = {} if prefix is None else comfy.model_detection.detect_unet_config(tensors, prefix)
+        own = own_tensors(tensors, prefix or "")
+        found = Checkpoint(config or {}, Path(path).stat().st_size, storage_of(own, metadata))
     except (KeyError, ValueError) as error:
-        held = ", ".join(sorted(shapes)[:2]) or "nothing"
+        raise ValueError(f"{path} {foreign_layout(tensors) or _not_wan(tensors)}") from error
+    problem = misread(own, metadata)
+    if problem:
         raise ValueError(
-            f"{path} is not a Wan transformer: it holds {len(shapes)} tensors ({held}, …). "
-            "Choose a Wan 2.2 high- or low-noise file from models/diffusion_models."
-        ) from error
+            f"{path} stores its weights as {found.storage}, and this ComfyUI would misread them: {problem}. Choose a "
+            f"file in another format (it knows {known_here()}), update ComfyUI, or load both halves with the loader "
+            "that they were made for and connect the MODELs to Experts From Models."
+        )
+    return found
+
+
+def own_tensors(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The transformer's share of a file that may hold a text encoder too, by the names inside the transformer."""
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+def _not_wan(tensors: Iterable[str]) -> str:
+    keys = sorted(tensors)
+    held = ", ".join(keys[:2]) or "nothing"
+    return (
+        f"is not a Wan transformer: it holds {len(keys)} tensors ({held}, …). "
+        "Choose a Wan 2.2 high- or low-noise file from models/diffusion_models."
+    )
 
 
 def prefix_of(keys: Iterable[str]) -> str | None:

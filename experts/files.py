@@ -76,8 +76,16 @@ def report(experts: Experts) -> str:
     if experts.low is None:
         lines.append(f"single expert ({kind.label}): it does every step; shift {kind.shift:g} by default")
     else:
+        lines += _different_formats(experts)
         lines.append(f"{kind.label} pair: boundary {kind.boundary:g}, shift {kind.shift:g} by default")
     return "\n".join(lines)
+
+
+def _different_formats(experts: Experts) -> list[str]:
+    stored = [expert.handle.checkpoint.storage if expert.handle.checkpoint else "" for expert in experts]
+    if not all(stored) or len(set(stored)) == 1:
+        return []
+    return [f"  the halves differ: {HIGH} is {stored[0]}, {LOW} is {stored[1]}"]
 
 
 def _handle(name: str, weight_dtype: str) -> Handle:

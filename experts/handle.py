@@ -12,6 +12,8 @@ from comfy.model_patcher import ModelPatcher
 
 from .checkpoint import Checkpoint
 from .part import part_of
+from .quantised import is_rounded
+from .storage import is_packed
 
 log = logging.getLogger("wan_duet")
 
@@ -40,6 +42,11 @@ class Handle(Protocol):
     @property
     def held_bytes(self) -> int:
         """Bytes of the weights once they are open; 0 when that can't be known."""
+        ...
+
+    @property
+    def packed(self) -> bool:
+        """Whether weights are held in less than 16 bits, so that one that is changed for good is rounded again."""
         ...
 
     def open(self, keep: bool = True) -> ModelPatcher:
@@ -75,10 +82,15 @@ class FileHandle:
 
     @property
     def held_bytes(self) -> int:
-        """The file's size, or a byte a weight once cast to fp8."""
-        if self.weight_dtype == "default":
+        """The file's size, or a byte a weight once cast to fp8; what is packed already stays as it is."""
+        if self.weight_dtype == "default" or is_packed(self.checkpoint.storage):
             return self.checkpoint.size
         return sum(weight.numel() for weight in self.checkpoint.skeleton.parameters())
+
+    @property
+    def packed(self) -> bool:
+        """By what the file stores, and what it is cast to."""
+        return is_packed(self.checkpoint.storage) or self.weight_dtype != "default"
 
     def open(self, keep: bool = True) -> ModelPatcher:
         """The file's patcher, through the host's own loader, so that the host can clone it for another GPU."""
@@ -110,6 +122,7 @@ class MissingHandle:
     checkpoint = None
     in_memory = False
     held_bytes = 0
+    packed = False
 
     def __init__(self, name: str, problem: str):
         self.name = name
@@ -137,6 +150,11 @@ class ModelHandle:
             self.checkpoint = Checkpoint(patcher.model.model_config.unet_config, self.held_bytes)
         except ValueError as error:
             raise ValueError(f"the {name} is {error}; connect a Wan 2.2 expert") from error
+
+    @property
+    def packed(self) -> bool:
+        """By the weights that are there."""
+        return any(map(is_rounded, self.patcher.model.diffusion_model.modules()))
 
     def open(self, keep: bool = True) -> ModelPatcher:
         """The MODEL as it was connected."""

@@ -9,7 +9,7 @@ from ..partner import partner_of, role_of
 from .files import claimed_role, files_of, lora_files, lora_path, read_names
 from .merge import MergeLora
 from .patches import find_patches
-from .report import Found, fatal, notes, summary
+from .report import Found, fatal, notes, rounding, summary
 from .row import BOTH, LoraRow, Loras, Placed
 from .scheduled import ScheduledLora
 
@@ -30,7 +30,7 @@ def apply_loras(experts: Experts, rows: Loras) -> tuple[Experts, str]:
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
         lines += [f"LoRA {number}: {row.file}", *(f"   {line}" for line in said)]
-    return experts, "\n".join(lines) or "no LoRA"
+    return experts, "\n".join(lines + rounding(experts)) or "no LoRA"
 
 
 def _with_row(experts: Experts, row: LoraRow, available: Sequence[str]) -> tuple[Experts, list[str]]:

@@ -64,9 +64,15 @@ def read_names(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def read_weights(path: str) -> dict[str, torch.Tensor]:
-    """The tensors of a LoRA; entries of another type are left out."""
-    tensors: Any = comfy.utils.load_torch_file(path, safe_load=True)
-    return {key: tensor for key, tensor in tensors.items() if isinstance(tensor, torch.Tensor)}
+    """The tensors of a LoRA; entries of another type are left out, beside a dict of tensors as trainers write it."""
+    held: Any = comfy.utils.load_torch_file(path, safe_load=True)
+    tensors = _tensors(held)
+    inside = [found for value in held.values() if isinstance(value, dict) and (found := _tensors(value))]
+    return inside[0] if len(inside) == 1 and not tensors else tensors
+
+
+def _tensors(held: dict[str, Any]) -> dict[str, torch.Tensor]:
+    return {key: tensor for key, tensor in held.items() if isinstance(tensor, torch.Tensor)}
 
 
 def claimed_role(name: str, metadata: dict[str, str]) -> str | None:

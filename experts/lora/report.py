@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..checkpoint import Checkpoint
+from ..kind import HIGH, LOW
+from ..pair import Experts
+from ..storage import is_packed
 from .family import blocks_of, family_of, width_of
 from .patches import Misfit, Patches
 from .row import Placed
@@ -75,6 +78,21 @@ def notes(found: Found) -> list[str]:
         better = f"; {found.partner} looks like its other half" if found.partner else ""
         lines.append(f"warning: this file says {found.claims}, but it is on the {found.place.role} expert{better}")
     return lines
+
+
+def rounding(experts: Experts) -> list[str]:
+    """What merging costs on experts whose weights are packed; nothing where none is."""
+    rounded = []
+    for role, expert in zip((HIGH, LOW), experts, strict=False):
+        if expert.merges_weights and expert.handle.packed:
+            stored = expert.handle.checkpoint.storage if expert.handle.checkpoint else ""
+            rounded.append(f"{role} ({stored if is_packed(stored) else 'less than 16 bits'})")
+    if not rounded:
+        return []
+    return [
+        f"note: {' and '.join(rounded)}: a merged weight is rounded to that again. A schedule that changes, such as "
+        "1,0.999, acts on the unpacked weights and rounds nothing, but costs some time at every step"
+    ]
 
 
 def _empty_here(found: Found) -> bool:

@@ -24,6 +24,7 @@ from wan_duet.experts.checkpoint import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.kind import HIGH, LOW
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from wan_duet.tests.experts.quantised import made_here
 from wan_duet.tests.samplers.runs import Job, duet_guider
 
 JOB = Job(steps=20)
@@ -113,6 +114,21 @@ def test_closed_files_and_open_models_make_the_same_plan(write: Write, technique
     assert "".join(found).count("#") == 10
 
 
+@pytest.mark.parametrize("name", ["scaled_fp8", "nvfp4", "mxfp8", "int8"])
+def test_packed_files_are_looked_at_too(tmp_path: Path, name: str) -> None:
+    experts = []
+    for seed, role in enumerate((HIGH, LOW)):
+        stored, path = made_here(name, transformer(seed)), str(tmp_path / f"{role}.safetensors")
+        save_file(stored.tensors, path, stored.metadata)
+        try:
+            experts.append(Expert(FileHandle(role, path, read_checkpoint(path))))
+        except ValueError as refused:
+            pytest.skip(str(refused))
+    found, report = strips(Experts(*experts), TeaCache(), target=2.0)
+    assert len(set(re.findall(r"a reuse threshold of (\S+) for the target", report))) == 1
+    assert "".join(found).count("#") == JOB.steps / 2
+
+
 def test_the_second_expert_is_still_closed_when_the_first_is_planned(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,16 +146,18 @@ def test_the_second_expert_is_still_closed_when_the_first_is_planned(
     assert opened == ["open high", "open low"] * 2
 
 
-def test_an_expert_that_cant_be_looked_at_before_meets_the_target_for_itself(write: Write) -> None:
-    unknown = {"time_embedding.0.weight_scale_2": torch.ones(())}
-    found, report = strips(write(low=unknown), TeaCache(), target=2.0)
+def test_an_expert_that_cant_be_looked_at_before_meets_the_target_for_itself(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FileHandle, "part", lambda self, modules: None)
+    found, report = strips(write(), TeaCache(), target=2.0)
     assert "the low expert can't be looked at before it is open" in report
     assert [strip.count("#") for strip in found] == [len(strip) // 2 for strip in found]
 
 
-def test_an_expert_without_a_step_need_not_be_looked_at(write: Write) -> None:
-    unknown = {"time_embedding.0.weight_scale_2": torch.ones(())}
-    (low,), report = strips(write(high=unknown), TeaCache(), Job(given=JOB.sigmas[-7:]), target=2.0, force=True)
+def test_an_expert_without_a_step_need_not_be_looked_at(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileHandle, "part", lambda self, modules: None)
+    (low,), report = strips(write(), TeaCache(), Job(given=JOB.sigmas[-7:]), target=2.0, force=True)
     assert "can't be looked at" not in report
     assert low.count("#") == 3
 

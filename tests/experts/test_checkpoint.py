@@ -43,7 +43,7 @@ def test_a_released_model_is_known_by_its_header(tmp_path: Path, name: str, pref
 def test_a_checkpoint_describes_itself_in_one_line(tmp_path: Path) -> None:
     # 28.6 GB is what the repackaged wan2.2_t2v_high_noise_14B_fp16.safetensors weighs
     checkpoint = read_checkpoint(str(write_header(tmp_path / "model.safetensors", shapes_of(**SIZE_14B))))
-    assert str(checkpoint) == "T2V A14B, 40 blocks of 5120, 28.6 GB"
+    assert str(checkpoint) == "T2V A14B, 40 blocks of 5120, 28.6 GB, bf16"
 
 
 def test_boundaries_and_shifts_are_those_of_the_official_configs() -> None:
@@ -112,3 +112,25 @@ def test_another_model_is_refused_with_what_it_holds(tmp_path: Path, name: str) 
     held = ", ".join(sorted(NOT_WAN[name])[:2]) or "nothing"
     with pytest.raises(ValueError, match=f"is not a Wan transformer: it holds {len(NOT_WAN[name])} tensors .{held}"):
         read_checkpoint(str(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "said"),
+    [
+        ("high-00001-of-00006.safetensors", {}, "is shard 1 of 6 of a checkpoint"),
+        ("diffusion_pytorch_model-00006-of-00006.safetensors", {}, "is shard 6 of 6 of a checkpoint"),
+        ("wan.safetensors", {"blocks.0.attn1.to_q.weight": (4, 4)}, "is a Wan transformer in the diffusers layout"),
+        ("wan.safetensors", {"blocks.0.self_attn.q.qweight": (4, 4)}, "is packed for a loader of its own"),
+        ("wan.pth", {}, r"is a pickle \(\.pth\)"),
+    ],
+)
+def test_what_holds_a_wan_in_another_way_is_called_by_its_name(
+    tmp_path: Path, name: str, shapes: Shapes, said: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"{name} {said}.*(single file|Experts From Models)"):
+        read_checkpoint(str(write_header(tmp_path / name, shapes)))
+
+
+def test_a_shard_that_is_the_only_one_is_a_whole_file(tmp_path: Path) -> None:
+    file = write_header(tmp_path / "model-00001-of-00001.safetensors", shapes_of(**SIZE_14B))
+    assert read_checkpoint(str(file)).kind is kind.T2V_A14B

@@ -5,9 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from wan_duet.experts import kind
 from wan_duet.experts.files import fingerprint, load_pair, report
 from wan_duet.experts.pair import Experts
+from wan_duet.tests.experts.conftest import SMALL
+from wan_duet.tests.experts.headers import shapes_of
 
 Put = Callable[..., str]
 
@@ -140,10 +144,19 @@ def test_a_gguf_file_is_sent_to_its_own_loader(high: str) -> None:
 def test_the_report_names_each_file_what_it_is_and_the_defaults(high: str, low: str, folder: Path) -> None:
     size = f"{os.path.getsize(folder / high) / 1e6:.1f} MB"
     assert report(load_pair(high, "auto")).splitlines() == [
-        f"high: wan_high_noise.safetensors: T2V A14B, 2 blocks of 256, {size}",
-        f"low: wan_low_noise.safetensors: T2V A14B, 2 blocks of 256, {size}",
+        f"high: wan_high_noise.safetensors: T2V A14B, 2 blocks of 256, {size}, bf16",
+        f"low: wan_low_noise.safetensors: T2V A14B, 2 blocks of 256, {size}, bf16",
         "T2V A14B pair: boundary 0.875, shift 12 by default",
     ]
+
+
+def test_the_report_says_that_the_halves_are_stored_differently(high: str, folder: Path) -> None:
+    shapes = shapes_of(**SMALL)
+    save_file(
+        {name: torch.zeros(shape, dtype=torch.float16) for name, shape in shapes.items()}, folder / "low.safetensors"
+    )
+    text = report(load_pair(high, "low.safetensors"))
+    assert "  the halves differ: high is bf16, low is fp16" in text.splitlines()
 
 
 def test_the_report_doubts_names_that_look_swapped(high: str, low: str) -> None:

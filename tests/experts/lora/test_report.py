@@ -256,6 +256,8 @@ def test_a_web_page_saved_as_a_lora_says_so(pair: Experts, loras: Callable, tmp_
 def test_a_torch_file_is_read_too(pair: Experts, loras: Callable, file_of: Callable, tmp_path) -> None:
     torch.save({**file_of("native_peft"), "epoch": 3}, tmp_path / "loras" / "style.pt")
     assert "40 of 40 keys read" in apply_loras(pair, (LoraRow("style.pt"),))[1]
+    torch.save({"model": file_of("native_peft"), "epoch": 3}, tmp_path / "loras" / "style.pt")
+    assert "40 of 40 keys read" in apply_loras(pair, (LoraRow("style.pt"),))[1]
 
 
 def test_an_expert_whose_file_is_missing_is_not_checked(loras: Callable, file_of: Callable) -> None:

@@ -7,30 +7,18 @@ import torch
 from comfy.model_management import unload_all_models
 from wan_duet.dev.tiny import transformer
 from wan_duet.experts.checkpoint import read_checkpoint
-from wan_duet.experts.handle import FileHandle
+from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from wan_duet.experts.quantised import is_rounded
 from wan_duet.tests.experts.lora.answers import Answers, answers, changed, same
 from wan_duet.tests.experts.lora.layouts import DIM
+from wan_duet.tests.experts.quantised import fp8_by_marker
 
-FP8 = torch.float8_e4m3fn
 A, BIASED = "a.safetensors", "biased.safetensors"
 WEAK = 0.1  # what goes far beyond the largest weight of the file is cut off there
 Weights = dict[str, torch.Tensor]
-
-
-def in_scaled_fp8(weights: Weights) -> Weights:
-    """As the official files are made: every linear in fp8, with the scale that brings its largest weight to 448."""
-    made: Weights = {"scaled_fp8": torch.empty(2, dtype=FP8)}
-    for name, weight in weights.items():
-        if name.endswith(".weight") and weight.ndim == 2:
-            scale = weight.abs().max() / torch.finfo(FP8).max
-            made[name] = (weight / scale).to(FP8)
-            made[name.replace(".weight", ".scale_weight")] = scale
-        else:
-            made[name] = weight
-    return made
 
 
 def out_of_scaled_fp8(weights: Weights) -> Weights:
@@ -47,7 +35,7 @@ def quantised(saved: Callable, loras: Callable, file_of: Callable) -> Callable[.
     """A pair of scaled fp8 files, with rows on it; as `residency` says. In fp32 if `exact`."""
     loras(A, file_of("native_peft", seed=1))
     loras(BIASED, file_of("lightx2v_diff", seed=1))
-    files = [in_scaled_fp8(transformer(seed, dim=DIM, layers=2)) for seed in (0, 1)]
+    files = [fp8_by_marker(transformer(seed, dim=DIM, layers=2)).tensors for seed in (0, 1)]
 
     def made(*rows: LoraRow, residency: str = KEEP_BOTH, exact: bool = False) -> Experts:
         paths = [
@@ -68,8 +56,9 @@ def test_the_file_is_opened_as_scaled_fp8(quantised: Callable) -> None:
     linear = quantised().high.open().model.diffusion_model.blocks[0].self_attn.q
     weight = linear.weight  # newer hosts keep both of its tensors in one
     stored, scale = (weight._qdata, weight.params.scale) if hasattr(weight, "_qdata") else (weight, linear.scale_weight)
-    assert stored.dtype == FP8
+    assert stored.dtype == torch.float8_e4m3fn
     assert scale.item() < 1
+    assert is_rounded(linear)
     assert distance(answers(quantised()), answers(quantised(exact=True))) < 0.02
 
 
@@ -101,3 +90,17 @@ def test_both_residencies_give_the_same_answers(quantised: Callable, schedule: s
     kept = answers(quantised(row))
     unload_all_models()
     assert same(answers(quantised(row, residency=ONE_AT_A_TIME)), kept)
+
+
+@pytest.mark.parametrize(("schedule", "said"), [("", 1), ("0.5,1;1,0.5", 0), ("0.5,1;1", 1)])
+def test_the_report_says_where_a_merge_rounds(quantised: Callable, schedule: str, said: int) -> None:
+    row = LoraRow(A, schedule=schedule)
+    report = apply_loras(quantised(), [row])[1]
+    assert report.count("a merged weight is rounded to that again") == said
+    assert ("high (fp8 e4m3 scaled) and low (fp8 e4m3 scaled)" in report) == (schedule == "")
+    assert "rounded" not in apply_loras(quantised(exact=True), [row])[1]
+
+
+def test_of_connected_models_the_weights_say_it(quantised: Callable) -> None:
+    models = Experts(*(Expert(ModelHandle(expert.open(), "MODEL")) for expert in quantised()))
+    assert "high (less than 16 bits) and low" in apply_loras(models, [LoraRow(A)])[1]
