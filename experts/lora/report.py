@@ -7,6 +7,7 @@ from ..checkpoint import Checkpoint
 from .family import blocks_of, family_of, width_of
 from .patches import Misfit, Patches
 from .row import Placed
+from .schedule import USUAL
 from .unread import folded, grouped
 
 _SHOWN = 3  # kinds of misfits
@@ -69,6 +70,9 @@ def notes(found: Found) -> list[str]:
         lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")
     if patches.ordered:
         lines.append("note: a DoRA scales what the rows above it made: the order of rows matters")
+    largest = found.place.strength.largest
+    if largest > USUAL:
+        lines.append(f"warning: a strength of {largest:g} is beyond {USUAL:g}, which few LoRAs are made for")
     if found.place.shared and found.partner:
         lines.append(f"hint: the same file is on both experts, though {found.partner} looks like its other half")
     elif found.claims not in (None, found.place.role):

@@ -147,6 +147,13 @@ def test_weight_zero_is_said_to_be_not_loaded(report: Callable) -> None:
     assert report(weight=0).splitlines() == ["LoRA 1: style.safetensors", "   not loaded: its strength is 0"]
 
 
+def test_strengths_that_few_loras_are_made_for_are_a_warning(report: Callable) -> None:
+    beyond = "warning: a strength of 6 is beyond 4, which few LoRAs are made for"
+    assert report(weight=6).count(beyond) == 2
+    assert report(weight=-1.5, schedule="1;4").count(beyond) == 1
+    assert "beyond" not in report(weight=-4)
+
+
 def test_no_rows_are_no_lora(pair: Experts) -> None:
     assert apply_loras(pair, ()) == (pair, "no LoRA")
 
