@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..checkpoint import Checkpoint
+from ..kind import HIGH, LOW
 from .family import blocks_of, family_of, width_of
 from .patches import Misfit, Patches
 from .row import Placed
@@ -40,11 +41,11 @@ def fatal(found: Found) -> str | None:
     if patches.changed or (found.place.shared and _empty_here(found)):
         return None
     if not patches.keys:
-        others = f"all of its {patches.elsewhere} keys are for the other expert"
+        others = f"all of its {patches.elsewhere} keys are for the {_other(found.place.role)} expert"
         return f"it changes nothing: {others if patches.elsewhere else 'the file is empty'}"
     if patches.misfits:
         return f"none of its weights fits this expert: {_misfits(patches.misfits)}"
-    groups = "; ".join(map(str, grouped(patches.unread, found.checkpoint.layers)))
+    groups = "; ".join(map(str, grouped(patches, found.checkpoint.layers)))
     return f"it changes nothing: none of its {patches.keys} keys was understood. {groups}"
 
 
@@ -54,7 +55,7 @@ def summary(found: Found) -> str:
     targets = patches.changed | {misfit.weight for misfit in patches.misfits}
     place = found.place
     if _empty_here(found):
-        return f"{place.role}: nothing, all of its keys are for the other expert ({place.file})"
+        return f"{place.role}: not on it, because {place.file} is for the {_other(place.role)} expert alone"
     return (
         f"{place.role}: {place.file} at {place.strength}: {len(patches.read)} of {patches.keys} keys read, "
         f"{len(patches.changed)} of {len(targets)} weights changed"
@@ -64,7 +65,9 @@ def summary(found: Found) -> str:
 def notes(found: Found) -> list[str]:
     """What the user should know about a file that can be applied."""
     patches = found.patches
-    groups = grouped(patches.unread, found.checkpoint.layers)
+    if _empty_here(found):
+        return []
+    groups = grouped(patches, found.checkpoint.layers)
     lines = [f"{'note' if group.reason.harmless else 'warning'}: {group}" for group in groups]
     if patches.misfits:
         lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")
@@ -79,6 +82,10 @@ def notes(found: Found) -> list[str]:
         better = f"; {found.partner} looks like its other half" if found.partner else ""
         lines.append(f"warning: this file says {found.claims}, but it is on the {found.place.role} expert{better}")
     return lines
+
+
+def _other(role: str) -> str:
+    return LOW if role == HIGH else HIGH
 
 
 def _empty_here(found: Found) -> bool:

@@ -137,9 +137,9 @@ def test_several_partners_are_an_error_that_lists_them(report: Callable, loras: 
 
 def test_a_file_of_the_low_expert_changes_nothing_on_the_high_one(report: Callable) -> None:
     text = report("diffusers_low_only")
-    assert "high: nothing, all of its keys are for the other expert (style.safetensors)" in text
+    assert "high: not on it, because style.safetensors is for the low expert alone" in text
     assert "low: style.safetensors at 1: 40 of 40 keys read, 20 of 20 weights changed" in text
-    with pytest.raises(ValueError, match="changes nothing: all of its 40 keys are for the other expert"):
+    with pytest.raises(ValueError, match="changes nothing: all of its 40 keys are for the low expert"):
         report("diffusers_low_only", transformer="high")
 
 
