@@ -11,6 +11,7 @@ from .merge import MergeLora
 from .patches import find_patches
 from .report import Found, fatal, notes, summary
 from .row import BOTH, LoraRow, Loras, Placed
+from .scale import read_scale
 from .scheduled import ScheduledLora
 
 
@@ -72,7 +73,7 @@ def _checked(place: Placed, path: str, experts: Experts, available: Sequence[str
     found = Found(
         place,
         handle.checkpoint,
-        find_patches(tensors, place.role, handle.checkpoint.skeleton),
+        find_patches(tensors, place.role, handle.checkpoint.skeleton, read_scale(path, metadata)),
         claims=claimed_role(place.file, metadata) if experts.low else None,
         partner=_unused_partner(place, available) if experts.low else None,
     )

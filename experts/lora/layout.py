@@ -53,7 +53,7 @@ _DIFFUSERS = {
 
 # The halves of an adapter, maybe of a named one (PEFT), and what else is said of it
 _ADAPTER = re.compile(
-    r"[._]lora[._](?:(?P<half>a|b|up|down|mid)(?:(?:\.(?P<name>[^.]+))?\.(?P<kind>weight|bias))?"
+    r"[._](?:lora|network)[._](?:(?P<half>a|b|up|down|mid)(?:(?:\.(?P<name>[^.]+))?\.(?P<kind>weight|bias))?"
     r"|(?P<other>magnitude_vector|alpha)(?:\.(?!weight$)(?P<owner>[^.]+))?(?:\.weight)?)",
     re.IGNORECASE,
 )
@@ -68,6 +68,11 @@ class Spelled(NamedTuple):
     wrapper: str
     module: str
     suffix: str
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it is the half of an adapter whose first size is the rank."""
+        return _host_suffix(self.suffix) in (".lora_A.weight", ".lora_down.weight")
 
     @property
     def host(self) -> str:

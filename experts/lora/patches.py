@@ -12,6 +12,7 @@ from comfy.model_base import BaseModel
 
 from .host import Patch, convert_lora, delta_shape, fits, load_lora, magnitude, model_lora_keys_unet
 from .layout import HOST_PREFIX, Spelled, host_tensor, share_of, spelled, spellings
+from .scale import Scale
 
 _DIFFERENCES = (".diff", ".diff_b", ".set_weight", ".w_norm", ".b_norm")
 
@@ -30,7 +31,8 @@ class Patches:
     """`parts` are applied one after the other: the host keeps one patch for a weight, a file may hold two.
 
     Of the unread keys, `known` has those of a module that is there, with what follows its name, and `again` those that
-    say what another key says too.
+    say what another key says too. `scales` are those that `scale`
+    adds to the file's own keys.
     """
 
     parts: tuple[dict[str, Patch], ...]
@@ -38,6 +40,8 @@ class Patches:
     read: tuple[str, ...]
     unread: tuple[str, ...]
     elsewhere: int
+    scale: Scale = field(default_factory=Scale)
+    scales: frozenset[float] = frozenset()
     known: Mapping[str, str] = field(default_factory=dict)
     again: frozenset[str] = frozenset()
 
@@ -82,9 +86,11 @@ class Share:
     spelled: dict[str, Spelled | None]
     originals: dict[str, str]
     tensors: dict[str, torch.Tensor]
+    scale: Scale
+    scales: frozenset[float]
 
 
-def share(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) -> Share:
+def share(tensors: dict[str, torch.Tensor], role: str, model: BaseModel, scale: Scale | None = None) -> Share:
     """The share of the expert in `role` of `tensors`; of two keys that say the same, the host reads the first."""
     dims = {name: len(weight.shape) for name, weight in model.state_dict().items() if name.startswith(HOST_PREFIX)}
     table = spellings(dims)
@@ -96,15 +102,25 @@ def share(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) -> Shar
         if new not in originals:
             originals[new] = key
             readable[new] = host_tensor(key, tensors[key], dims.get(new.rpartition(".")[0] + ".weight", 2))
-    return Share(mine, originals, readable)
+    downs = {key: it for key, it in mine.items() if it and it.is_down}
+    ranks = {key.removesuffix(it.suffix): tensors[key].shape[0] for key, it in downs.items()}
+    scale = (scale or Scale()).checked(ranks)
+    scales = set()
+    for key, it in downs.items():
+        name, module = f"{HOST_PREFIX}{it.module}.alpha", key.removesuffix(it.suffix)
+        alpha = scale.alpha_of(module, ranks[module])
+        if alpha is not None and name not in originals:
+            readable[name] = torch.tensor(alpha)
+            scales.add(alpha / ranks[module])
+    return Share(mine, originals, readable, scale, frozenset(scales))
 
 
-def find_patches(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) -> Patches:
+def find_patches(tensors: dict[str, torch.Tensor], role: str, model: BaseModel, scale: Scale | None = None) -> Patches:
     """Every patch that `tensors` (of any device, meta too) holds for the expert in `role`, whose skeleton is `model`.
 
-    Raises ValueError for a file that holds one half of an adapter without the other.
+    `scale` is what the file says of its scale outside its keys. Raises ValueError for a file that holds one half of an adapter without the other.
     """
-    mine = share(tensors, role, model)
+    mine = share(tensors, role, model, scale)
     lora = convert_lora(dict(mine.tensors))
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
     names = model_lora_keys_unet(model, {})
@@ -119,7 +135,7 @@ def find_patches(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) 
             for name, patch in found.items()
             if name not in parts[-1]
         ]
-    read = {mine.originals.get(key, key) for key in asked}
+    read = {mine.originals.get(key, key) for key in asked} & mine.spelled.keys()
     unread = tuple(key for key in mine.spelled if key not in read)
     return Patches(
         parts=tuple(parts),
@@ -127,6 +143,8 @@ def find_patches(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) 
         read=tuple(key for key in mine.spelled if key in read),
         unread=unread,
         elsewhere=len(tensors) - len(mine.spelled),
+        scale=mine.scale,
+        scales=mine.scales,
         known={key: it.suffix for key in unread if (it := mine.spelled[key])},
         again=frozenset(mine.spelled.keys() - mine.originals.values()),
     )

@@ -71,6 +71,11 @@ def notes(found: Found) -> list[str]:
     lines = [f"{'note' if group.reason.harmless else 'warning'}: {group}" for group in groups]
     if patches.misfits:
         lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")
+    if patches.scales:
+        scales = ", ".join(f"{scale:g}" for scale in sorted(patches.scales))
+        lines.append(f"note: {patches.scale.source} sets its scale: {scales}")
+    if patches.scale.doubt:
+        lines.append(f"warning: {patches.scale.doubt}, its scale is 1")
     if patches.ordered:
         lines.append("note: a DoRA scales what the rows above it made: the order of rows matters")
     largest = found.place.strength.largest
