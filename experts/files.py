@@ -10,7 +10,7 @@ from .handle import FileHandle, Handle, MissingHandle
 from .kind import HIGH, LOW
 from .pair import AUTO as AUTO_RESIDENCY
 from .pair import Expert, Experts, check_pair
-from .partner import partner_of, role_of
+from .partner import is_half, partner_of, role_of
 
 FOLDER = "diffusion_models"
 AUTO, NONE = "auto", "none"
@@ -46,7 +46,7 @@ def load_pair(
     truncated, not Wan, halves of different models, or one file in both places.
     """
     first = _handle(high, weight_dtype)
-    needs_partner = first.checkpoint is None or first.checkpoint.kind.pair
+    needs_partner = first.checkpoint is None or is_half(first.checkpoint.kind, high)
     low_name = low_file(high, low)
     if low_name is None and low == AUTO and needs_partner:
         second = _no_partner(first)
@@ -76,7 +76,8 @@ def report(experts: Experts) -> str:
     if experts.low is None:
         lines.append(f"single expert ({kind.label}): it does every step; shift {kind.shift:g} by default")
     else:
-        lines.append(f"{kind.label} pair: boundary {kind.boundary:g}, shift {kind.shift:g} by default")
+        assumed = " (assumed: it is not known where its experts were trained to change)" if kind.assumed else ""
+        lines.append(f"{kind.label} pair: boundary {kind.boundary:g}{assumed}, shift {kind.shift:g} by default")
     return "\n".join(lines)
 
 

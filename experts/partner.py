@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
-from .kind import HIGH, LOW
+from .kind import HIGH, LOW, Kind
 
 # "high" and "low" that speak of something else, by the word after them and the letters glued in front of them
 _OTHER_SENSE = (
@@ -49,6 +49,11 @@ def role_of(name: str) -> str | None:
     """`high`, `low` or None: the expert that a file name (with its folders) claims to be."""
     level = _level_of(name)
     return None if level is None else _role_at(level, name)
+
+
+def is_half(kind: Kind, name: str) -> bool:
+    """Whether a file is one of two experts, by its kind, or by its name where the kind doesn't tell."""
+    return role_of(name) is not None if kind.pair is None else kind.pair
 
 
 def partner_of(name: str, files: Iterable[str], trained_apart: bool = False) -> str | None:

@@ -118,7 +118,8 @@ def share(tensors: dict[str, torch.Tensor], role: str, model: BaseModel, scale: 
 def find_patches(tensors: dict[str, torch.Tensor], role: str, model: BaseModel, scale: Scale | None = None) -> Patches:
     """Every patch that `tensors` (of any device, meta too) holds for the expert in `role`, whose skeleton is `model`.
 
-    `scale` is what the file says of its scale outside its keys. Raises ValueError for a file that holds one half of an adapter without the other.
+    `scale` is what the file says of its scale outside its keys.
+    Raises ValueError for a file that holds one half of an adapter without the other.
     """
     mine = share(tensors, role, model, scale)
     lora = convert_lora(dict(mine.tensors))

@@ -1,4 +1,4 @@
-"""The scale of a LoRA that has no `.alpha` beside its weights: what PEFT says in the metadata, or in a file beside it."""
+"""The scale of a LoRA without `.alpha` keys: what PEFT says in the metadata, or in a file beside it."""
 
 import json
 import math
