@@ -5,12 +5,13 @@ from pathlib import Path
 
 import folder_paths
 
+from .alike import nearest_names
 from .checkpoint import read_checkpoint
 from .handle import FileHandle, Handle, MissingHandle
 from .kind import HIGH, LOW
 from .pair import AUTO as AUTO_RESIDENCY
 from .pair import Expert, Experts, check_pair
-from .partner import is_half, partner_of, role_of
+from .partner import is_half, partner_of, roles_of
 
 FOLDER = "diffusion_models"
 AUTO, NONE = "auto", "none"
@@ -66,10 +67,10 @@ def load_pair(
 def report(experts: Experts) -> str:
     """What was found out without opening anything: one line an expert, then what looks wrong."""
     lines = []
-    for role, expert in zip((HIGH, LOW), experts, strict=False):
+    claims = roles_of(experts.high.handle.name, experts["low"].handle.name)
+    for role, expert, claimed in zip((HIGH, LOW), experts, claims, strict=False):
         handle = expert.handle
         lines.append(f"{role}: {handle.name}: {getattr(handle, 'problem', None) or handle.checkpoint}")
-        claimed = role_of(handle.name)
         if claimed not in (None, role):
             lines.append(f"  look again: this name says {claimed}, but it is in the {role} place")
     kind = experts.kind
@@ -94,8 +95,10 @@ def _handle(name: str, weight_dtype: str) -> Handle:
 
 
 def _no_partner(first: Handle) -> Handle:
+    nearest = ", ".join(nearest_names(first.name, expert_files())) or "none"
     problem = (
-        f"no partner of {first.name} was found by name (high_noise/low_noise, HIGH/LOW, _H/_L, HN/LN). "
+        f"no partner of {first.name} was found by name (high_noise/low_noise, HIGH/LOW, _H/_L, HN/LN; "
+        f"nearest names: {nearest}). "
         f"Choose the low-noise file by hand, or '{NONE}' to run this expert alone."
     )
     if first.checkpoint:

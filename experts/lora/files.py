@@ -13,7 +13,7 @@ import torch
 from ..files import fingerprint
 from ..header import read_header
 from ..kind import HIGH, LOW
-from ..partner import partner_of, role_of
+from ..partner import partner_of, role_of, roles_of
 from .row import AUTO, BOTH, NONE, LoraRow
 from .scale import Scale, beside_of, read_scale
 
@@ -47,7 +47,7 @@ def files_of(row: LoraRow, available: Sequence[str]) -> dict[str, str]:
     elif row.low_file == AUTO and row.transformer == BOTH:
         partner = partner_of(row.file, available, trained_apart=True)
         if partner is not None:
-            pair[LOW if role_of(row.file) == HIGH else HIGH] = partner
+            pair[LOW if roles_of(row.file, partner)[0] == HIGH else HIGH] = partner
     return {role: pair[role] for role in row.roles}
 
 

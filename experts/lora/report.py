@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..alike import seeming_role
 from ..checkpoint import Checkpoint
 from ..kind import HIGH, LOW
 from .family import blocks_of, family_of, width_of
@@ -83,6 +84,11 @@ def notes(found: Found) -> list[str]:
         lines.append(f"warning: a strength of {largest:g} is beyond {USUAL:g}, which few LoRAs are made for")
     if found.place.shared and found.partner:
         lines.append(f"hint: the same file is on both experts, though {found.partner} looks like its other half")
+    elif found.place.shared and found.claims is None and (seeming := seeming_role(found.place.file)):
+        lines.append(
+            f"warning: the file is on both experts, though its name may say {seeming}. "
+            f"If so, choose '{seeming}' under transformer"
+        )
     elif found.claims not in (None, found.place.role):
         better = f"; {found.partner} looks like its other half" if found.partner else ""
         lines.append(f"warning: this file says {found.claims}, but it is on the {found.place.role} expert{better}")

@@ -61,6 +61,23 @@ def test_auto_without_a_partner_says_what_to_do(high: str) -> None:
         load_pair(high, "auto")
 
 
+def test_auto_without_a_partner_names_the_nearest_files(high: str, put: Put) -> None:
+    for name in ("wan_low_noise_v2.safetensors", "unlike.safetensors", "wan_lownoise_x.safetensors", "zzz.safetensors"):
+        put(name)
+    with pytest.raises(
+        ValueError, match=r"nearest names: wan_low_noise_v2\.safetensors, wan_lownoise_x\.safetensors, \w+"
+    ):
+        load_pair(high, "auto")
+
+
+def test_the_report_doubts_swapped_halves_whatever_else_their_names_say(put: Put) -> None:
+    high, low = (put(f"wan_{role}_lighting_v2.safetensors") for role in ("high", "low"))
+    assert names(load_pair(high, "auto")) == [high, low]
+    text = report(load_pair(low, high))
+    assert "this name says low, but it is in the high place" in text
+    assert "this name says high, but it is in the low place" in text
+
+
 def test_auto_with_two_partners_asks_for_one(high: str, low: str, put: Put) -> None:
     put("wan-low-noise.safetensors")
     with pytest.raises(ValueError, match="2 possible partners"):

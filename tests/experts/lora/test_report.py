@@ -143,6 +143,22 @@ def test_a_file_of_the_low_expert_changes_nothing_on_the_high_one(report: Callab
         report("diffusers_low_only", transformer="high")
 
 
+def test_one_file_on_both_whose_name_may_say_high_is_a_warning(report: Callable) -> None:
+    warning = "though its name may say high. If so, choose 'high' under transformer"
+    assert report(name="strollhighv3.safetensors").count(warning) == 2
+    assert "may say" not in report(name="strollhighv3.safetensors", transformer="high")
+    assert "may say" not in report(name="slow_flow.safetensors")
+
+
+def test_halves_whose_words_seem_to_mean_something_else_are_paired(
+    report: Callable, loras: Callable, file_of: Callable
+) -> None:
+    loras("stroll_high_lighting.safetensors", file_of("native_peft", seed=1))
+    lines = report(name="stroll_low_lighting.safetensors").splitlines()
+    assert lines[1].startswith("   high: stroll_high_lighting.safetensors")
+    assert lines[2].startswith("   low: stroll_low_lighting.safetensors")
+
+
 def test_weight_zero_is_said_to_be_not_loaded(report: Callable) -> None:
     assert report(weight=0).splitlines() == ["LoRA 1: style.safetensors", "   not loaded: its strength is 0"]
 
