@@ -1,4 +1,4 @@
-"""Two names that differ in nothing but the word for the expert, which proves that it is one, whatever it seems to mean."""
+"""Two names that differ in the word for the expert alone: that proves that it is one, whatever it seems to mean."""
 
 import difflib
 import re

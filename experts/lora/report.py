@@ -21,6 +21,7 @@ class Found:
     """One file on one expert: what of it is understood, and the expert it claims to be for.
 
     `partner` is a file that looks like its other half and is not used.
+    `verified` is False if the expert's layers were not seen to take what is merged into them.
     """
 
     place: Placed
@@ -28,6 +29,7 @@ class Found:
     patches: Patches
     claims: str | None = None
     partner: str | None = None
+    verified: bool = True
 
 
 def fatal(found: Found) -> str | None:
@@ -59,7 +61,7 @@ def summary(found: Found) -> str:
         return f"{place.role}: not on it, because {place.file} is for the {_other(place.role)} expert alone"
     return (
         f"{place.role}: {place.file} at {place.strength}: {len(patches.read)} of {patches.keys} keys read, "
-        f"{len(patches.changed)} of {len(targets)} weights changed"
+        f"{len(patches.changed)} of {len(targets)} weights {'changed' if found.verified else 'to change'}"
     )
 
 
@@ -70,6 +72,11 @@ def notes(found: Found) -> list[str]:
         return []
     groups = grouped(patches, found.checkpoint.layers)
     lines = [f"{'note' if group.reason.harmless else 'warning'}: {group}" for group in groups]
+    if not found.verified:
+        lines.append(
+            "warning: not verified on this loader: a layer was not seen to change. Put LoRAs on with the nodes of its "
+            "pack, or load the expert with Load Experts"
+        )
     if patches.misfits:
         lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")
     if patches.scales:
