@@ -5,12 +5,13 @@ from pathlib import Path
 
 import folder_paths
 
+from .alike import nearest_names
 from .checkpoint import read_checkpoint
 from .handle import FileHandle, Handle, MissingHandle
 from .kind import HIGH, LOW
 from .pair import AUTO as AUTO_RESIDENCY
 from .pair import Expert, Experts, check_pair
-from .partner import partner_of, role_of
+from .partner import is_half, partner_of, roles_of
 
 FOLDER = "diffusion_models"
 AUTO, NONE = "auto", "none"
@@ -46,7 +47,7 @@ def load_pair(
     truncated, not Wan, halves of different models, or one file in both places.
     """
     first = _handle(high, weight_dtype)
-    needs_partner = first.checkpoint is None or first.checkpoint.kind.pair
+    needs_partner = first.checkpoint is None or is_half(first.checkpoint.kind, high)
     low_name = low_file(high, low)
     if low_name is None and low == AUTO and needs_partner:
         second = _no_partner(first)
@@ -66,10 +67,10 @@ def load_pair(
 def report(experts: Experts) -> str:
     """What was found out without opening anything: one line an expert, then what looks wrong."""
     lines = []
-    for role, expert in zip((HIGH, LOW), experts, strict=False):
+    claims = roles_of(experts.high.handle.name, experts["low"].handle.name)
+    for role, expert, claimed in zip((HIGH, LOW), experts, claims, strict=False):
         handle = expert.handle
         lines.append(f"{role}: {handle.name}: {getattr(handle, 'problem', None) or handle.checkpoint}")
-        claimed = role_of(handle.name)
         if claimed not in (None, role):
             lines.append(f"  look again: this name says {claimed}, but it is in the {role} place")
     kind = experts.kind
@@ -77,7 +78,8 @@ def report(experts: Experts) -> str:
         lines.append(f"single expert ({kind.label}): it does every step; shift {kind.shift:g} by default")
     else:
         lines += _different_formats(experts)
-        lines.append(f"{kind.label} pair: boundary {kind.boundary:g}, shift {kind.shift:g} by default")
+        assumed = " (assumed: it is not known where its experts were trained to change)" if kind.assumed else ""
+        lines.append(f"{kind.label} pair: boundary {kind.boundary:g}{assumed}, shift {kind.shift:g} by default")
     return "\n".join(lines)
 
 
@@ -101,8 +103,10 @@ def _handle(name: str, weight_dtype: str) -> Handle:
 
 
 def _no_partner(first: Handle) -> Handle:
+    nearest = ", ".join(nearest_names(first.name, expert_files())) or "none"
     problem = (
-        f"no partner of {first.name} was found by name (high_noise/low_noise, HIGH/LOW, _H/_L, HN/LN). "
+        f"no partner of {first.name} was found by name (high_noise/low_noise, HIGH/LOW, _H/_L, HN/LN; "
+        f"nearest names: {nearest}). "
         f"Choose the low-noise file by hand, or '{NONE}' to run this expert alone."
     )
     if first.checkpoint:

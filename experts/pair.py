@@ -7,7 +7,7 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 
 from .handle import Handle
-from .kind import HIGH, LOW, Kind, kind_from_name
+from .kind import HIGH, LOW, Kind, as_pair, kind_from_name
 from .shortage import memory_for
 
 AUTO, KEEP_BOTH, ONE_AT_A_TIME = "auto", "keep both", "one at a time"
@@ -62,7 +62,9 @@ class Experts:
     def kind(self) -> Kind:
         """What the pair is; a guess by name when neither file is there."""
         known = [expert.handle.checkpoint for expert in self if expert.handle.checkpoint]
-        return known[0].kind if known else kind_from_name(self.high.handle.name)
+        if not known:
+            return kind_from_name(self.high.handle.name)
+        return as_pair(known[0].kind) if self.low else known[0].kind
 
     def __iter__(self) -> Iterator[Expert]:
         return iter((self.high,) if self.low is None else (self.high, self.low))

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
-from .kind import HIGH, LOW
+from .alike import role_beside
+from .kind import HIGH, LOW, Kind
 
 # "high" and "low" that speak of something else, by the word after them and the letters glued in front of them
 _OTHER_SENSE = (
     r"(?!(?:[^\w/\\]|_)*(?i:light|lighting|angle|res|resolution|poly|quality|details?|detailed|v?ram|memory|key|contrast"
-    r"|speed|heels?|rise|waist|cut|fashion|fidelity|def|definition|tech|shot|rank|fps|ra)(?![^\W_]))"
+    r"|speed|heels?|rise|waist|cut|fashion|fidelity|def|definition|tech|shot|rank(?![\W_]*\d)|fps|fi|ra)(?![^\W_]))"
 )
 _NOT_IN_A_WORD = {HIGH: r"(?<![Tt])", LOW: r"(?<![FSGBPLfsgbpl])"}  # thigh; flow, slow, glow, below, yellow
 _SINGLE_EXPERT = re.compile(r"(?<!\d)(?:5|1[._]3)b(?![^\W\d_])", re.IGNORECASE)  # TI2V-5B and 1.3B have no halves
@@ -20,13 +21,14 @@ def _word(spelling: str) -> str:
     return rf"(?<![^\W\d_])(?i:{spelling})(?![^\W\d_])"
 
 
-def _spellings(role: str, short: str) -> tuple[str, ...]:
+def _spellings(role: str, short: str, chinese: str) -> tuple[str, ...]:
     """From the plainest spelling to the tersest: a folder called "low_vram" must not outvote "high_noise"."""
     upper, title, letter, unglued = role.upper(), role.capitalize(), role[0], _NOT_IN_A_WORD[role]
     return (
-        rf"{unglued}(?i:{role}[\W_]*noise)",
+        rf"{unglued}(?i:{role}[\W_]*noise)|{chinese}噪",
         rf"(?:{_word(role)}|(?<=[^\W_]){title}(?![a-z])|(?<![^\W\d_]){upper}(?=V\d)){_OTHER_SENSE}",  # wanHighV2
-        rf"{unglued}(?<=[A-Z]){upper}(?![^\W\d_])",  # V3STYLEHIGH
+        rf"{unglued}(?<=[A-Z]){upper}(?:(?![^\W\d_])|(?=V\d))",  # V3STYLEHIGH, WALKHIGHV3
+        rf"{_word(role[:2])}{_OTHER_SENSE}",
         rf"{_word(short)}|(?<=[a-z\d]){short.upper()}(?![^\W\d_])",
         rf"(?<![Kk][_-])(?:(?<![^\W_])(?i:{letter})|(?<=[a-z\d]){letter.upper()})(?![^\W_])",  # Q3_K_L is a size
     )
@@ -34,7 +36,7 @@ def _spellings(role: str, short: str) -> tuple[str, ...]:
 
 _PATTERNS = tuple(
     {HIGH: re.compile(high), LOW: re.compile(low)}
-    for high, low in zip(_spellings(HIGH, "hn"), _spellings(LOW, "ln"), strict=True)
+    for high, low in zip(_spellings(HIGH, "hn", "高"), _spellings(LOW, "ln", "低"), strict=True)
 )
 _ANY_ROLE = re.compile("|".join(pattern.pattern for level in _PATTERNS for pattern in level.values()))
 
@@ -51,16 +53,24 @@ def role_of(name: str) -> str | None:
     return None if level is None else _role_at(level, name)
 
 
+def is_half(kind: Kind, name: str) -> bool:
+    """Whether a file is one of two experts, by its kind, or by its name where the kind doesn't tell."""
+    return role_of(name) is not None if kind.pair is None else kind.pair
+
+
 def partner_of(name: str, files: Iterable[str], trained_apart: bool = False) -> str | None:
     """The other half of `name` among `files`: it differs in nothing but its role, separators and case. None if none is.
 
     Halves that were trained apart, as LoRAs are, may also differ in epoch, rank and version, then in precision, if
-    neither has a nearer half. Raises ValueError when several fit equally well.
+    neither has a nearer half. A word that seems to mean something else counts if a name with its opposite is there.
+    Raises ValueError when several fit equally well.
     """
     files = list(files)
     keys = _KEYS if trained_apart else _KEYS[:_STRICT]
     nearest = _nearest(name, files, keys)
     mutual = [file for file in nearest if name in _nearest(file, [*files, name], keys)]
+    if not mutual and not _SINGLE_EXPERT.search(name):
+        mutual = sorted({file for file in files if role_beside(name, file)})
     if len(mutual) > 1:
         raise ValueError(f"{name} has {len(mutual)} possible partners: {', '.join(mutual)}. Choose one by hand.")
     return mutual[0] if mutual else None
@@ -78,6 +88,18 @@ def _nearest(name: str, files: Iterable[str], keys: Iterable[Key]) -> list[str]:
         if found:
             return found
     return []
+
+
+def roles_of(high: str, low: str) -> tuple[str | None, str | None]:
+    """The experts that two names claim to be, each seen beside the other."""
+    role = role_beside(high, low)
+    if role is not None and (role_of(high), role_of(low)) in ((None, None), (role, None), (None, _other(role))):
+        return role, _other(role)
+    return role_of(high), role_of(low)
+
+
+def _other(role: str) -> str:
+    return LOW if role == HIGH else HIGH
 
 
 def _level_of(name: str) -> int | None:

@@ -14,8 +14,9 @@ from .plan import Plan
 
 MANY_STEPS = 16  # twice what the longest recipe takes
 _DISTILLED = re.compile(
-    r"lightning|lightx2v|distill|causvid|fastwan|accvid|fusionx"
-    r"|(?<![a-z\d])(?:lcm|dmd)|(?<!\d)[48][-_ ]?steps?(?![a-z\d])",
+    r"lightning|lightx2v|lightwan|distill|causvid|fastwan|accvid|fusionx|self[-_ ]?forcing"
+    r"|(?:turbo|spark)(?=[-_ ]?(?:diffusion|wan)|[ti]2v|(?![a-z]))|rapid[-_ ]?(?:aio|all)"
+    r"|(?<![a-z\d])(?:lcm|dmd|rcm(?![a-z]))|(?<!\d)[1-8][-_ ]?steps?(?![a-z\d])",
     re.IGNORECASE,
 )
 

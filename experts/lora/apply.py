@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from filecmp import cmp
 
+from ..handle import Handle, ModelHandle
 from ..kind import HIGH, LOW
 from ..pair import Change, Experts
 from ..partner import partner_of, role_of
 from .files import claimed_role, files_of, lora_files, lora_path, read_names
 from .merge import MergeLora
-from .patches import find_patches
+from .patches import Patches, find_patches
 from .report import Found, fatal, notes, rounding, summary
 from .row import BOTH, LoraRow, Loras, Placed
+from .scale import read_scale
 from .scheduled import ScheduledLora
+from .verify import takes_patches
 
 
 def apply_loras(experts: Experts, rows: Loras) -> tuple[Experts, str]:
@@ -69,17 +72,27 @@ def _checked(place: Placed, path: str, experts: Experts, available: Sequence[str
     tensors, metadata = read_names(path)
     if handle.checkpoint is None:
         return [f"{place.role}: {place.file} at {place.strength}: not checked, because {handle.name} is not there"]
+    patches = find_patches(tensors, place.role, handle.checkpoint.skeleton, read_scale(path, metadata))
     found = Found(
         place,
         handle.checkpoint,
-        find_patches(tensors, place.role, handle.checkpoint.skeleton),
+        patches,
         claims=claimed_role(place.file, metadata) if experts.low else None,
         partner=_unused_partner(place, available) if experts.low else None,
+        verified=_is_verified(handle, patches),
     )
     problem = fatal(found)
     if problem:
         raise ValueError(f"{place.file} on the {place.role} expert: {problem}")
     return [summary(found), *(f"  {note}" for note in notes(found))]
+
+
+def _is_verified(handle: Handle, patches: Patches) -> bool:
+    """Whether the layers take patches: the host's own do, those of another loader are tried."""
+    if not isinstance(handle, ModelHandle) or not patches.changed or handle.checkpoint is None:
+        return True
+    shapes = {name: weight.shape for name, weight in handle.checkpoint.skeleton.state_dict().items()}
+    return takes_patches(handle.patcher, (weight for part in patches.parts for weight in part), shapes)
 
 
 def _unused_partner(place: Placed, available: Sequence[str]) -> str | None:

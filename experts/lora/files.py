@@ -1,5 +1,7 @@
 """LoRA files: where they are, which expert each was made for, and what is in them."""
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ import torch
 from ..files import fingerprint
 from ..header import read_header
 from ..kind import HIGH, LOW
-from ..partner import partner_of, role_of
+from ..partner import partner_of, role_of, roles_of
 from .row import AUTO, BOTH, NONE, LoraRow
+from .scale import Scale, beside_of, read_scale
 
 FOLDER = "loras"
-_READ = (".alpha", ".reshape_weight")  # numbers that the host looks at while it sorts the keys
+# Numbers that the host looks at while it sorts the keys
+_READ = re.compile(r"[._]alpha(?:\.[^.]+)?$|\.reshape_weight$")
 _SAFETENSORS = (".safetensors", ".sft")
 
 
@@ -43,24 +47,37 @@ def files_of(row: LoraRow, available: Sequence[str]) -> dict[str, str]:
     elif row.low_file == AUTO and row.transformer == BOTH:
         partner = partner_of(row.file, available, trained_apart=True)
         if partner is not None:
-            pair[LOW if role_of(row.file) == HIGH else HIGH] = partner
+            pair[LOW if roles_of(row.file, partner)[0] == HIGH else HIGH] = partner
     return {role: pair[role] for role in row.roles}
 
 
-def fingerprints(row: LoraRow) -> list[tuple[str, float, int] | None]:
+def fingerprints(row: LoraRow) -> list[tuple[object, ...] | None]:
     """What changes when a file of the row does."""
     try:
         names = files_of(row, lora_files()).values()
     except ValueError:  # several partners: said when the row is applied
         names = [row.file]
-    return [fingerprint(name, FOLDER) for name in names]
+    return [found and (*found, _settings_beside(found[0])) for found in (fingerprint(name, FOLDER) for name in names)]
+
+
+def _settings_beside(path: str) -> float:
+    beside = beside_of(path)
+    return os.stat(beside).st_mtime if beside else 0.0
 
 
 def read_names(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """The keys and shapes of a LoRA, on the meta device, and its metadata; of the values only its few numbers."""
-    if Path(path).suffix.lower() in _SAFETENSORS:
-        return read_header(path, _READ)
-    return {key: tensor if key.endswith(_READ) else tensor.to("meta") for key, tensor in read_weights(path).items()}, {}
+    if Path(path).suffix.lower() not in _SAFETENSORS:
+        weights = read_weights(path)
+        return {key: tensor if _READ.search(key) else tensor.to("meta") for key, tensor in weights.items()}, {}
+    tensors, metadata = read_header(path)
+    numbers = tuple(filter(_READ.search, tensors))
+    return (read_header(path, numbers)[0] if numbers else tensors), metadata
+
+
+def scale_of(path: str) -> Scale:
+    """What a LoRA says of its scale outside its keys."""
+    return read_scale(path, read_names(path)[1])
 
 
 def read_weights(path: str) -> dict[str, torch.Tensor]:

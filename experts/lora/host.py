@@ -1,5 +1,6 @@
 """The one door to undocumented names of the host's LoRA code; tests/experts/lora/test_host_contract.py binds it."""
 
+import copy
 import math
 from typing import Any
 
@@ -37,6 +38,7 @@ __all__ = [
     "model_lora_keys_unet",
     "never_merged",
     "patched",
+    "unloaded_copy",
 ]
 
 string_to_seed = getattr(comfy.utils, "string_to_seed", None) or patching.string_to_seed  # moved in 2026
@@ -116,6 +118,26 @@ def patched(patcher: ModelPatcher, name: str, patch: Patch, strength: float) -> 
     merged = calculate_weight([(strength, patch, 1.0, None, None)], weight.to(torch.float32, copy=True), name)
     rounded = comfy.float.stochastic_rounding(merged, weight.dtype, seed=string_to_seed(name))
     return torch.nn.Parameter(rounded, requires_grad=False)
+
+
+def unloaded_copy(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy of a layer that shares the values of its weights, without what the host has left on it to load it."""
+    layer = copy.copy(module)
+    layer._parameters = {
+        name: weight if weight is None else _same_values(weight) for name, weight in module._parameters.items()
+    }
+    layer._buffers = dict(module._buffers)
+    for mark in ("comfy_patched_weights", "_v", "_v_signature", "weight_lowvram_function", "bias_lowvram_function"):
+        layer.__dict__.pop(mark, None)
+    for functions in ("weight_function", "bias_function"):
+        if hasattr(layer, functions):
+            setattr(layer, functions, [])
+    return layer
+
+
+def _same_values(weight: torch.nn.Parameter) -> torch.nn.Parameter:
+    parameter = torch.nn.Parameter(weight.detach(), requires_grad=False)
+    return copy.copy(weight) if parameter is weight else parameter  # some kinds of tensors detach to themselves
 
 
 def _columns(tensor: torch.Tensor) -> int:

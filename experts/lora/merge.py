@@ -8,7 +8,7 @@ from uuid import uuid5
 from comfy.model_patcher import ModelPatcher
 
 from ..skeleton import skeleton
-from .files import read_weights
+from .files import read_weights, scale_of
 from .host import never_merged, patched
 from .patches import find_patches
 
@@ -33,10 +33,11 @@ class MergeLora:
         # Not the patcher's own model: a quantised weight may have another shape than the one it stands for
         model = skeleton(patcher.model.model_config.unet_config)
         forgotten = never_merged(model)
-        for part in find_patches(read_weights(self.path), self.role, model).parts:
+        scale = scale_of(self.path)
+        for part in find_patches(read_weights(self.path), self.role, model, scale).parts:
             patcher.add_patches({name: patch for name, patch in part.items() if name not in forgotten}, self.strength)
             for name in part.keys() & forgotten:
                 patcher.add_object_patch(name, patched(patcher, name, part[name], self.strength))
         # The host merges anew whenever this changes: the same rows on the same weights keep what is merged already
         file = os.stat(self.path)
-        patcher.patches_uuid = uuid5(before, f"{self} {file.st_mtime_ns} {file.st_size}")
+        patcher.patches_uuid = uuid5(before, f"{self} {file.st_mtime_ns} {file.st_size} {scale}")

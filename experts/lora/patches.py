@@ -3,14 +3,16 @@
 The same function serves the report, on headers, and the merge, on weights.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from comfy.model_base import BaseModel
 
 from .host import Patch, convert_lora, delta_shape, fits, load_lora, magnitude, model_lora_keys_unet
-from .layout import HOST_PREFIX, host_key, host_tensor, share_of, spellings
+from .layout import HOST_PREFIX, Spelled, host_tensor, share_of, spelled, spellings
+from .scale import Scale
 
 _DIFFERENCES = (".diff", ".diff_b", ".set_weight", ".w_norm", ".b_norm")
 
@@ -26,13 +28,22 @@ class Misfit:
 
 @dataclass(frozen=True)
 class Patches:
-    """`parts` are applied one after the other: the host keeps one patch for a weight, a file may hold two."""
+    """`parts` are applied one after the other: the host keeps one patch for a weight, a file may hold two.
+
+    Of the unread keys, `known` has those of a module that is there, with what follows its name, and `again` those that
+    say what another key says too. `scales` are those that `scale`
+    adds to the file's own keys.
+    """
 
     parts: tuple[dict[str, Patch], ...]
     misfits: tuple[Misfit, ...]
     read: tuple[str, ...]
     unread: tuple[str, ...]
     elsewhere: int
+    scale: Scale = field(default_factory=Scale)
+    scales: frozenset[float] = frozenset()
+    known: Mapping[str, str] = field(default_factory=dict)
+    again: frozenset[str] = frozenset()
 
     @property
     def changed(self) -> set[str]:
@@ -68,26 +79,50 @@ class _Recorded(dict[str, torch.Tensor]):
         return super().get(key, default)
 
 
-def host_readable(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) -> dict[str, tuple[str, torch.Tensor]]:
-    """One expert's share of a file, as the host reads it: its own key to the host's key and tensor."""
+@dataclass(frozen=True)
+class Share:
+    """One expert's share of a file: what every key says, and each as the host reads it, to its own key."""
+
+    spelled: dict[str, Spelled | None]
+    originals: dict[str, str]
+    tensors: dict[str, torch.Tensor]
+    scale: Scale
+    scales: frozenset[float]
+
+
+def share(tensors: dict[str, torch.Tensor], role: str, model: BaseModel, scale: Scale | None = None) -> Share:
+    """The share of the expert in `role` of `tensors`; of two keys that say the same, the host reads the first."""
     dims = {name: len(weight.shape) for name, weight in model.state_dict().items() if name.startswith(HOST_PREFIX)}
     table = spellings(dims)
-    readable = {}
-    for key in share_of(role, tensors):
-        new = host_key(key, table)
-        weight = new.rpartition(".")[0] + ".weight"
-        readable[key] = new, host_tensor(key, tensors[key], dims.get(weight, 2))
-    return readable
+    found = {key: spelled(key, table) for key in tensors}
+    mine = {key: found[key] for key in share_of(role, found)}
+    originals, readable = {}, {}
+    for key, it in mine.items():
+        new = it.host if it else key
+        if new not in originals:
+            originals[new] = key
+            readable[new] = host_tensor(key, tensors[key], dims.get(new.rpartition(".")[0] + ".weight", 2))
+    downs = {key: it for key, it in mine.items() if it and it.is_down}
+    ranks = {key.removesuffix(it.suffix): tensors[key].shape[0] for key, it in downs.items()}
+    scale = (scale or Scale()).checked(ranks)
+    scales = set()
+    for key, it in downs.items():
+        name, module = f"{HOST_PREFIX}{it.module}.alpha", key.removesuffix(it.suffix)
+        alpha = scale.alpha_of(module, ranks[module])
+        if alpha is not None and name not in originals:
+            readable[name] = torch.tensor(alpha)
+            scales.add(alpha / ranks[module])
+    return Share(mine, originals, readable, scale, frozenset(scales))
 
 
-def find_patches(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) -> Patches:
+def find_patches(tensors: dict[str, torch.Tensor], role: str, model: BaseModel, scale: Scale | None = None) -> Patches:
     """Every patch that `tensors` (of any device, meta too) holds for the expert in `role`, whose skeleton is `model`.
 
+    `scale` is what the file says of its scale outside its keys.
     Raises ValueError for a file that holds one half of an adapter without the other.
     """
-    readable = host_readable(tensors, role, model)
-    originals = {new: key for key, (new, _) in readable.items()}
-    lora = convert_lora(dict(readable.values()))
+    mine = share(tensors, role, model, scale)
+    lora = convert_lora(dict(mine.tensors))
     shapes = {name: weight.shape for name, weight in model.state_dict().items()}
     names = model_lora_keys_unet(model, {})
     parts, misfits, asked = [], [], set()
@@ -101,13 +136,18 @@ def find_patches(tensors: dict[str, torch.Tensor], role: str, model: BaseModel) 
             for name, patch in found.items()
             if name not in parts[-1]
         ]
-    read = {originals.get(key, key) for key in asked}
+    read = {mine.originals.get(key, key) for key in asked} & mine.spelled.keys()
+    unread = tuple(key for key in mine.spelled if key not in read)
     return Patches(
         parts=tuple(parts),
         misfits=tuple(misfits),
-        read=tuple(key for key in readable if key in read),
-        unread=tuple(key for key in readable if key not in read),
-        elsewhere=len(tensors) - len(readable),
+        read=tuple(key for key in mine.spelled if key in read),
+        unread=unread,
+        elsewhere=len(tensors) - len(mine.spelled),
+        scale=mine.scale,
+        scales=mine.scales,
+        known={key: it.suffix for key in unread if (it := mine.spelled[key])},
+        again=frozenset(mine.spelled.keys() - mine.originals.values()),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..alike import seeming_role
 from ..checkpoint import Checkpoint
 from ..kind import HIGH, LOW
 from ..pair import Experts
@@ -10,6 +11,7 @@ from ..storage import is_packed
 from .family import blocks_of, family_of, width_of
 from .patches import Misfit, Patches
 from .row import Placed
+from .schedule import USUAL
 from .unread import folded, grouped
 
 _SHOWN = 3  # kinds of misfits
@@ -21,6 +23,7 @@ class Found:
     """One file on one expert: what of it is understood, and the expert it claims to be for.
 
     `partner` is a file that looks like its other half and is not used.
+    `verified` is False if the expert's layers were not seen to take what is merged into them.
     """
 
     place: Placed
@@ -28,6 +31,7 @@ class Found:
     patches: Patches
     claims: str | None = None
     partner: str | None = None
+    verified: bool = True
 
 
 def fatal(found: Found) -> str | None:
@@ -42,11 +46,11 @@ def fatal(found: Found) -> str | None:
     if patches.changed or (found.place.shared and _empty_here(found)):
         return None
     if not patches.keys:
-        others = f"all of its {patches.elsewhere} keys are for the other expert"
+        others = f"all of its {patches.elsewhere} keys are for the {_other(found.place.role)} expert"
         return f"it changes nothing: {others if patches.elsewhere else 'the file is empty'}"
     if patches.misfits:
         return f"none of its weights fits this expert: {_misfits(patches.misfits)}"
-    groups = "; ".join(map(str, grouped(patches.unread, found.checkpoint.layers)))
+    groups = "; ".join(map(str, grouped(patches, found.checkpoint.layers)))
     return f"it changes nothing: none of its {patches.keys} keys was understood. {groups}"
 
 
@@ -56,24 +60,44 @@ def summary(found: Found) -> str:
     targets = patches.changed | {misfit.weight for misfit in patches.misfits}
     place = found.place
     if _empty_here(found):
-        return f"{place.role}: nothing, all of its keys are for the other expert ({place.file})"
+        return f"{place.role}: not on it, because {place.file} is for the {_other(place.role)} expert alone"
     return (
         f"{place.role}: {place.file} at {place.strength}: {len(patches.read)} of {patches.keys} keys read, "
-        f"{len(patches.changed)} of {len(targets)} weights changed"
+        f"{len(patches.changed)} of {len(targets)} weights {'changed' if found.verified else 'to change'}"
     )
 
 
 def notes(found: Found) -> list[str]:
     """What the user should know about a file that can be applied."""
     patches = found.patches
-    groups = grouped(patches.unread, found.checkpoint.layers)
+    if _empty_here(found):
+        return []
+    groups = grouped(patches, found.checkpoint.layers)
     lines = [f"{'note' if group.reason.harmless else 'warning'}: {group}" for group in groups]
+    if not found.verified:
+        lines.append(
+            "warning: not verified on this loader: a layer was not seen to change. Put LoRAs on with the nodes of its "
+            "pack, or load the expert with Load Experts"
+        )
     if patches.misfits:
         lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")
+    if patches.scales:
+        scales = ", ".join(f"{scale:g}" for scale in sorted(patches.scales))
+        lines.append(f"note: {patches.scale.source} sets its scale: {scales}")
+    if patches.scale.doubt:
+        lines.append(f"warning: {patches.scale.doubt}, its scale is 1")
     if patches.ordered:
         lines.append("note: a DoRA scales what the rows above it made: the order of rows matters")
+    largest = found.place.strength.largest
+    if largest > USUAL:
+        lines.append(f"warning: a strength of {largest:g} is beyond {USUAL:g}, which few LoRAs are made for")
     if found.place.shared and found.partner:
         lines.append(f"hint: the same file is on both experts, though {found.partner} looks like its other half")
+    elif found.place.shared and found.claims is None and (seeming := seeming_role(found.place.file)):
+        lines.append(
+            f"warning: the file is on both experts, though its name may say {seeming}. "
+            f"If so, choose '{seeming}' under transformer"
+        )
     elif found.claims not in (None, found.place.role):
         better = f"; {found.partner} looks like its other half" if found.partner else ""
         lines.append(f"warning: this file says {found.claims}, but it is on the {found.place.role} expert{better}")
@@ -93,6 +117,10 @@ def rounding(experts: Experts) -> list[str]:
         f"note: {' and '.join(rounded)}: a merged weight is rounded to that again. A schedule that changes, such as "
         "1,0.999, acts on the unpacked weights and rounds nothing, but costs some time at every step"
     ]
+
+
+def _other(role: str) -> str:
+    return LOW if role == HIGH else HIGH
 
 
 def _empty_here(found: Found) -> bool:

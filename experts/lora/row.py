@@ -26,14 +26,19 @@ class LoraRow:
     remote_id: str = ""
 
     def __post_init__(self) -> None:
-        if not abs(self.weight) <= LIMIT:
+        if not abs(self.weight) <= LIMIT:  # this way round NaN is refused too
             raise ValueError(f"LoRA {self.file}: weight {self.weight:g} is outside -{LIMIT:g} to {LIMIT:g}")
         if self.transformer not in TRANSFORMERS:
             raise ValueError(f"LoRA {self.file}: transformer '{self.transformer}' is none of {', '.join(TRANSFORMERS)}")
         try:
-            parse_schedule(self.schedule)
+            largest = self.strengths.largest
         except ValueError as error:
             raise ValueError(f"LoRA {self.file}: {error}") from None
+        if largest > LIMIT:
+            raise ValueError(
+                f"LoRA {self.file}: weight {self.weight:g} times schedule '{self.schedule}' is {largest:g}, "
+                f"outside -{LIMIT:g} to {LIMIT:g}"
+            )
 
     @property
     def roles(self) -> tuple[str, ...]:

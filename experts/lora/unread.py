@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .family import block_of
+from .patches import Patches
 
 _BLOCK = re.compile(r"(\bblocks[._])\d+")
 _SHOWN = 4  # patterns a group
@@ -33,11 +34,14 @@ class Group(NamedTuple):
 
 _REASONS = (
     (
-        r"k_img|v_img|img_emb|add_[kv]_proj|norm_added_k|image_embedder",
+        r"[kv][._]img|img_emb|add_[kv]_proj|norm_added_k|image_embedder",
         Reason("image attention of Wan 2.1 I2V, which this expert doesn't have: harmless", harmless=True),
     ),
     (r"vace_", Reason("VACE blocks, which this expert doesn't have: harmless", harmless=True)),
-    (r"^lora_te|^text_encoder", Reason("text encoder, which Wan Duet leaves as it is: harmless", harmless=True)),
+    (
+        r"(?:^|\.)(?:lora_te|text_encoder|te\d?\.|clip|u?mt5)",
+        Reason("text encoder, which Wan Duet leaves as it is: harmless", harmless=True),
+    ),
     (r"[qkvo]_loras\.", Reason("a side path that needs its own node (Stand-In): not applied", harmless=False)),
     (
         r"double_blocks|single_blocks|transformer_blocks|joint_blocks|(?:down|up|input|output|mid)_blocks?[._]",
@@ -45,13 +49,29 @@ _REASONS = (
     ),
 )
 _NO_MODULE = Reason("modules this expert doesn't have: not applied", harmless=False)
+_AGAIN = Reason("another adapter of modules that have one already: not applied", harmless=False)
+_OF_A_MODULE = (
+    (
+        r"[._]lora[._](?:a|b|up|down)(?:$|\.(?!(?:.*\.)?bias$))",
+        Reason("half of an adapter without its other half: not applied", harmless=False),
+    ),
+    (
+        r"\.(?:base_layer\.)?(?:weight|bias)$",
+        Reason("whole weights, which no LoRA has: not applied", harmless=False),
+    ),
+)
+_UNKNOWN_KIND = Reason("a kind of adapter that ComfyUI doesn't read: not applied", harmless=False)
 
 
-def grouped(keys: Iterable[str], layers: int) -> list[Group]:
-    """The groups of unread `keys`, for an expert of `layers` blocks."""
+def grouped(patches: Patches, layers: int) -> list[Group]:
+    """The groups of unread keys, for an expert of `layers` blocks."""
     groups: dict[Reason, list[str]] = defaultdict(list)
-    for key in keys:
-        groups[_reason(key, layers)].append(key)
+    for key in patches.unread:
+        if key in patches.again:
+            reason = _AGAIN
+        else:
+            reason = _of_a_module(patches.known[key]) if key in patches.known else _reason(key, layers)
+        groups[reason].append(key)
     return [Group(reason, found) for reason, found in groups.items()]
 
 
@@ -67,6 +87,11 @@ def _folded(pattern: str, blocks: list[int]) -> str:
     if len(blocks) == 1:
         return pattern.replace("*", str(blocks[0]))
     return f"{pattern.replace('*', f'{{{min(blocks)}..{max(blocks)}}}')} x{len(blocks)}"
+
+
+def _of_a_module(suffix: str) -> Reason:
+    found = (reason for pattern, reason in _OF_A_MODULE if re.match(pattern, suffix, re.IGNORECASE))
+    return next(found, _UNKNOWN_KIND)
 
 
 def _reason(key: str, layers: int) -> Reason:

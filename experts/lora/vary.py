@@ -14,7 +14,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
 from ..skeleton import skeleton
-from .files import read_weights
+from .files import read_weights, scale_of
 from .host import Patch, calculate_weight
 from .patches import find_patches
 from .scheduled import ScheduledLora
@@ -48,7 +48,7 @@ class VaryLoras:
     def _patches(self, model: BaseModel) -> "dict[str, list[Numbered]]":
         found: dict[str, list[Numbered]] = {}
         for number, lora in enumerate(self.loras):
-            for part in find_patches(read_weights(lora.path), lora.role, model).parts:
+            for part in find_patches(read_weights(lora.path), lora.role, model, scale_of(lora.path)).parts:
                 for name, patch in part.items():
                     found.setdefault(name, []).append(Numbered(number, patch))
         return found

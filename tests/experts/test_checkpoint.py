@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from comfy.ldm.wan.model import VaceWanModel, WanModel, WanModel_S2V
+from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanModel, WanModel_S2V
 from comfy.ldm.wan.model_animate import AnimateWanModel
 from safetensors.torch import save
 from wan_duet.dev.tiny import transformer, vae
@@ -25,6 +25,13 @@ RELEASED: dict[str, tuple[kind.Kind, type[torch.nn.Module], dict[str, Any]]] = {
     "Wan2.2-Animate-14B": (kind.ANIMATE, AnimateWanModel, {**SIZE_14B, "in_dim": 36}),
     "Wan2.2-S2V-14B": (kind.S2V, WanModel_S2V, SIZE_14B),
     "Wan2.1-VACE-14B": (kind.VACE, VaceWanModel, {**SIZE_14B, "vace_layers": 8, "vace_in_dim": 96}),
+    "Wan2.2-Fun-A14B-Control": (kind.FUN_CONTROL_A14B, WanModel, {**SIZE_14B, "in_dim": 52, "in_dim_ref_conv": 16}),
+    "Wan2.2-Fun-A14B-Control-Camera": (
+        kind.FUN_CAMERA_A14B,
+        CameraWanModel,
+        {**SIZE_14B, "model_type": "camera_2.2", "in_dim": 36, "in_dim_control_adapter": 24},
+    ),
+    "Wan2.2-VACE-Fun-A14B": (kind.VACE, VaceWanModel, {**SIZE_14B, "vace_layers": 8, "vace_in_dim": 96}),
     "Wan2.1-I2V-14B": (kind.WAN_2_1, WanModel, {**SIZE_14B, "model_type": "i2v", "in_dim": 36}),
     "Wan2.1-T2V-1.3B": (kind.WAN_2_1, WanModel, SIZE_1_3B),
 }
@@ -50,13 +57,18 @@ def test_boundaries_and_shifts_are_those_of_the_official_configs() -> None:
     # wan/configs/*.py of Wan-Video/Wan2.2: boundary, sample_shift
     assert [(k.boundary, k.shift) for k in (kind.T2V_A14B, kind.I2V_A14B)] == [(0.875, 12.0), (0.900, 5.0)]
     assert [k.shift for k in (kind.TI2V_5B, kind.ANIMATE, kind.S2V)] == [5.0, 5.0, 3.0]
-    assert [k.label for k in vars(kind).values() if isinstance(k, kind.Kind) and k.pair] == ["T2V A14B", "I2V A14B"]
+    # config/wan2.2/wan_civitai_{i2v,t2v}.yaml of aigc-apps/VideoX-Fun, and what its examples name with them
+    fun = (kind.FUN_CONTROL_A14B, kind.FUN_CAMERA_A14B, kind.VACE_FUN_A14B)
+    assert [(k.boundary, k.shift) for k in fun] == [(0.900, 5.0), (0.900, 5.0), (0.875, 12.0)]
+    pairs = [k for k in vars(kind).values() if isinstance(k, kind.Kind) and k.pair]
+    assert pairs == [kind.T2V_A14B, kind.I2V_A14B, *fun]
+    assert not any(k.assumed for k in pairs)
 
 
-def test_a_wan_of_an_unknown_family_is_named_by_its_type_and_runs_alone(tmp_path: Path) -> None:
+def test_a_wan_of_an_unknown_family_is_named_by_its_type(tmp_path: Path) -> None:
     humo = {**shapes_of(in_dim=36), "audio_proj.audio_proj_glob_1.layer.bias": (1,)}
     found = read_checkpoint(str(write_header(tmp_path / "model.safetensors", humo))).kind
-    assert (found.label, found.pair) == ("Wan (humo, 36 channels)", False)
+    assert (found.label, found.pair, found.assumed) == ("Wan (humo, 36 channels)", None, True)
 
 
 def test_no_weight_is_read_so_a_file_may_be_larger_than_any_memory(tmp_path: Path) -> None:

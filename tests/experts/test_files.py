@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from comfy.ldm.wan.model import VaceWanModel
 from safetensors.torch import save_file
 from wan_duet.experts import kind
 from wan_duet.experts.files import fingerprint, load_pair, report
 from wan_duet.experts.pair import Experts
 from wan_duet.tests.experts.conftest import SMALL
-from wan_duet.tests.experts.headers import shapes_of
+from wan_duet.tests.experts.headers import shapes_of, write_header
 
 Put = Callable[..., str]
 
@@ -63,6 +64,23 @@ def test_auto_without_a_partner_says_what_to_do(high: str) -> None:
         load_pair(high, "auto")
 
 
+def test_auto_without_a_partner_names_the_nearest_files(high: str, put: Put) -> None:
+    for name in ("wan_low_noise_v2.safetensors", "unlike.safetensors", "wan_lownoise_x.safetensors", "zzz.safetensors"):
+        put(name)
+    with pytest.raises(
+        ValueError, match=r"nearest names: wan_low_noise_v2\.safetensors, wan_lownoise_x\.safetensors, \w+"
+    ):
+        load_pair(high, "auto")
+
+
+def test_the_report_doubts_swapped_halves_whatever_else_their_names_say(put: Put) -> None:
+    high, low = (put(f"wan_{role}_lighting_v2.safetensors") for role in ("high", "low"))
+    assert names(load_pair(high, "auto")) == [high, low]
+    text = report(load_pair(low, high))
+    assert "this name says low, but it is in the high place" in text
+    assert "this name says high, but it is in the low place" in text
+
+
 def test_auto_with_two_partners_asks_for_one(high: str, low: str, put: Put) -> None:
     put("wan-low-noise.safetensors")
     with pytest.raises(ValueError, match="2 possible partners"):
@@ -73,6 +91,62 @@ def test_auto_with_two_partners_asks_for_one(high: str, low: str, put: Put) -> N
 def test_a_model_without_experts_needs_no_partner(put: Put, sizes: dict[str, object]) -> None:
     experts = load_pair(put("dense.safetensors", **sizes), "auto")
     assert experts.low is None and not experts.kind.pair
+
+
+FUN_CONTROL = {"in_dim": 52}
+ODD = {"in_dim": 20}
+
+
+def put_vace(folder: Path, name: str) -> str:
+    shapes = shapes_of(VaceWanModel, dim=256, ffn_dim=512, num_heads=2, num_layers=2, vace_layers=1, vace_in_dim=96)
+    write_header(folder / name, shapes)
+    return name
+
+
+def test_a_fun_control_half_needs_its_partner(put: Put) -> None:
+    with pytest.raises(ValueError, match="no partner of fun_control_high_noise"):
+        load_pair(put("fun_control_high_noise.safetensors", **FUN_CONTROL), "auto")
+    experts = load_pair("fun_control_high_noise.safetensors", put("fun_control_low_noise.safetensors", **FUN_CONTROL))
+    assert "Fun Control A14B pair: boundary 0.9, shift 5 by default" in report(experts)
+
+
+def test_a_vace_file_named_high_is_half_of_vace_fun(folder: Path) -> None:
+    high = put_vace(folder, "vace_fun_high_noise.safetensors")
+    with pytest.raises(ValueError, match="no partner of vace_fun_high_noise"):
+        load_pair(high, "auto")
+    put_vace(folder, "vace_fun_low_noise.safetensors")
+    experts = load_pair(high, "auto")
+    assert experts.kind is kind.VACE_FUN_A14B
+    assert "VACE-Fun A14B pair: boundary 0.875, shift 12 by default" in report(experts)
+    single = load_pair(put_vace(folder, "vace_14B.safetensors"), "auto")
+    assert (single.low, single.kind) == (None, kind.VACE)
+
+
+def test_a_half_of_an_unknown_kind_needs_its_partner_and_its_boundary_is_assumed(put: Put) -> None:
+    high = put("odd_high_noise.safetensors", **ODD)
+    with pytest.raises(ValueError, match="no partner of odd_high_noise"):
+        load_pair(high, "auto")
+    put("odd_low_noise.safetensors", **ODD)
+    assert "Wan (t2v, 20 channels) pair: boundary 0.875 (assumed: it is not known where" in report(
+        load_pair(high, "auto")
+    )
+    assert load_pair(put("odd.safetensors", **ODD), "auto").low is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("wan2.2_fun_control_high_noise_14B.safetensors", kind.FUN_CONTROL_A14B),
+        ("Wan2_2-Fun-Control-Camera-A14B-HIGH.safetensors", kind.FUN_CAMERA_A14B),
+        ("wan2.2_fun_vace_high_noise_14B.safetensors", kind.VACE_FUN_A14B),
+        ("wan2.2_fun_inpaint_high_noise_14B.safetensors", kind.I2V_A14B),
+        ("Wan2.2-Fun-A14B-InP-high.safetensors", kind.I2V_A14B),
+    ],
+)
+def test_a_missing_half_of_a_variant_is_taken_for_what_its_name_says(
+    folder: Path, name: str, expected: kind.Kind
+) -> None:
+    assert load_pair(name, "auto").kind is expected
 
 
 def test_halves_of_different_kinds_are_refused(high: str, put: Put) -> None:

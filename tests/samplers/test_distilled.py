@@ -46,6 +46,17 @@ def said(found: Experts, *, steps: int, cfg_high: float = 1.0, cfg_low: float = 
         "Wan21_AccVid_T2V_14B_lora_rank32_fp16.safetensors",
         "Wan2.1_T2V_14B_FusionX_LoRA.safetensors",
         "my_lcm_lora.safetensors",
+        "TurboWan2.2-I2V-A14B-high-720P.safetensors",
+        "turbodiffusion_i2v_low.safetensors",
+        "Wan22_Turbo_HIGH.safetensors",
+        "wan2.2turbo.safetensors",
+        "wan2.2_t2v_rCM_high.safetensors",
+        "rcm_lora_low.safetensors",
+        "SparkDiffusion_high.safetensors",
+        "wan22-spark-low.safetensors",
+        "LightWan2.2_nvfp4_high.safetensors",
+        "wan_self_forcing_low.safetensors",
+        "wan2.2-6step-high.safetensors",
     ],
 )
 def test_distilled_files_are_known_by_name(name: str) -> None:
@@ -61,6 +72,11 @@ def test_distilled_files_are_known_by_name(name: str) -> None:
         "dance_14_steps_back.safetensors",
         "light_leaks_low.safetensors",
         "calcmode.safetensors",
+        "sparkles_high.safetensors",
+        "Sparkling_Water.safetensors",
+        "turbocharged_car.safetensors",
+        "rcmp_uniform.safetensors",
+        "18steps.safetensors",
     ],
 )
 def test_others_are_not(name: str) -> None:

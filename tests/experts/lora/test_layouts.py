@@ -9,7 +9,7 @@ from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.lora.files import read_names
 from wan_duet.experts.lora.host import calculate_weight, fits, load_lora, model_lora_keys_unet
 from wan_duet.experts.lora.merge import MergeLora
-from wan_duet.experts.lora.patches import find_patches, host_readable
+from wan_duet.experts.lora.patches import find_patches, share
 from wan_duet.experts.skeleton import skeleton
 from wan_duet.tests.experts.lora.conftest import loaded
 from wan_duet.tests.experts.lora.layouts import I2V, I2V_21, LAYOUTS, T2V, Layout, build
@@ -73,7 +73,7 @@ def test_the_shape_rule_agrees_with_what_the_host_logs_when_it_merges(
 ) -> None:
     model = tiny[T2V].model
     tensors, _ = build(layout, shapes_of(tiny[T2V]))
-    lora = dict(host_readable(tensors, layout.role, model).values())
+    lora = share(tensors, layout.role, model).tensors
     for name, patch in load_lora(lora, model_lora_keys_unet(model, {}), log_missing=False).items():
         shape = model.state_dict()[name].shape
         caplog.clear()

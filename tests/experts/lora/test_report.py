@@ -137,14 +137,37 @@ def test_several_partners_are_an_error_that_lists_them(report: Callable, loras: 
 
 def test_a_file_of_the_low_expert_changes_nothing_on_the_high_one(report: Callable) -> None:
     text = report("diffusers_low_only")
-    assert "high: nothing, all of its keys are for the other expert (style.safetensors)" in text
+    assert "high: not on it, because style.safetensors is for the low expert alone" in text
     assert "low: style.safetensors at 1: 40 of 40 keys read, 20 of 20 weights changed" in text
-    with pytest.raises(ValueError, match="changes nothing: all of its 40 keys are for the other expert"):
+    with pytest.raises(ValueError, match="changes nothing: all of its 40 keys are for the low expert"):
         report("diffusers_low_only", transformer="high")
+
+
+def test_one_file_on_both_whose_name_may_say_high_is_a_warning(report: Callable) -> None:
+    warning = "though its name may say high. If so, choose 'high' under transformer"
+    assert report(name="strollhighv3.safetensors").count(warning) == 2
+    assert "may say" not in report(name="strollhighv3.safetensors", transformer="high")
+    assert "may say" not in report(name="slow_flow.safetensors")
+
+
+def test_halves_whose_words_seem_to_mean_something_else_are_paired(
+    report: Callable, loras: Callable, file_of: Callable
+) -> None:
+    loras("stroll_high_lighting.safetensors", file_of("native_peft", seed=1))
+    lines = report(name="stroll_low_lighting.safetensors").splitlines()
+    assert lines[1].startswith("   high: stroll_high_lighting.safetensors")
+    assert lines[2].startswith("   low: stroll_low_lighting.safetensors")
 
 
 def test_weight_zero_is_said_to_be_not_loaded(report: Callable) -> None:
     assert report(weight=0).splitlines() == ["LoRA 1: style.safetensors", "   not loaded: its strength is 0"]
+
+
+def test_strengths_that_few_loras_are_made_for_are_a_warning(report: Callable) -> None:
+    beyond = "warning: a strength of 6 is beyond 4, which few LoRAs are made for"
+    assert report(weight=6).count(beyond) == 2
+    assert report(weight=-1.5, schedule="1;4").count(beyond) == 1
+    assert "beyond" not in report(weight=-4)
 
 
 def test_no_rows_are_no_lora(pair: Experts) -> None:

@@ -48,10 +48,17 @@ def test_an_expert_whose_stage_changes_keeps_the_whole_schedule() -> None:
     assert str(row.strength("high")) == "0.45,0.4;0.5"
 
 
+def test_the_product_of_weight_and_schedule_is_what_has_a_limit() -> None:
+    assert LoraRow("b", weight=0.5, schedule="30").strength("high").constant == 15
+    assert LoraRow("b", weight=-20).strength("low").constant == -20
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"weight": 4.5}, "weight 4.5 is outside -4 to 4"),
+        ({"weight": 20.5}, "weight 20.5 is outside -20 to 20"),
+        ({"weight": float("nan")}, "weight nan is outside -20 to 20"),
+        ({"weight": 5.0, "schedule": "1;5"}, "weight 5 times schedule '1;5' is 25, outside -20 to 20"),
         ({"transformer": "middle"}, "'middle' is none of both, high, low"),
     ],
 )

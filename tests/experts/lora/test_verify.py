@@ -1,0 +1,125 @@
+"""The report says "changed" only where a layer was seen to change."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from comfy.model_patcher import ModelPatcher
+from wan_duet.experts.handle import ModelHandle
+from wan_duet.experts.lora.apply import apply_loras
+from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.pair import Expert, Experts
+from wan_duet.tests.experts.lora.conftest import copy_of, open_tiny
+
+STYLE = "style.safetensors"
+NOT_VERIFIED = "warning: not verified on this loader: a layer was not seen to change"
+
+
+class Hidden(torch.nn.Module):
+    """Keeps a copy of its weight where nobody patches it; what is in `weight` is for show."""
+
+    def __init__(self, linear: torch.nn.Linear):
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        self.own = linear.weight.detach().clone()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, self.own.to(x), self.bias.to(x))
+
+
+class Int8(torch.nn.Module):
+    """Keeps its weight as whole numbers and one scale: a small change is rounded away."""
+
+    def __init__(self, linear: torch.nn.Linear):
+        super().__init__()
+        self.scale = linear.weight.detach().abs().max() / 127
+        self.weight = torch.nn.Parameter((linear.weight.detach() / self.scale).round().to(torch.int8), False)
+        self.bias = linear.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, self.weight.to(x) * self.scale, self.bias.to(x))
+
+
+class Broken(Hidden):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("not for you")
+
+
+class Own(torch.nn.Module):
+    """A layer of another pack that does use its weight as it is."""
+
+    def __init__(self, linear: torch.nn.Linear):
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, self.weight.to(x), self.bias.to(x))
+
+
+def with_layers(kind: type[torch.nn.Module]) -> ModelPatcher:
+    """A T2V whose linears are of another kind."""
+    patcher = open_tiny(0)
+    for name, module in list(patcher.model.named_modules()):
+        if isinstance(module, torch.nn.Linear):
+            owner, _, attribute = name.rpartition(".")
+            setattr(patcher.model.get_submodule(owner), attribute, kind(module))
+    return patcher
+
+
+@pytest.fixture
+def said(loras: Callable, file_of: Callable) -> Callable[[ModelPatcher], str]:
+    def text(patcher: ModelPatcher, **row: float) -> str:
+        loras(STYLE, file_of("native_peft"))
+        experts = Experts(Expert(ModelHandle(patcher, "high MODEL")))
+        return apply_loras(experts, (LoraRow(STYLE, **row),))[1]
+
+    return text
+
+
+@pytest.mark.parametrize("kind", [Hidden, Int8, Broken])
+def test_layers_that_leave_a_lora_aside_are_not_said_to_be_changed(kind: type, said: Callable) -> None:
+    text = said(with_layers(kind))
+    assert "20 of 20 weights to change" in text
+    assert NOT_VERIFIED in text
+
+
+def test_the_hosts_own_layers_are_seen_to_change(said: Callable) -> None:
+    text = said(open_tiny(0))
+    assert "20 of 20 weights changed" in text
+    assert "verified" not in text
+
+
+def test_it_is_the_layer_that_counts_not_the_name_of_its_class(said: Callable) -> None:
+    class GGUFModelPatcher(type(open_tiny(0))):  # the host's own in all but its name
+        pass
+
+    patcher = open_tiny(0)
+    patcher.__class__ = GGUFModelPatcher
+    assert "20 of 20 weights changed" in said(patcher)
+
+
+def test_a_lora_that_adds_nothing_is_no_proof_against_a_loader(loras: Callable, file_of: Callable) -> None:
+    tensors = file_of("native_peft")
+    loras(STYLE, {key: torch.zeros_like(tensor) if "lora_B" in key else tensor for key, tensor in tensors.items()})
+    experts = Experts(Expert(ModelHandle(open_tiny(0), "high MODEL")))
+    assert "20 of 20 weights changed" in apply_loras(experts, (LoraRow(STYLE),))[1]
+
+
+def test_trying_a_layer_leaves_the_model_as_it_was(said: Callable) -> None:
+    patcher = open_tiny(0)
+    before, patches = copy_of(patcher), copy.copy(patcher.patches)
+    said(patcher)
+    assert all(torch.equal(weight, before[name]) for name, weight in patcher.model.state_dict().items())
+    assert (patcher.patches, patcher.backup) == (patches, {})
+
+
+def test_a_model_that_is_loaded_with_a_lora_is_tried_all_the_same(said: Callable) -> None:
+    from comfy.model_management import load_models_gpu, unload_all_models
+
+    patcher = open_tiny(0)
+    load_models_gpu([patcher])
+    before = copy_of(patcher)
+    assert "20 of 20 weights changed" in said(patcher)
+    assert all(torch.equal(weight, before[name]) for name, weight in patcher.model.state_dict().items())
+    unload_all_models()
