@@ -14,6 +14,6 @@ app.registerExtension({
     name: "WanDuet.Prices",
     nodeCreated(node) {
         const known = prices[node.comfyClass];
-        if (known) node.badges.push(() => new window.LGraphBadge({ text: tag(node, known) }));
+        if (known) node.badges?.push(() => new window.LGraphBadge({ text: tag(node, known) }));
     },
 });

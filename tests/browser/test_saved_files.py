@@ -22,11 +22,11 @@ BUILD = """([format, prefix, text, count]) => {
     app.graph.clear();
     const image = LiteGraph.createNode("EmptyImage"), save = LiteGraph.createNode("WanDuet_SaveVideo");
     const set = (node, values) => node.widgets.forEach(w => { if (w.name in values) w.value = values[w.name]; });
+    image.title = text;
+    app.graph.add(image);  // first: some frontends keep the values of a node by the id that it gets here
+    app.graph.add(save);
     set(image, {width: 160, height: 96, batch_size: count, color: 0xaa5500});
     set(save, {format, filename_prefix: prefix, write_mode: "fast", quality: "maximum"});
-    image.title = text;
-    app.graph.add(image);
-    app.graph.add(save);
     image.connect(0, save, 0);
 }"""
 DROP = """async ([content, name, type]) => {
