@@ -10,6 +10,7 @@ from .people import DetectPose, LoadDetector, PoseFromKeypoints, SegmentPerson
 from .planning import Preset, ProviderScheduler, StagePlan
 from .poses import DrawPose, FaceCrop, MaskShape, PoseOverlay, RetargetPose
 from .remote import REMOTE_NODES
+from .remote.budget_route import add_budget_route
 from .remote.key_route import add_key_route
 from .sampling import Guider, Sampler
 from .size import Size
@@ -18,10 +19,11 @@ from .video import SaveVideo
 
 
 class WanDuetExtension(ComfyExtension):
-    """The list of every node of the pack, and the one HTTP route it has."""
+    """The list of every node of the pack, and the HTTP routes of its settings."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         add_key_route()  # ComfyUI 0.3.75 does not call on_load
+        add_budget_route()
         return [
             LoadExperts,
             ExpertsFromModels,
