@@ -168,15 +168,18 @@ class JobManager:
         return await self._join(job, None, handle, report)
 
     async def _clear(self) -> list[Cleared]:
-        journal, cleared = await self._open(), []
+        """One after the other: a request that was found for one of them is not another's."""
+        journal, cleared, silent = await self._open(), [], set[str]()
         for job in await journal.run(journal.unanswered):
-            try:
-                with self._provider(job) as provider:
-                    idle = job.id not in self._running
-                    cleared += [await clear(journal, provider, job, self.settings.clock.now())] if idle else []
-            except RemoteError as error:  # such as a key that is gone
-                log.warning("job %s: %s", job.id, error)
-                cleared.append(Cleared(job, KEPT))
+            one = Cleared(job, KEPT)
+            if job.id not in self._running and job.provider not in silent:
+                try:
+                    with self._provider(job) as provider:
+                        one = await clear(journal, provider, job, self.settings.clock.now())
+                except RemoteError as error:  # no network, or a key that is gone
+                    log.warning("job %s: %s", job.id, error)
+                    silent.add(job.provider)
+            cleared.append(one)
         return cleared
 
     async def _forget(self, job_id: str) -> None:

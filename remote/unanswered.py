@@ -42,7 +42,10 @@ async def attach(journal: Journal, provider: Provider, job: Job, remote_id: str)
 
 
 async def clear(journal: Journal, provider: Provider, job: Job, now: float) -> Cleared:
-    """Ask once more about a job, without sending it again; drop it unless the provider has it."""
+    """Ask once more about a job, without sending it again; drop it unless the provider has it.
+
+    RemoteError if it can't be asked.
+    """
     sending = job.state is State.SUBMITTING
     if sending and not (now >= job.lease and await journal.run(journal.take_over, job.id, job.lease)):
         return Cleared(job, KEPT)
@@ -51,7 +54,7 @@ async def clear(journal: Journal, provider: Provider, job: Job, now: float) -> C
         accepted = await provider.reconcile(job, _not_again, taken)
     except RemoteError as error:
         if error.kind in ASKED_IN_VAIN:
-            return Cleared(job, KEPT)
+            raise
         await journal.run(journal.forget, job.id)
         return Cleared(job, UNKNOWN)
     if accepted is not None:
