@@ -167,5 +167,5 @@ def test_the_environment_comes_before_the_file_of_budgets(tmp_path: Path) -> Non
     if os.name == "posix":
         assert stat.S_IMODE((tmp_path / "budgets.json").stat().st_mode) == 0o600
     (tmp_path / "budgets.json").write_text("[]")
-    with pytest.raises(RemoteError, match="budgets.json must map"):
+    with pytest.raises(RemoteError, match=r"budgets\.json must map"):
         read_budget("fal", tmp_path, {})
