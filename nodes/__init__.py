@@ -11,6 +11,7 @@ from .people import DetectPose, LoadDetector, PoseFromKeypoints, SegmentPerson
 from .planning import Preset, ProviderScheduler, StagePlan
 from .poses import DrawPose, FaceCrop, MaskShape, PoseOverlay, RetargetPose
 from .remote import REMOTE_NODES
+from .remote.budget_route import add_budget_route
 from .remote.key_route import add_key_route
 from .sampling import Guider, Sampler
 from .size import Size
@@ -51,8 +52,9 @@ LOCAL_NODES: list[type[io.ComfyNode]] = [
 
 
 class WanDuetExtension(ComfyExtension):
-    """The list of every node of the pack, and the one HTTP route it has."""
+    """The list of every node of the pack, and the HTTP routes of its settings."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         add_key_route()  # ComfyUI 0.3.75 does not call on_load
+        add_budget_route()
         return [*map(checked, LOCAL_NODES), *REMOTE_NODES]

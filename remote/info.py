@@ -5,7 +5,7 @@ from datetime import datetime
 
 from .fetch import Outcome
 from .journal import Job
-from .money import Estimate
+from .money import Estimate, in_words
 from .order import Order
 
 
@@ -34,7 +34,7 @@ def cost_of(job: Job) -> str:
     """What it cost, or was expected to where the provider does not say."""
     if job.cost is None:
         return str(Estimate(job.estimate, job.currency))
-    return f"{job.cost:g} credits" if job.currency == "credits" else f"${job.cost:.4g}"
+    return in_words(job.cost, job.currency)
 
 
 def date_of(job: Job) -> str:

@@ -1,95 +1,28 @@
 """Every job in a sqlite file, written before money is spent; several processes may share it."""
 
 import asyncio
-import json
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import RemoteError
+from .job import COLUMNS, OVER, Job, State, decoded, encoded
+from .journal_file import open_for_reading, open_for_writing
+from .money import Reservation
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 FILE = "jobs.sqlite"
-OPEN_TRIES, OPEN_PAUSE = 100, 0.05  # seconds
-
-
-class State(str, Enum):
-    """Where a job is. LOST: sent, but the provider has no trace of it."""
-
-    PLANNED = "planned"
-    SUBMITTING = "submitting"
-    UNKNOWN = "unknown"
-    REJECTED = "rejected"
-    SUBMITTED = "submitted"
-    QUEUED = "queued"
-    RUNNING = "running"
-    REMOTE_DONE = "remote done"
-    DOWNLOADED = "downloaded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    LOST = "lost"
-
-
-OVER = (State.REJECTED, State.FAILED, State.CANCELLED)  # the next request of this kind makes a new job
-
-
-@dataclass(frozen=True)
-class Job:
-    """One row. `lease` is until when the process that is submitting may be believed to be alive.
-
-    `sent` is when it began to, `body` what it sends if nothing in it must not be written down.
-    """
-
-    id: str
-    fingerprint: str
-    provider: str
-    endpoint: str
-    profile: str
-    request: dict[str, Any]
-    state: State
-    prompt_id: str = ""
-    node_id: str = ""
-    remote_id: str = ""
-    urls: Mapping[str, str] | None = None
-    body: str = ""
-    sent: float = 0.0
-    lease: float = 0.0
-    estimate: float | None = None
-    cost: float | None = None
-    currency: str = "USD"
-    files: tuple[Mapping[str, Any], ...] = ()
-    warnings: tuple[str, ...] = ()
-    error: str = ""
-    created: float = 0.0
-    updated: float = 0.0
-
-    @property
-    def wanted(self) -> int:
-        """How many results the request asks for."""
-        return self.request.get("numberResults", 1)
-
-
+DAY = 86400.0
 Spent = dict[tuple[str, str, str], tuple[float, int]]
-JSON = ("request", "urls", "files", "warnings")
-COLUMNS = tuple(field.name for field in fields(Job))
-SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS jobs ({", ".join(COLUMNS)}, PRIMARY KEY (id));
-CREATE INDEX IF NOT EXISTS by_fingerprint ON jobs (fingerprint, created);
-CREATE TABLE IF NOT EXISTS uploads (
-    provider, profile, sha256, reference, expires, PRIMARY KEY (provider, profile, sha256)
-);
-"""
+MARKS = ", ".join("?" * len(COLUMNS))
 
 
 class Journal:
@@ -100,13 +33,15 @@ class Journal:
         self._now = now
         self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "wan-duet journal")
+        self._readable = False  # and no more: it is tried anew with every write
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            _set_up(self._db)
+            self._db = open_for_writing(self.path)
         except (OSError, sqlite3.Error) as error:
-            raise self._failure(error) from error
+            try:
+                self._db = open_for_reading(self.path)
+            except sqlite3.Error:
+                raise self._failure(error) from error
+            self._readable = True
 
     def close(self) -> None:
         """Let go of the file, when what is to be written is written."""
@@ -117,31 +52,59 @@ class Journal:
         """One of the methods below, without holding up the loop while another process writes; in the order of calls."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(operation, *args, **kwargs))
 
-    def claim(self, wanted: Job) -> Job:
-        """The open job with this fingerprint, or `wanted` as a new one.
+    def claim(self, wanted: Job, before: str = "") -> Job:
+        """The open job with this fingerprint, or with the one that it had `before`; else `wanted` as a new one.
 
-        A job that another node of the same prompt holds is passed over, so that twins get one each.
+        A job that another node of the same prompt holds is passed over, so that twins get one each. Where nothing can
+        be written, what is there can still be collected.
         """
-        with self._transaction() as db:
-            marks = ", ".join("?" * len(OVER))
-            query = f"SELECT * FROM jobs WHERE fingerprint = ? AND state NOT IN ({marks}) ORDER BY created, rowid"
-            for row in db.execute(query, (wanted.fingerprint, *OVER)):
-                if wanted.prompt_id and row["prompt_id"] == wanted.prompt_id and row["node_id"] != wanted.node_id:
-                    continue
+        try:
+            with self._transaction() as db:
+                if (row := _open_job(db, wanted, before)) is None:
+                    return self._add(db, wanted)
                 profile = wanted.profile if row["state"] == State.PLANNED else row["profile"]  # who is to pay
-                holder = (wanted.prompt_id, wanted.node_id, profile, row["id"])
-                db.execute("UPDATE jobs SET prompt_id = ?, node_id = ?, profile = ? WHERE id = ?", holder)
+                holder = (wanted.fingerprint, wanted.prompt_id, wanted.node_id, profile, row["id"])
+                changed = "fingerprint = ?, prompt_id = ?, node_id = ?, profile = ?"
+                db.execute(f"UPDATE jobs SET {changed} WHERE id = ?", holder)
                 return self._get(db, row["id"])
-            id, now = str(uuid.uuid4()), self._now()
-            values = {name: _encode(name, getattr(wanted, name)) for name in COLUMNS}
-            values |= {"id": id, "created": now, "updated": now}
-            db.execute(f"INSERT INTO jobs VALUES ({', '.join('?' * len(COLUMNS))})", tuple(values.values()))
-            return self._get(db, id)
+        except RemoteError:
+            with self._open() as db:
+                row = _open_job(db, wanted, before)
+            if row is None or row["state"] == State.PLANNED:
+                raise
+            return decoded(row)
 
-    def begin_submit(self, id: str, lease: float, body: str) -> bool:
-        """Take the right to submit a planned job; False if somebody else has it."""
-        planned = {"state": State.PLANNED}
-        return self._change_if(id, planned, state=State.SUBMITTING, lease=lease, body=body, sent=self._now())
+    def _add(self, db: sqlite3.Connection, wanted: Job) -> Job:
+        id, now = str(uuid.uuid4()), self._now()
+        values = {name: encoded(name, getattr(wanted, name)) for name in COLUMNS}
+        values |= {"id": id, "created": now, "updated": now}
+        db.execute(f"INSERT INTO jobs ({', '.join(COLUMNS)}) VALUES ({MARKS})", tuple(values.values()))
+        return self._get(db, id)
+
+    def begin_submit(self, id: str, lease: float, body: str, wanted: Reservation) -> bool:
+        """Take the right to submit a planned job, and what it may cost out of today's budget, in one.
+
+        False if somebody else has the right, RemoteError if the budget does not allow it.
+        """
+        values = {"state": State.SUBMITTING, "lease": lease, "body": body, "sent": self._now()}
+        with self._transaction() as db:
+            job = self._get(db, id)
+            if job.state is not State.PLANNED:
+                return False
+            wanted.check(self._used(db, job.provider, id))
+            return self._change_in(db, id, {"state": State.PLANNED}, **values, reserved=wanted.amount)
+
+    def used_today(self, provider: str) -> float:
+        """What a provider's jobs have taken of the budget since midnight in UTC, in its own unit."""
+        with self._open() as db:
+            return self._used(db, provider, "")
+
+    def _used(self, db: sqlite3.Connection, provider: str, but: str) -> float:
+        """The cost where it is known, else what is reserved. A clock that was set back makes no room."""
+        midnight = self._now() // DAY * DAY
+        query = """SELECT COALESCE(SUM(COALESCE(cost, reserved, 0)), 0) FROM jobs
+            WHERE provider = ? AND sent >= ? AND id <> ?"""
+        return db.execute(query, (provider, midnight, but)).fetchone()[0]
 
     def renew_submit(self, id: str, held: float, lease: float) -> bool:
         """Keep the right to submit until `lease`; False if somebody took it over when `held` had run out."""
@@ -162,11 +125,14 @@ class Journal:
 
     def _change_if(self, id: str, found: Mapping[str, Any], **values: Any) -> bool:
         """Change columns of a job if the others are as they were found."""
+        with self._transaction() as db:
+            return self._change_in(db, id, found, **values)
+
+    def _change_in(self, db: sqlite3.Connection, id: str, found: Mapping[str, Any], **values: Any) -> bool:
         values["updated"] = self._now()
         where = {"id": id, **found}
         query = f"UPDATE jobs SET {_names(values, ', ')} WHERE {_names(where, ' AND ')}"
-        with self._transaction() as db:
-            return db.execute(query, [_encode(*item) for item in (*values.items(), *where.items())]).rowcount == 1
+        return db.execute(query, [encoded(*item) for item in (*values.items(), *where.items())]).rowcount == 1
 
     def get(self, id: str) -> Job:
         """One job; ValueError if there is none with this id."""
@@ -179,15 +145,28 @@ class Journal:
             rows = db.execute(
                 "SELECT * FROM jobs WHERE fingerprint <> '' ORDER BY created DESC, rowid DESC LIMIT ?", (limit,)
             )
-            return [_job(row) for row in rows]
+            return [decoded(row) for row in rows]
+
+    def unanswered(self) -> list[Job]:
+        """The jobs that were sent, or were to be, and of which no id at the provider is known; oldest first."""
+        states = (State.SUBMITTING, State.UNKNOWN, State.LOST)
+        query = "SELECT * FROM jobs WHERE fingerprint <> '' AND remote_id = '' AND state IN (?, ?, ?) ORDER BY created"
+        with self._open() as db:
+            return [decoded(row) for row in db.execute(query, states)]
+
+    def remote_ids(self, provider: str, but: str) -> set[str]:
+        """What a provider calls its jobs, but for one of them."""
+        query = "SELECT remote_id FROM jobs WHERE provider = ? AND id <> ? AND remote_id <> ''"
+        with self._open() as db:
+            return {row["remote_id"] for row in db.execute(query, (provider, but))}
 
     def forget(self, id: str) -> None:
         """Drop what a job was and brought; its cost stays. ValueError if there is no such job."""
         self.update(id, fingerprint="", request={}, body="", urls=None, files=(), warnings=(), error="")
 
     def spent(self) -> Spent:
-        """By day, provider and currency: what is known to be charged, and how many jobs have no known price."""
-        query = """SELECT date(created, 'unixepoch', 'localtime') AS day, provider, currency,
+        """By day in UTC, provider and currency: what is known to be charged, and how many jobs have no known price."""
+        query = """SELECT date(created, 'unixepoch') AS day, provider, currency,
             SUM(COALESCE(cost, estimate, 0)) AS total, SUM(cost IS NULL AND estimate IS NULL) AS unpriced
             FROM jobs WHERE state NOT IN (?, ?, ?, ?) GROUP BY day, provider, currency"""
         free = (State.PLANNED, State.REJECTED, State.CANCELLED, State.LOST)
@@ -219,11 +198,15 @@ class Journal:
         row = db.execute("SELECT * FROM jobs WHERE id = ?", (id,)).fetchone()
         if row is None:
             raise ValueError(f"job is {id!r}, which is not in {self.path}")
-        return _job(row)
+        return decoded(row)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._open() as db:
+            if self._readable:
+                self._db, before, self._readable = open_for_writing(self.path), db, False
+                before.close()
+                db = self._db
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -239,40 +222,23 @@ class Journal:
         with self._lock:
             try:
                 yield self._db
-            except sqlite3.Error as error:
+            except (OSError, sqlite3.Error) as error:
                 raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> RemoteError:
         return RemoteError("storage", f"The journal {self.path} can't be used ({error})")
 
 
-def _set_up(db: sqlite3.Connection) -> None:
-    """Turn on the write-ahead log; the first of several processes to do so shuts the others out for a moment."""
-    for tries_left in reversed(range(OPEN_TRIES)):
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.executescript(SCHEMA)
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or not tries_left:
-                raise
-            time.sleep(OPEN_PAUSE)
+def _open_job(db: sqlite3.Connection, wanted: Job, before: str) -> sqlite3.Row | None:
+    """The oldest job with a fingerprint that is not over and that no twin in the same prompt holds."""
+    over = ", ".join("?" * len(OVER))
+    query = f"""SELECT * FROM jobs WHERE fingerprint IN (?, ?) AND fingerprint <> '' AND state NOT IN ({over})
+        ORDER BY created, rowid"""
+    for row in db.execute(query, (wanted.fingerprint, before, *OVER)):
+        if not wanted.prompt_id or row["prompt_id"] != wanted.prompt_id or row["node_id"] == wanted.node_id:
+            return row
+    return None
 
 
 def _names(values: Mapping[str, Any], between: str) -> str:
     return between.join(f"{name} = ?" for name in values)
-
-
-def _encode(name: str, value: Any) -> Any:
-    if name in JSON:
-        return json.dumps(value)
-    if isinstance(value, State):
-        return value.value
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value  # half a character is no UTF-8
-
-
-def _job(row: sqlite3.Row) -> Job:
-    values = {name: json.loads(row[name]) if name in JSON else row[name] for name in COLUMNS}
-    lists = {name: tuple(values[name]) for name in ("files", "warnings")}
-    return Job(**{**values, **lists, "state": State(values["state"])})

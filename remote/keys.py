@@ -64,12 +64,12 @@ def write_key(provider: str, profile: str, key: str, private: Path) -> None:
     kept = {name: left for name, keys in kept.items() if (left := {of: value for of, value in keys.items() if value})}
     try:
         private.mkdir(parents=True, exist_ok=True)
-        _replace(path, json.dumps(kept, indent=1))
+        replace_private(path, json.dumps(kept, indent=1))
     except OSError as error:
         raise RemoteError("storage", f"The key can't be written to {private} ({error.strerror})") from error
 
 
-def _replace(path: Path, content: str) -> None:
+def replace_private(path: Path, content: str) -> None:
     """Write a file whole or not at all, for this user of the machine only."""
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
+from .budget import UNITS, read_budget
 from .course import Course, Tools
 from .download import Downloader
 from .errors import RemoteError
@@ -22,10 +23,12 @@ from .redact import redact_all
 from .settings import Settings
 from .thread import LoopThread
 from .transport import Transport
+from .unanswered import KEPT, Cleared, attach, clear
 from .uploads import Uploads
 
 log = logging.getLogger("wan_duet")
 
+Budgets = dict[str, tuple[float, float]]  # by provider: what is allowed today, and what is taken
 SENDING_TICK = 0.1  # seconds
 
 
@@ -79,6 +82,20 @@ class JobManager:
         """What was charged, day by day."""
         return self._thread.run(self._spent())
 
+    def budgets(self) -> "Future[Budgets]":
+        """What each provider may be paid today, and what of it is taken."""
+        return self._thread.run(self._budgets())
+
+    def attach(self, job_id: str, remote_id: str, report: Report | None = None) -> Handle:
+        """Bring in a job whose answer was lost, by the id that the provider's dashboard shows."""
+        handle = Handle(self)
+        handle.future = self._thread.run(self._attach(job_id, remote_id, handle, report))
+        return handle
+
+    def clear(self) -> "Future[list[Cleared]]":
+        """Drop every job whose answer was lost, unless its provider has it; nothing is sent again."""
+        return self._thread.run(self._clear())
+
     def forget(self, job_id: str) -> "Future[None]":
         """Drop what was asked for and delivered, so that asking again makes a new job; its cost stays in the totals.
 
@@ -127,7 +144,7 @@ class JobManager:
             currency=expected.currency,
         )
         journal = await self._open()
-        job = await journal.run(journal.claim, wanted)
+        job = await journal.run(journal.claim, wanted, order.fingerprint_before)
         return await self._join(job, order, handle, report)
 
     async def _jobs(self, limit: int) -> list[Job]:
@@ -137,6 +154,33 @@ class JobManager:
     async def _spent(self) -> Spent:
         journal = await self._open()
         return await journal.run(journal.spent)
+
+    async def _budgets(self) -> Budgets:
+        journal, place = await self._open(), self.settings
+        budgets = {name: read_budget(name, place.private, place.environ) for name in UNITS}
+        return {name: (amount, await journal.run(journal.used_today, name)) for name, amount in budgets.items()}
+
+    async def _attach(self, job_id: str, remote_id: str, handle: Handle, report: Report | None) -> Outcome:
+        journal = await self._open()
+        job = await journal.run(journal.get, job_id)
+        with self._provider(job) as provider:
+            job = await attach(journal, provider, job, remote_id)
+        return await self._join(job, None, handle, report)
+
+    async def _clear(self) -> list[Cleared]:
+        """One after the other: a request that was found for one of them is not another's."""
+        journal, cleared, silent = await self._open(), [], set[str]()
+        for job in await journal.run(journal.unanswered):
+            one = Cleared(job, KEPT)
+            if job.id not in self._running and job.provider not in silent:
+                try:
+                    with self._provider(job) as provider:
+                        one = await clear(journal, provider, job, self.settings.clock.now())
+                except RemoteError as error:  # no network, or a key that is gone
+                    log.warning("job %s: %s", job.id, error)
+                    silent.add(job.provider)
+            cleared.append(one)
+        return cleared
 
     async def _forget(self, job_id: str) -> None:
         if job_id in self._running:

@@ -20,11 +20,15 @@ Kind = Literal["image", "audio", "video"]
 
 @dataclass(frozen=True, repr=False)
 class Media:
-    """A file to be uploaded: stands in a request as `placeholder` until the provider has it."""
+    """A file to be uploaded: stands in a request as `placeholder` until the provider has it.
+
+    `identity` is what it shows and sounds like, by which a job is found again whatever has encoded the file.
+    """
 
     kind: Kind
     mime: str
     data: bytes
+    identity: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -63,7 +67,8 @@ def image_media(image: torch.Tensor) -> Media:
     pixels = image.detach().cpu().clamp(0, 1).mul(255).round().byte().numpy()
     target = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(target, "PNG")
-    return Media("image", "image/png", target.getvalue())
+    shown = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+    return Media("image", "image/png", target.getvalue(), shown)
 
 
 def audio_media(waveform: torch.Tensor, rate: int) -> Media:
@@ -77,14 +82,15 @@ def audio_media(waveform: torch.Tensor, rate: int) -> Media:
         sound.setsampwidth(2)
         sound.setframerate(rate)
         sound.writeframes(samples.astype("<i2").tobytes())
-    return Media("audio", "audio/wav", target.getvalue())
+    heard = hashlib.sha256(f"{rate} {samples.shape}".encode() + samples.astype("<i2").tobytes()).hexdigest()
+    return Media("audio", "audio/wav", target.getvalue(), heard)
 
 
-def video_media(path: Path) -> Media:
+def video_media(path: Path, identity: str = "") -> Media:
     """A video file as it is: MP4, MOV or WebM."""
     data = path.read_bytes()
     if data[4:8] == b"ftyp":
-        return Media("video", "video/quicktime" if data[8:12] == b"qt  " else "video/mp4", data)
+        return Media("video", "video/quicktime" if data[8:12] == b"qt  " else "video/mp4", data, identity)
     if data[:4] == b"\x1a\x45\xdf\xa3":
-        return Media("video", "video/webm", data)
+        return Media("video", "video/webm", data, identity)
     raise ValueError(f"video is {path.name}, which is neither MP4, MOV nor WebM: save it as MP4 first")

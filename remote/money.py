@@ -1,4 +1,4 @@
-"""What a request will cost, as far as the documents tell, and whether that is agreed to."""
+"""What a request will cost, as far as the documents tell, and whether that is agreed to and within the budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from .errors import RemoteError
 from .rules import UNSET, value_at
 
 Prices = Mapping[str, Any]
+ROUNDING = 1e-9  # of sums of prices
+LEAST_UNKNOWN = {"USD": 0.5, "credits": 12.0}  # a graph must not count what nobody knows as next to nothing
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,7 @@ class Estimate:
     currency: str = "USD"
 
     def __str__(self) -> str:
-        if self.amount is None:
-            return "price unknown"
-        return f"est. {self.amount:g} credits" if self.currency == "credits" else f"est. ${self.amount:.4g}"
+        return "price unknown" if self.amount is None else f"est. {in_words(self.amount, self.currency)}"
 
 
 def estimate(contract: Contract, request: Mapping[str, Any], seconds: float | None = None) -> Estimate:
@@ -61,16 +61,48 @@ def _value(contract: Contract, request: Mapping[str, Any], path: str) -> Any:
     return value if value is not UNSET else parameter.default if parameter else None
 
 
-def check_consent(expected: Estimate, *, allow_paid: bool, max_cost: float | None) -> None:
-    """Raise RemoteError unless paying is allowed and the price is known to stay below the limit, if there is one."""
+@dataclass(frozen=True)
+class Reservation:
+    """The most that a job is expected to take of a provider's budget for the day, in that provider's own unit.
+
+    `price` says how that is known. `budget` is what the machine allows a day, `where` where that is set.
+    """
+
+    amount: float
+    currency: str
+    price: str
+    budget: float
+    where: str
+
+    def check(self, used: float) -> None:
+        """Raise RemoteError if the budget does not hold this beside what the day has `used`."""
+        if not used + self.amount <= self.budget + ROUNDING:
+            left = in_words(max(self.budget - used, 0.0), self.currency)
+            text = f"This is a paid job ({self.price}), and {left} is left of today's budget"
+            advice = (
+                f"Nothing was sent. The budget is {in_words(self.budget, self.currency)} a day (UTC): {self.where}."
+            )
+            raise RemoteError("consent", text, advice=advice)
+
+
+def in_words(amount: float, currency: str) -> str:
+    """An amount with its unit."""
+    return f"{amount:g} credits" if currency == "credits" else f"${round(amount, 6):g}"
+
+
+def agreed(expected: Estimate, *, allow_paid: bool, max_cost: float | None) -> tuple[float, str]:
+    """The most that a job may cost, and the price in words; RemoteError unless paying that is agreed to."""
     if not allow_paid:
         advice = "Nothing was sent. Turn allow_paid on to run it."
         raise RemoteError("consent", f"This is a paid job ({expected}) and allow_paid is off", advice=advice)
-    if max_cost is None:
-        return
     if expected.amount is None:
-        advice = "Nothing was sent. Set the limit to 0 to run it all the same."
-        raise RemoteError("consent", f"max_cost is {max_cost:g}, and the price is unknown", advice=advice)
-    if not expected.amount <= max_cost:  # nan is no limit that anything keeps to
+        if max_cost is None or not max_cost > 0:
+            text = f"This is a paid job ({expected}), and max_cost is {max_cost or 0:g}"
+            advice = "Nothing was sent. Set max_cost to what it may cost at most: so much of the budget is set aside."
+            raise RemoteError("consent", text, advice=advice)
+        counted = max(max_cost, LEAST_UNKNOWN[expected.currency])
+        return counted, f"{expected}, counted as {in_words(counted, expected.currency)}"
+    if max_cost is not None and not expected.amount <= max_cost:  # nan is no limit that anything keeps to
         advice = "Nothing was sent. Ask for less, or raise the limit."
         raise RemoteError("consent", f"max_cost is {max_cost:g}, below the price ({expected})", advice=advice)
+    return expected.amount, str(expected)

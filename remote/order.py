@@ -37,9 +37,27 @@ class Order:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal requests, whoever makes them and whenever; `force_new` makes another one."""
+        """Equal for equal requests, whoever makes them and whenever, and whatever has encoded their files.
+
+        `force_new` makes another one.
+        """
+        text = self._text
+        for file in self.media.values():
+            if file.identity:
+                text = text.replace(file.sha256, file.identity).replace(
+                    file.sha256[:16], file.identity[:16]
+                )  # its name
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def fingerprint_before(self) -> str:
+        """What the same order was known by until files had an identity: the bytes that are sent."""
+        return hashlib.sha256(self._text.encode()).hexdigest()
+
+    @property
+    def _text(self) -> str:
         parts = [self.contract.provider, self.contract.endpoint, self.request, self.force_new]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return json.dumps(parts, sort_keys=True)
 
     @property
     def estimate(self) -> Estimate:

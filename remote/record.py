@@ -1,5 +1,6 @@
 """One job as this process sees it: its row in the journal, and whoever wants to be told."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from typing import Any
 from .clock import Clock
 from .errors import RemoteError
 from .journal import Job, Journal
-from .money import Estimate
+from .money import Estimate, Reservation
 from .redact import redact, redact_all
 
 log = logging.getLogger("wan_duet")
@@ -44,6 +45,7 @@ class Record:
         self._begin = clock.monotonic()
         self._secret = secret
         self._unsaved: dict[str, Any] = {}
+        self._renewing = asyncio.Lock()
 
     @property
     def seconds(self) -> float:
@@ -62,24 +64,36 @@ class Record:
             log.warning("job %s (%s there): %s", self.job.id, self._unsaved.get("remote_id", "its own id"), error)
             self.job = replace(self.job, **values)
 
-    async def begin_submit(self, lease: float, body: bytes) -> bool:
-        """Take the right to submit, on the disk; False if another process has it, RemoteError if it can't be noted."""
+    async def check_budget(self, wanted: Reservation) -> None:
+        """RemoteError if today's budget does not hold a job; before anything is uploaded for it."""
+        wanted.check(await self._journal.run(self._journal.used_today, self.job.provider))
+
+    async def begin_submit(self, lease: float, body: bytes, wanted: Reservation) -> bool:
+        """Take the right to submit, and the price out of the budget, on the disk; False if another process has it.
+
+        RemoteError if it can't be noted or the budget is used up.
+        """
         text = body.decode()
         kept = text if redact(text, [self._secret]) == text else ""  # what must not be written down can't be repeated
-        taken = await self._journal.run(self._journal.begin_submit, self.job.id, lease, kept)
+        taken = await self._journal.run(self._journal.begin_submit, self.job.id, lease, kept, wanted)
         await self.reload()
         return taken
 
     async def renew_submit(self, lease: float) -> bool:
         """Keep the right to submit; False if another process has taken it over."""
-        kept = await self._journal.run(self._journal.renew_submit, self.job.id, self.job.lease, lease)
-        await self.reload()
-        return kept
+        async with self._renewing:
+            kept = await self._journal.run(self._journal.renew_submit, self.job.id, self.job.lease, lease)
+            await self.reload()
+            return kept
 
     async def take_over(self) -> None:
         """Take a submit from a process that is believed dead, unless it has just shown that it is not."""
         await self._journal.run(self._journal.take_over, self.job.id, self.job.lease)
         await self.reload()
+
+    async def taken(self) -> set[str]:
+        """The provider's ids of its other jobs."""
+        return await self._journal.run(self._journal.remote_ids, self.job.provider, self.job.id)
 
     async def reload(self) -> None:
         """See what another process has written."""

@@ -14,6 +14,7 @@ BASES = MappingProxyType(
         "runware schemas": "https://schemas.runware.ai",
         "fal": "https://queue.fal.run",
         "fal rest": "https://rest.fal.ai",
+        "fal platform": "https://api.fal.ai",
         "fal cdn": "https://v3.fal.media",
         "rivya": "https://rivya.ai",
     }

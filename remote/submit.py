@@ -1,19 +1,23 @@
 """From a planned job to one that the provider has: one submit, and a search for it if the answer is lost."""
 
+import asyncio
 import logging
+from collections.abc import Awaitable
 
+from .budget import read_budget, where_to_set
 from .errors import RemoteError
 from .journal import OVER, State
-from .money import check_consent
+from .money import Reservation, agreed
 from .order import Order
 from .providers.base import Accepted, Provider, Sent, Unreadable
 from .record import Record
-from .transport import LONGEST_RETRY_AFTER, Call, Transport, Unanswered
+from .transport import Call, Reply, Transport, Unanswered
 from .uploads import Uploads
 
 log = logging.getLogger("wan_duet")
 
-LEASE_SLACK = 15.0  # seconds beyond the submit's own time
+LEASE = 12.0  # seconds for which a process that submits is believed to be alive
+BEAT = 3.0  # seconds after which it shows that it is
 
 
 class _TakenOver(Exception):
@@ -47,11 +51,10 @@ class Submitter:
 
     async def _wait_for_the_other_process(self) -> None:
         """Someone is submitting, or died while doing so: believe in it as long as its lease says."""
-        longest = self._settings.submit_timeout + LONGEST_RETRY_AFTER + LEASE_SLACK  # whatever the clocks say
         held = until = 0.0
         while self._record.job.state is State.SUBMITTING:
             if self._record.job.lease != held:
-                held, until = self._record.job.lease, self._clock.monotonic() + longest
+                held, until = self._record.job.lease, self._clock.monotonic() + LEASE  # whatever the clocks say
             if self._clock.now() >= held or self._clock.monotonic() >= until:
                 await self._record.take_over()
             else:
@@ -61,22 +64,25 @@ class Submitter:
     async def _submit(self) -> None:
         begin = self._clock.now()
         try:
-            call = await self._prepare()
+            order = self._ordered()
+            wanted = self._reservation(order)
+            await self._record.check_budget(wanted)
+            call = await self._prepare(order)
         except RemoteError as error:
             # still planned: nothing was sent, and another process may be willing
             await self._record.note(error=str(error))
             raise
-        if not await self._record.begin_submit(self._lease(), call.body or b""):
+        if not await self._record.begin_submit(self._lease(), call.body or b"", wanted):
             return await self.make_sure()
         self._record.tell()
         try:
-            reply = await self._transport.submit(call, self._provider.busy, self._hold)
+            reply = await self._alive(self._transport.submit(call, self._provider.busy, self._hold))
             await self._accept(self._provider.accepted(reply, self._record.job.id))
         except _TakenOver:
             await self.make_sure()
         except RemoteError as error:
             if await self._uploads.forget(error, self._order, self._provider, begin):  # and it may be about them
-                await self._record.note(state=State.PLANNED)
+                await self._record.note(state=State.PLANNED, reserved=None)
                 return await self.make_sure()
             await self._refuse(error)
             raise
@@ -85,9 +91,22 @@ class Submitter:
             await self._record.note(state=State.UNKNOWN)
             await self._reconcile(lambda: call.body or b"")
 
+    async def _alive(self, submit: Awaitable[Reply]) -> Reply:
+        """Let others see that this process lives while its submit is under way; a dead one is soon taken over."""
+        sending = asyncio.ensure_future(submit)
+        try:
+            while not (await asyncio.wait({sending}, timeout=BEAT))[0]:
+                try:
+                    await self._record.renew_submit(self._lease())
+                except RemoteError as error:  # the answer is worth more than the note
+                    log.warning("job %s: %s", self._record.job.id, error)
+        finally:
+            sending.cancel()
+        return sending.result()
+
     def _lease(self, wait: float = 0.0) -> float:
-        """Until when a submit that begins after `wait` seconds is over."""
-        return self._clock.now() + wait + self._settings.submit_timeout + LEASE_SLACK
+        """Until when a process that is silent for `wait` seconds is believed in."""
+        return self._clock.now() + wait + LEASE
 
     async def _hold(self, wait: float) -> None:
         """Keep other processes away while this one waits to try again, and make sure that none has come in between."""
@@ -96,28 +115,33 @@ class Submitter:
                 raise _TakenOver
             await self._clock.sleep(seconds)
 
-    async def _prepare(self) -> Call:
-        """Everything that can fail before money is spent, and the request that spends it."""
-        order = self._order
-        if order is None:
+    def _ordered(self) -> Order:
+        """The order, without which nothing is submitted."""
+        if self._order is None:
             text = f"Job {self._record.job.id} was never submitted"
             raise RemoteError("not_found", text, advice="Run its graph again.")
-        self._check_consent(order)
+        return self._order
+
+    async def _prepare(self, order: Order) -> Call:
+        """All else that can fail before money is spent, and the request that spends it."""
         request = self._provider.complete(order.contract, order.request)
         await self._provider.prepare(order.contract, request)
         request = await self._uploads.place(order, request, self._provider)
         return self._provider.submission(order.contract, request, self._record.job.id)
 
-    @staticmethod
-    def _check_consent(order: Order) -> None:
-        check_consent(order.estimate, allow_paid=order.allow_paid, max_cost=order.max_cost)
+    def _reservation(self, order: Order) -> Reservation:
+        """What the job takes of the budget; RemoteError unless that is agreed to."""
+        amount, price = agreed(order.estimate, allow_paid=order.allow_paid, max_cost=order.max_cost)
+        name = self._record.job.provider
+        budget = read_budget(name, self._settings.private, self._settings.environ)
+        return Reservation(amount, order.estimate.currency, price, budget, where_to_set(name))
 
     def _same_body(self) -> bytes:
         """What was sent before, to the byte, if it may be sent again: consent is asked for as for the first time."""
         if self._order is None:
             text = f"Job {self._record.job.id} may not have arrived"
             raise RemoteError("unknown_outcome", text, advice="Run its graph again.")
-        self._check_consent(self._order)
+        self._reservation(self._order).check(used=0.0)  # it was taken out of the budget when it was first sent
         if not self._record.job.body:
             raise RemoteError("unknown_outcome", "The submit can't be repeated to the byte", charged="unknown")
         return self._record.job.body.encode()
@@ -125,7 +149,7 @@ class Submitter:
     async def _reconcile(self, sent: Sent) -> None:
         """Find out what became of a submit; never make a second job."""
         try:
-            accepted = await self._provider.reconcile(self._record.job, sent)
+            accepted = await self._provider.reconcile(self._record.job, sent, await self._record.taken())
         except RemoteError as error:
             if error.kind in ("validation", "quota", "safety", "not_found"):
                 await self._refuse(error)

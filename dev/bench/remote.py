@@ -66,9 +66,8 @@ def manager(url: str, folder: Path) -> Iterator[JobManager]:
     """The pack's jobs, against the fake at `url`."""
     bases = dict.fromkeys(["fal", "fal rest", "fal cdn"], url)
     paces = {"first_poll": POLL_SECONDS, "longest_poll": POLL_SECONDS}
-    settings = Settings(
-        folder / "private", folder / "output", bases, allow_loopback=True, environ={"FAL_KEY": KEY}, **paces
-    )
+    environ = {"FAL_KEY": KEY, "WAN_DUET_BUDGET_FAL": "1e6"}
+    settings = Settings(folder / "private", folder / "output", bases, allow_loopback=True, environ=environ, **paces)
     made = JobManager(settings)
     try:
         yield made
@@ -77,7 +76,7 @@ def manager(url: str, folder: Path) -> Iterator[JobManager]:
 
 
 def request(seed: int) -> Order:
-    return order(contract(ENDPOINT), {"prompt": "a cat", "seed": seed}, allow_paid=True)
+    return order(contract(ENDPOINT), {"prompt": "a cat", "seed": seed}, allow_paid=True, max_cost=1.0)
 
 
 async def bare(session: aiohttp.ClientSession, url: str, seed: int, path: Path) -> None:

@@ -1,15 +1,19 @@
 """Every remote job of this machine: what became of it, what it cost, and its result once more."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
+from ...remote.budget import UNITS, where_to_set
 from ...remote.fetch import Outcome
 from ...remote.info import cost_of, date_of
 from ...remote.journal import Job, Spent
+from ...remote.manager import Budgets
+from ...remote.money import in_words
+from ...remote.unanswered import FOUND, KEPT, NO_TRACE, UNKNOWN, Cleared
 from ...remote.wait import wait
 from ..schema import advanced, schema
 from ..text import shown
@@ -20,6 +24,7 @@ from .widgets import ON_INTERRUPT
 from .words import CONSENT
 
 LIST, COLLECT, FETCH, FORGET = "list", "collect", "fetch again", "forget"
+ATTACH, CLEAR = "attach", "clear unanswered"
 ALL = 100_000
 SHOWN = 8  # characters of an id
 
@@ -36,10 +41,11 @@ class RemoteJobs(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "action",
-                    options=[LIST, COLLECT, FETCH, FORGET],
+                    options=[LIST, COLLECT, FETCH, FORGET, ATTACH, CLEAR],
                     tooltip="list: show the journal. collect: bring in the job's result; nothing is bought. fetch "
                     "again: the same, though the files are there. forget: drop the job; the same graph then buys it "
-                    "anew.",
+                    "anew. attach: collect a job whose answer was lost, by its request_id. clear unanswered: ask about "
+                    "all such jobs, and drop those that their provider does not have or can't tell of.",
                 ),
                 io.String.Input(
                     "job",
@@ -55,6 +61,12 @@ class RemoteJobs(io.ComfyNode):
                         optional=True,
                         tooltip=CONSENT["on_interrupt"],
                     )
+                ),
+                io.String.Input(
+                    "request_id",
+                    default="",
+                    optional=True,
+                    tooltip="For attach: what the provider calls the job, from its dashboard.",
                 ),
             ],
             outputs=[
@@ -80,16 +92,25 @@ class RemoteJobs(io.ComfyNode):
         return float("nan")
 
     @classmethod
-    async def execute(cls, action: str, job: str, limit: int, on_interrupt: Any = "keep") -> io.NodeOutput:
+    async def execute(
+        cls, action: str, job: str, limit: int, on_interrupt: Any = "keep", request_id: str = ""
+    ) -> io.NodeOutput:
         known = await asyncio.wrap_future(manager().jobs(ALL))
         if action == LIST:
-            return _said(listing(known[:limit], await asyncio.wrap_future(manager().spent())))
+            spent, budgets = manager().spent(), manager().budgets()
+            said = listing(known[:limit], await asyncio.wrap_future(spent))
+            return _said(f"{said}\n\n{left_today(await asyncio.wrap_future(budgets))}")
+        if action == CLEAR:
+            return _said(cleared(await asyncio.wrap_future(manager().clear())))
         wanted = find(known, job)
         if action == FORGET:
             await asyncio.wrap_future(manager().forget(wanted.id))
             return _said(f"Job {wanted.id} is forgotten: the same graph makes and pays a new one. Its files stay.")
         watch = Watch(cls.hidden.unique_id)
-        handle = manager().collect(wanted.id, watch.hear, again=action == FETCH)
+        if action == ATTACH:
+            handle = manager().attach(wanted.id, request_id, watch.hear)
+        else:
+            handle = manager().collect(wanted.id, watch.hear, again=action == FETCH)
         return _collected(await watch.until(wait(handle, watch.interrupted, on_interrupt)))
 
 
@@ -118,12 +139,36 @@ def find(known: Sequence[Job], text: str) -> Job:
 def listing(jobs: Sequence[Job], spent: Spent) -> str:
     """The jobs, one a line, and what each day has cost."""
     lines = [f"{job.id[:SHOWN]} {date_of(job)} {job.state.value}, {job.endpoint}, {cost_of(job)}" for job in jobs]
-    return "\n".join([*(lines or ["No job was ever made."]), "", "Spent, as far as it is known:", *_totals(spent)])
+    return "\n".join(
+        [*(lines or ["No job was ever made."]), "", "Spent by day (UTC), as far as it is known:", *_totals(spent)]
+    )
 
 
 def _totals(spent: Spent) -> list[str]:
-    amounts: Mapping[str, str] = {"USD": "${:.4g}", "credits": "{:g} credits"}
     return [
-        f"{day} {provider}: {amounts[currency].format(total)}" + (f", {unpriced} of unknown price" if unpriced else "")
+        f"{day} {provider}: {in_words(total, currency)}" + (f", {unpriced} of unknown price" if unpriced else "")
         for (day, provider, currency), (total, unpriced) in sorted(spent.items(), reverse=True)
     ]
+
+
+def left_today(budgets: Budgets) -> str:
+    """What each provider may still be paid today."""
+    lines = ["Left of today's budgets (a day ends at midnight UTC):"]
+    for provider, (budget, used) in budgets.items():
+        left, of = (in_words(amount, UNITS[provider]) for amount in (max(budget - used, 0.0), budget))
+        lines.append(f"{provider}: {left} of {of}" + ("" if budget else f"; {where_to_set(provider)}"))
+    return "\n".join(lines)
+
+
+WORDS = {
+    FOUND: "is there after all: collect it",
+    NO_TRACE: "never arrived, and is dropped",
+    UNKNOWN: "is dropped; it may have been charged, see the provider's dashboard",
+    KEPT: "is kept: it is being sent, or its provider can't be asked now",
+}
+
+
+def cleared(jobs: Sequence[Cleared]) -> str:
+    """What became of each job, one a line."""
+    lines = [f"{one.job.id[:SHOWN]} {one.job.endpoint} {WORDS[one.verdict]}." for one in jobs]
+    return "\n".join(lines or ["Every job has its answer: there is nothing to clear."])

@@ -16,6 +16,7 @@ from ...remote.contract import Contract
 from ...remote.media import Media, audio_media, image_media, video_media
 from ...video.encode import write_video
 from ...video.formats import QUALITIES, Settings
+from ...video.identity import identity_of_clip, identity_of_file
 from ...video.unlabelled import copy_unlabelled
 from ..clips import FPS_OF_IMAGES, clip_of, whole_file
 from ..sockets import WanFrames, WanLoras
@@ -75,7 +76,7 @@ def _file(media: Media, files: Files) -> str:
     return media.placeholder
 
 
-# The same bytes on every machine, by which a job is found again
+# The same bytes from run to run, so that a file is uploaded once
 SENT = Settings("mp4", QUALITIES["high"], "balanced", threads=4)
 
 
@@ -99,9 +100,10 @@ def film(video: Any) -> Media:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "film.mp4")
         source = whole_file(video)
+        clip = clip_of(video, FPS_OF_IMAGES)
         if source is None or not copy_unlabelled(source, path):
-            write_video(path, clip_of(video, FPS_OF_IMAGES), SENT, {}, _go_on)
-        return video_media(path)
+            write_video(path, clip, SENT, {}, _go_on)
+        return video_media(path, identity_of_clip(clip) if source is None else identity_of_file(source))
 
 
 def _go_on() -> None:

@@ -9,13 +9,14 @@ from comfy_execution.utils import get_executing_context
 
 from ...remote.build import InvalidRequest
 from ...remote.contract import Contract
+from ...remote.errors import RemoteError
 from ...remote.order import Order, order
 from ...remote.wait import deliver
 from ..schema import schema
 from .fields import EXPLICIT, Field, fields_of, not_taken, values_of
 from .media import SOCKETS, fill
 from .office import manager
-from .results import is_whole, outputs
+from .results import is_whole, outputs, set_aside
 from .table import RemoteNode
 from .watch import Watch
 from .widgets import ON_INTERRUPT, consent, widget
@@ -69,7 +70,12 @@ class ProviderNode(io.ComfyNode):
         watch = Watch(cls.hidden.unique_id)
         policy = given.get("on_interrupt", ON_INTERRUPT[0])
         job = deliver(manager(), placed, report=watch.hear, interrupted=watch.interrupted, on_interrupt=policy)
-        return outputs(await watch.until(job), placed)
+        try:
+            return outputs(await watch.until(job), placed)
+        except RemoteError as error:
+            if error.kind != "unknown_outcome":
+                raise
+            return set_aside(error)  # the node's neighbours have jobs of their own, which are paid
 
 
 def provider_node(row: RemoteNode) -> type[ProviderNode]:

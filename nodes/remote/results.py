@@ -1,5 +1,6 @@
 """What comes out of a job: the videos or images, and a text that says what was paid for."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,17 @@ import numpy as np
 import torch
 from comfy_api.input_impl import VideoFromFile
 from comfy_api.latest import io, ui
+from comfy_execution.graph_utils import ExecutionBlocker
 from PIL import Image, ImageOps
 
+from ...remote.errors import RemoteError
 from ...remote.fetch import Outcome, delivered
 from ...remote.info import info
 from ...remote.journal import OVER, Job, State
 from ...remote.order import Order
 from ..text import shown
+
+log = logging.getLogger("wan_duet")
 
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -40,6 +45,13 @@ def preview(files: Sequence[Path]) -> ui.SavedImages | dict[str, Any]:
 def outputs(outcome: Outcome, order: Order | None = None) -> io.NodeOutput:
     """What a provider's node puts out: the results as a list, and the text about them."""
     return io.NodeOutput([opened(file) for file in outcome.files], told(outcome, order), ui=preview(outcome.files))
+
+
+def set_aside(error: RemoteError) -> io.NodeOutput:
+    """What is put out for a job of which nobody knows: why, and an end to what is connected to the result."""
+    log.error("%s", error)
+    text = shown(str(error))
+    return io.NodeOutput([ExecutionBlocker(str(error))], text, ui=ui.PreviewText(text))
 
 
 def told(outcome: Outcome, order: Order | None = None) -> str:

@@ -67,10 +67,11 @@ WORDS = {
 }
 
 CONSENT = {
-    "allow_paid": "Running this costs money, and it does nothing until you allow that. The error before says the price "
-    "where it is known.",
+    "allow_paid": "Running this costs money, and it does nothing until you allow that and the provider has a budget "
+    "under Settings, Wan Duet. The error before says the price where it is known.",
     "allow_upload": "Your images, videos and sounds are sent to the provider. Nothing is sent until you allow that.",
-    "max_cost": "Refuse to run above this price. 0: no limit. With a limit, a job of unknown price is refused.",
+    "max_cost": "Refuse to run above this price. 0: no limit. A job of unknown price needs one, and takes that much of "
+    "the budget until its cost is known.",
     "profile": "Which key to use: a name in keys.json. Never the key itself.",
     "on_interrupt": "What stopping the run means for the job: cancel it while it is queued, cancel it as far as the "
     "provider can, or keep it and collect it later. It is kept, too, where a sampler of the same graph notices the "

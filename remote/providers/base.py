@@ -1,7 +1,7 @@
 """What a job needs of a provider, in the words of all three."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -91,10 +91,10 @@ class Provider(ABC):
         """Whether the provider itself, not a gateway before it, says that it did not take a submit but may later."""
 
     @abstractmethod
-    async def reconcile(self, job: Job, sent: Sent) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
         """Find out about a submission of unknown outcome; None: the provider has no trace of it.
 
-        RemoteError if there is no way to find out.
+        `taken` are the provider's ids of other jobs. RemoteError if there is no way to find out.
         """
 
     @abstractmethod

@@ -1,6 +1,7 @@
-"""fal: a queue that gives the addresses to ask at, and no way to find a job whose answer was lost."""
+"""fal: a queue that gives the addresses to ask at; a job whose answer was lost may be in its list of requests."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,12 +12,17 @@ from ..media import Media
 from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, items, table, tables, text
 from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
+from .fal_requests import Requests
 
 QUEUE_HOSTS = ("queue.fal.run", "queue.falrun.com")
 LARGE = 100_000_000  # bytes; what is larger goes in parts
 PART = 10 << 20
 URLS = ("status_url", "response_url", "cancel_url")
 STATES = {"IN_QUEUE": State.QUEUED, "IN_PROGRESS": State.RUNNING, "COMPLETED": State.REMOTE_DONE}
+LOST = (
+    "It is not sent again on its own. Look for it at fal's dashboard: if it is there, copy its request id and attach "
+    "it in Remote Jobs, or run the same graph again when it is finished; if not, change force_new to send it again."
+)
 TYPES: tuple[tuple[str, Kind], ...] = (
     ("content_policy", "safety"),
     ("safety", "safety"),
@@ -72,8 +78,15 @@ class Fal(Provider):
     def busy(self, reply: Reply) -> bool:
         return reply.status == 429 and "detail" in table(reply.json())
 
-    async def reconcile(self, job: Job, sent: Sent) -> Accepted | None:
-        raise RemoteError("unknown_outcome", "fal's answer to the submit was lost", charged="unknown")
+    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
+        """Look for the one request with this very input; a second one is never sent."""
+        listed = await Requests(self.settings, self.transport, self._headers()).like(job)
+        found = [id for id in listed if id not in taken]
+        if len(found) == 1:
+            return Accepted(found[0])
+        several = f", and fal lists {len(found)} requests like it: {', '.join(found)}" if found else ""
+        text = f"fal's answer to the submit was lost{several}"
+        raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST)
 
     async def poll(self, job: Job) -> Progress:
         reply = await self.ask(Call("GET", self._url(job, "status_url"), self._headers()))

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from ..contract import Contract
@@ -75,7 +76,7 @@ class Rivya(Provider):
         code = text(table(table(reply.json()).get("error")).get("code")) or ""
         return reply.status in (429, 503) and CODES.get(code) == "capacity"
 
-    async def reconcile(self, job: Job, sent: Sent) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
         """The same key with the same bytes makes no second job, as long as the key is remembered."""
         if not 0 <= self.settings.clock.now() - job.sent <= KEY_LIVES:
             text = "The submit was too long ago to be repeated under its key"

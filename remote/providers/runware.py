@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -84,7 +85,7 @@ class Runware(Provider):
         errors = _items(reply, "errors")
         return reply.status in (429, 503) and bool(errors) and _error(errors[0]).kind == "capacity"
 
-    async def reconcile(self, job: Job, sent: Sent) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
         for attempt in range(RECONCILE_TRIES):
             if attempt:
                 await self.settings.clock.sleep(2.0**attempt)

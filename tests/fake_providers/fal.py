@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 from aiohttp import web
@@ -12,10 +13,14 @@ from .validation import problems
 
 
 class FakeFal(Fake):
-    """`token_works` is off where the CDN refuses, so that a client takes the second way; `cancels` that work stops."""
+    """`token_works` is off where the CDN refuses, so that a client takes the second way; `cancels` that work stops.
+
+    `lists`: whether an account gets the list of its requests; the documents disagree about it.
+    """
 
     token_works = True
     cancels = True
+    lists = False
     put_url: str | None = None  # where files are to be put, in place of the signed address here
 
     def routes(self) -> None:
@@ -27,6 +32,7 @@ class FakeFal(Fake):
         add.add_post("/files/upload/multipart", self.begin_parts)
         add.add_put("/files/{name}/multipart/{upload}/{number}", self.part)
         add.add_post("/files/{name}/multipart/{upload}/complete", self.complete)
+        add.add_get("/v1/models/requests/by-endpoint", self.listed)
         add.add_get("/{owner}/{alias}/requests/{id}/status", self.status)
         add.add_get("/{owner}/{alias}/requests/{id}", self.result)
         add.add_put("/{owner}/{alias}/requests/{id}/cancel", self.cancel)
@@ -104,6 +110,27 @@ class FakeFal(Fake):
         told = {"seed": job.request.get("seed", 7), "prompt": ""}
         documented = self.documents[job.endpoint].answer
         return {kind: file, **{name: value for name, value in told.items() if name in documented}}
+
+    async def listed(self, request: web.Request) -> web.StreamResponse:
+        async def handle() -> web.StreamResponse:
+            if denied := self._denied(request):
+                return denied
+            if not self.lists:
+                return _json({"error": {"type": "not_found", "message": "No such route"}}, 404)
+            wanted, start = request.query["endpoint_id"], request.query["start"]
+            done = [job for job in self.generations.values() if job.state(self.clock.seconds) == "done"]
+            mine = [self._listing(job, "payloads" in request.query.get("expand", "")) for job in done]
+            mine = [item for item in mine if item["endpoint_id"] == wanted and item["sent_at"] >= start]
+            page = int(request.query.get("cursor", "0"))
+            more = len(mine) > page + 1
+            return _json({"items": mine[page : page + 1], "has_more": more, "next_cursor": str(page + 1)})
+
+        return await self.guarded("list", request, handle)
+
+    def _listing(self, job: Generation, payloads: bool) -> dict[str, Any]:
+        sent = datetime.fromtimestamp(job.created, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        input_ = {"json_input": job.request} if payloads else {}
+        return {"request_id": job.id, "endpoint_id": job.endpoint, "sent_at": sent, "status_code": 200, **input_}
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         async def handle() -> web.StreamResponse:

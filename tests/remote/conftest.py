@@ -13,6 +13,7 @@ from wan_duet.remote.contract import contract
 from wan_duet.remote.fetch import Outcome
 from wan_duet.remote.journal import Job, State
 from wan_duet.remote.manager import JobManager
+from wan_duet.remote.money import Reservation
 from wan_duet.remote.order import Order, order
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.fake_providers.fal import FakeFal
@@ -28,7 +29,12 @@ ENDPOINTS = {
 }
 PROMPTS = {"runware": "positivePrompt", "fal": "prompt", "rivya": "prompt"}
 SEEDS = {"runware": "seed", "fal": "seed", "rivya": "params.seed"}
-ENVIRON = {"RUNWARE_API_KEY": KEY, "FAL_KEY": KEY, "RIVYA_API_KEY": KEY}
+KEYS = {"RUNWARE_API_KEY": KEY, "FAL_KEY": KEY, "RIVYA_API_KEY": KEY}
+BUDGETS = {"WAN_DUET_BUDGET_RUNWARE": "100000", "WAN_DUET_BUDGET_FAL": "100000", "WAN_DUET_BUDGET_RIVYA": "100000"}
+ENVIRON = {**KEYS, **BUDGETS}
+MAX_COST = 12.0  # reserved for what has no known price, and not below what has one
+AGREED: dict[str, Any] = {"allow_paid": True, "allow_upload": True, "max_cost": MAX_COST}
+NOTHING = Reservation(0.0, "USD", "free", 0.0, "")
 REAL_SECONDS = 20.0
 
 
@@ -64,7 +70,9 @@ class Bench:
     @property
     def settings(self) -> Settings:
         url = self.fake.url
-        bases = dict.fromkeys(["runware", "runware schemas", "fal", "fal rest", "fal cdn", "rivya"], url)
+        bases = dict.fromkeys(
+            ["runware", "runware schemas", "fal", "fal rest", "fal platform", "fal cdn", "rivya"], url
+        )
         settings: dict[str, Any] = {
             "private": self.folder / "private",
             "output": self.folder / "output",
@@ -88,7 +96,7 @@ class Bench:
     def order(self, values: dict[str, Any] | None = None, endpoint: str = "", **consent: Any) -> Order:
         """A short request with everything allowed."""
         given = {PROMPTS[self.name]: "a cat", SEEDS[self.name]: 5, **(values or {})}
-        allowed = {"allow_paid": True, "allow_upload": True, **consent}
+        allowed = {**AGREED, **consent}
         return order(contract(endpoint or ENDPOINTS[self.name]), given, **allowed)
 
     def run(self, wanted: Order | None = None, **reports: Any) -> Outcome:

@@ -12,7 +12,7 @@ from wan_duet.remote.record import Update
 from wan_duet.remote.redact import redact
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE
-from wan_duet.tests.remote.conftest import ENDPOINTS, Bench, MakeBench
+from wan_duet.tests.remote.conftest import BUDGETS, ENDPOINTS, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture
 
 SIGNED = f"https://bucket.example/in.png?X-Amz-Signature={SIGNATURE}"
@@ -108,7 +108,7 @@ def test_a_failure_beside_good_results_leaks_nothing(bench: MakeBench) -> None:
 
 def test_a_key_that_was_entered_leaks_nothing(any_bench: Bench) -> None:
     """It is in keys.json, which is for that, and nowhere else."""
-    any_bench.options["environ"] = {}
+    any_bench.options["environ"] = BUDGETS
     write_key(any_bench.name, "default", KEY, any_bench.settings.private)
     outcome = any_bench.run(image_order(any_bench, picture()))
     (any_bench.settings.private / "keys.json").unlink()

@@ -9,7 +9,7 @@ import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import Job, Journal, State
 from wan_duet.tests.fake_providers.faults import Answer
-from wan_duet.tests.remote.conftest import Bench, FakeClock
+from wan_duet.tests.remote.conftest import NOTHING, Bench, FakeClock
 from wan_duet.tests.remote.test_submit_faults import BUSY
 
 LONG = {"Retry-After": "60"}  # longer than the submit itself may take
@@ -68,7 +68,7 @@ def test_a_process_that_keeps_its_lease_is_believed_for_as_long_as_it_does(any_b
     journal = any_bench.manager.journal
     wanted = Job("", order.fingerprint, any_bench.name, order.contract.endpoint, "default", {}, State.PLANNED)
     other = journal.claim(wanted)
-    assert journal.begin_submit(other.id, any_bench.clock.now() + 10.0, "")
+    assert journal.begin_submit(other.id, any_bench.clock.now() + 10.0, "", NOTHING)
 
     def renew(seconds: float) -> None:
         nonlocal waits
@@ -89,7 +89,7 @@ def test_a_submit_is_taken_over_only_as_it_was_found(tmp_path: Path) -> None:
     """Between the look and the deed the other process may have renewed its lease, or got its answer."""
     journal = Journal(tmp_path, lambda: 0.0)
     job = journal.claim(Job("", "f", "fal", "e", "default", {}, State.PLANNED))
-    assert journal.begin_submit(job.id, 10.0, "") and journal.renew_submit(job.id, 10.0, 20.0)
+    assert journal.begin_submit(job.id, 10.0, "", NOTHING) and journal.renew_submit(job.id, 10.0, 20.0)
     assert not journal.take_over(job.id, 10.0)
     journal.update(job.id, state=State.SUBMITTED)
     assert not journal.take_over(job.id, 20.0)
@@ -101,7 +101,7 @@ def test_a_lease_far_in_the_future_is_not_waited_for(any_bench: Bench) -> None:
     order = any_bench.order()
     wanted = Job("", order.fingerprint, any_bench.name, order.contract.endpoint, "default", {}, State.PLANNED)
     other = any_bench.manager.journal.claim(wanted)
-    assert any_bench.manager.journal.begin_submit(other.id, any_bench.clock.now() + 1e9, "")
+    assert any_bench.manager.journal.begin_submit(other.id, any_bench.clock.now() + 1e9, "", NOTHING)
     with pytest.raises(RemoteError, match="force_new"):
         any_bench.run(order)
     any_bench.check(State.LOST if any_bench.name == "runware" else State.UNKNOWN, charges=0, files=0)

@@ -24,13 +24,14 @@ from remote.contract import contract
 from remote.manager import JobManager
 from remote.order import order
 from remote.settings import Settings
-bases = dict.fromkeys(["runware", "runware schemas", "fal", "fal rest", "fal cdn", "rivya"], url)
+bases = dict.fromkeys(["runware", "runware schemas", "fal", "fal rest", "fal platform", "fal cdn", "rivya"], url)
 environ = {"RUNWARE_API_KEY": key, "FAL_KEY": key, "RIVYA_API_KEY": key}
+environ |= {f"WAN_DUET_BUDGET_{name}": "100000" for name in ("RUNWARE", "FAL", "RIVYA")}
 private, output = (pathlib.Path(folder) / name for name in ("private", "output"))
 settings = Settings(private, output, bases=bases, allow_loopback=True, environ=environ, first_poll=0.1)
 manager = JobManager(settings)
 values = {prompt: "a cat", seed: 5}
-handle = manager.start(order(contract(endpoint), values, allow_paid=True))
+handle = manager.start(order(contract(endpoint), values, allow_paid=True, max_cost=12.0))
 """
 ENDING = "print(handle.future.result(60).files[0], flush=True); manager.close()"
 

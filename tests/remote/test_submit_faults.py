@@ -11,7 +11,7 @@ from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.order import Order
 from wan_duet.tests.fake_providers.faults import Answer
-from wan_duet.tests.remote.conftest import ENDPOINTS, Bench, MakeBench
+from wan_duet.tests.remote.conftest import AGREED, ENDPOINTS, Bench, MakeBench
 
 NGINX = "<html><head><title>502 Bad Gateway</title></head></html>"
 BUSY: dict[str, Any] = {
@@ -106,7 +106,7 @@ def test_a_request_that_got_past_our_validator_is_refused_by_name(any_bench: Ben
     request, path = WRONG[any_bench.name]
     if any_bench.name == "runware":
         request = {"taskType": "videoInference", "model": "runware:200@8", **request}
-    wrong = Order(contract(ENDPOINTS[any_bench.name]), request, allow_paid=True)
+    wrong = Order(contract(ENDPOINTS[any_bench.name]), request, **AGREED)
     with pytest.raises(RemoteError, match=re.escape(path)) as refused:
         any_bench.run(wrong)
     assert refused.value.kind == "validation"

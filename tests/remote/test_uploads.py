@@ -25,7 +25,7 @@ from wan_duet.tests.fake_providers.fal import FakeFal
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.film import film
 from wan_duet.tests.fake_providers.provider import KEY
-from wan_duet.tests.remote.conftest import PROMPTS, Bench, MakeBench
+from wan_duet.tests.remote.conftest import AGREED, PROMPTS, Bench, MakeBench
 
 I2V = {
     "runware": "runware/wan22_a14b_turbo",
@@ -46,7 +46,7 @@ def image_order(bench: Bench, image: Media, **consent: Any) -> Order:
         "rivya": {"params.referenceMediaItems": [{"url": image.placeholder, "kind": "image"}]},
     }[bench.name]
     values = {PROMPTS[bench.name]: "a cat", **place}
-    return order(contract(I2V[bench.name]), values, [image], **{"allow_paid": True, "allow_upload": True, **consent})
+    return order(contract(I2V[bench.name]), values, [image], **{**AGREED, **consent})
 
 
 def test_a_file_is_uploaded_once_and_named_in_the_request(any_bench: Bench) -> None:
@@ -204,7 +204,7 @@ def test_a_file_is_written_out_for_runware_in_pieces(bench: MakeBench, monkeypat
     monkeypatch.setattr(base64, "b64encode", lambda data: (pieces.append(len(data)), encode(data))[1])
     runware, film_ = bench("runware"), Media("video", "video/mp4", bytes(range(251)) * 10_000)
     values = {"inputs.referenceVideos": [film_.placeholder], "inputs.referenceImages": [str(uuid.uuid4())]}
-    wanted = order(contract("runware/wan22_animate"), values, [film_], allow_paid=True, allow_upload=True)
+    wanted = order(contract("runware/wan22_animate"), values, [film_], **AGREED)
     runware.run(wanted)
     assert list(runware.fake.uploads.values()) == [film_.data]
     assert max(pieces) <= 1 << 20 and sum(pieces) == len(film_.data)
@@ -241,7 +241,7 @@ def test_sound_has_its_proof_of_length_beside_it(bench: MakeBench) -> None:
     image, sound = picture(), audio_media(torch.zeros(1, 1600), 16_000)
     items = [{"url": image.placeholder, "kind": "image"}, {"url": sound.placeholder, "kind": "audio"}]
     values = {"prompt": "she speaks", "params.referenceMediaItems": items}
-    rivya.run(order(contract(I2V["rivya"]), values, [image, sound], allow_paid=True, allow_upload=True))
+    rivya.run(order(contract(I2V["rivya"]), values, [image, sound], **AGREED))
     (job,) = rivya.fake.generations.values()
     assert [item.get("durationToken") for item in job.request["params"]["referenceMediaItems"]] == [None, "dt_1"]
 

@@ -15,15 +15,17 @@ from typing import Any
 import pytest
 from wan_duet.dev.client import Client, Prompt
 from wan_duet.dev.server import Server
+from wan_duet.remote.budget import UNITS
 from wan_duet.tests.fake_providers.fal import FakeFal
-from wan_duet.tests.fake_providers.provider import KEY, Fake, WallClock
+from wan_duet.tests.fake_providers.provider import Fake, WallClock
 from wan_duet.tests.fake_providers.rivya import FakeRivya
 from wan_duet.tests.fake_providers.runware import FakeRunware
 from wan_duet.tests.nodes.graph import Graph, Node
+from wan_duet.tests.remote.conftest import ENVIRON, MAX_COST
 
 HERE = Path(__file__).resolve().parent
 FAKES: dict[str, type[Fake]] = {"runware": FakeRunware, "fal": FakeFal, "rivya": FakeRivya}
-BASES = {"runware schemas": "runware", "fal rest": "fal", "fal cdn": "fal"}
+BASES = {"runware schemas": "runware", "fal rest": "fal", "fal platform": "fal", "fal cdn": "fal"}
 SECONDS = 60.0
 QUERY = "SELECT id, state, request FROM jobs WHERE fingerprint <> '' ORDER BY created, rowid"
 
@@ -92,7 +94,9 @@ def until(true: Callable[[], Any]) -> None:
 def paid(prompt: Prompt) -> Prompt:
     """The prompt with everything allowed."""
     for node in prompt.values():
-        node["inputs"] |= {name: True for name in ("allow_paid", "allow_upload") if name in node["inputs"]}
+        given = node["inputs"]
+        given |= {name: True for name in ("allow_paid", "allow_upload") if name in given}
+        given |= {name: MAX_COST for name in ("max_cost_usd", "max_cost_credits") if given.get(name) == 0}
     return prompt
 
 
@@ -106,7 +110,8 @@ NODES = {
 def text_to_video(graph: Graph, provider: str, seed: int, **more: Any) -> Node:
     """A node of a provider, paid for."""
     kind, own = NODES[provider]
-    usual = {"prompt": "a cat", "resolution": "provider default", "seed": seed, "allow_paid": True}
+    limit = {f"max_cost_{UNITS[provider].lower()}": MAX_COST}
+    usual = {"prompt": "a cat", "resolution": "provider default", "seed": seed, "allow_paid": True, **limit}
     return graph.add(kind, **{**usual, **own, **more})
 
 
@@ -117,7 +122,7 @@ def start_bench(
     """A function that starts a server with fakes, or once more with those of another bench."""
     with ExitStack() as stack:
 
-        def start(before: Bench | None = None) -> Bench:
+        def start(before: Bench | None = None, environ: dict[str, str] = ENVIRON) -> Bench:
             folder = tmp_path_factory.mktemp("remote")
             fakes = before.fakes if before else {name: kind(clock=WallClock()) for name, kind in FAKES.items()}
             if before is None:
@@ -125,7 +130,7 @@ def start_bench(
                     stack.enter_context(fake.serving())
             private = before.private if before else folder / "private"
             name = before.output.name if before else f"test-{uuid.uuid4().hex[:8]}"
-            server = start_server("--extra-model-paths-config", str(_pack(folder, fakes, private, name)))
+            server = start_server("--extra-model-paths-config", str(_pack(folder, fakes, private, name, environ)))
             output = server.base / "output" / name
             stack.callback(shutil.rmtree, output, ignore_errors=True)
             bench = Bench(fakes, server, private, output, (folder / f"mark{n}" for n in count()))
@@ -135,7 +140,7 @@ def start_bench(
         yield start
 
 
-def _pack(folder: Path, fakes: dict[str, Any], private: Path, output: str) -> Path:
+def _pack(folder: Path, fakes: dict[str, Any], private: Path, output: str, environ: dict[str, str]) -> Path:
     """Write the test's own node pack and the file that names its folder."""
     nodes = folder / "custom_nodes"
     nodes.mkdir()
@@ -148,7 +153,7 @@ def _pack(folder: Path, fakes: dict[str, Any], private: Path, output: str) -> Pa
         "first_poll": 0.05,
         "longest_poll": 0.2,
         "call_timeout": 3.0,
-        "environ": {"RUNWARE_API_KEY": KEY, "FAL_KEY": KEY, "RIVYA_API_KEY": KEY},
+        "environ": environ,
     }
     (nodes / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     paths = folder / "paths.yaml"

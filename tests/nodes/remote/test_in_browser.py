@@ -11,7 +11,10 @@ from wan_duet.tests.nodes.remote.conftest import Bench
 
 WORKFLOW = Path(__file__).resolve().parents[3] / "workflows" / "remote_fal_text_to_video.json"
 ALLOW = """() => app.graph.nodes.flatMap(node => node.widgets ?? []).forEach(
-    widget => { if (widget.name.startsWith("allow_")) widget.value = true; })"""
+    widget => {
+        if (widget.name.startsWith("allow_")) widget.value = true;
+        if (widget.name.startsWith("max_cost_")) widget.value = 1;
+    })"""
 SHOWN = "() => [...document.querySelectorAll('video')].some(video => video.videoWidth > 0)"
 SAID = "() => app.graph.nodes.flatMap(node => node.widgets ?? []).map(widget => String(widget.value)).join('|')"
 

@@ -13,9 +13,13 @@ from comfy_api.input_impl import VideoFromComponents, VideoFromFile
 from comfy_api.util import VideoComponents
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
+from wan_duet.nodes.remote import media
 from wan_duet.nodes.remote.media import fill, film, sound
 from wan_duet.remote.contract import contract
 from wan_duet.tests.fake_providers.film import film as small_film
+from wan_duet.video.formats import QUALITIES
+from wan_duet.video.identity import identity_of_file
+from wan_duet.video.unlabelled import copy_unlabelled
 
 A14B = "fal-ai/wan/v2.2-a14b"
 IMAGE = torch.zeros(1, 8, 8, 3)
@@ -140,3 +144,36 @@ def test_a_strength_for_each_stage_becomes_an_entry_for_each_transformer() -> No
     assert loras(schedule=";1") == [{"scale": 1.0, "transformer": "low"}]
     with pytest.raises(ValueError, match="changes within a stage"):
         loras(schedule="0.9,0.5;1")
+
+
+def test_a_film_is_known_by_its_pixels_its_rate_and_its_sound() -> None:
+    images = torch.rand(5, 16, 16, 3, generator=torch.Generator().manual_seed(0))
+    sound = {"waveform": torch.linspace(-1, 1, 8000)[None, None], "sample_rate": 16000}
+
+    def identity(frames: torch.Tensor = images, rate: int = 16, audio: Any = None) -> str:
+        return film(
+            VideoFromComponents(VideoComponents(images=frames, frame_rate=Fraction(rate), audio=audio))
+        ).identity
+
+    softer = {**sound, "waveform": sound["waveform"] / 2}
+    kinds = [identity(), identity(images.flip(0)), identity(rate=24), identity(audio=sound), identity(audio=softer)]
+    assert len(set(kinds)) == 5 and kinds[0] == identity()
+
+
+def test_a_film_is_the_same_whatever_encodes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(5, 16, 16, 3, generator=torch.Generator().manual_seed(0))
+    video = VideoFromComponents(VideoComponents(images=images, frame_rate=Fraction(16)))
+    one = film(video)
+    monkeypatch.setattr(media, "SENT", media.SENT._replace(quality=QUALITIES["low"]))
+    other = film(video)
+    assert one.sha256 != other.sha256 and one.identity == other.identity
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mov", "webm"])
+def test_a_file_is_known_by_what_is_stored_and_not_by_its_labels(tmp_path: Path, kind: str) -> None:
+    path, bare = labelled(tmp_path / f"mine.{kind}", kind), tmp_path / "bare"
+    assert copy_unlabelled(str(path), bare) and bare.read_bytes() != path.read_bytes()
+    known = identity_of_file(io.BytesIO(bare.read_bytes()))
+    assert known == identity_of_file(str(path)) == film(VideoFromFile(str(path))).identity
+    (tmp_path / "other").write_bytes(small_film())
+    assert known != identity_of_file(str(tmp_path / "other"))

@@ -25,4 +25,4 @@ def test_a_workflow_pays_only_when_allowed_and_delivers_its_file(bench: Bench, n
 
 def test_the_journal_opens(bench: Bench) -> None:
     entry = bench.client.run(json.loads((FOLDER / "remote_jobs.json").read_text(encoding="utf-8")), timeout=60)
-    assert "Spent, as far as it is known:" in entry["outputs"]["2"]["text"][0]
+    assert "Spent by day (UTC), as far as it is known:" in entry["outputs"]["2"]["text"][0]

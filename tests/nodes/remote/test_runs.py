@@ -11,8 +11,10 @@ from wan_duet.tests.fake_providers.faults import Lose
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE
 from wan_duet.tests.nodes.graph import AGAIN, Graph, Node, Result, Runner
 from wan_duet.tests.nodes.remote.conftest import NODES, Bench, seeds, text_to_video, until
+from wan_duet.tests.remote.conftest import MAX_COST
 
 NEVER = 1e9
+FAL = "fal-ai/wan/v2.2-a14b/text-to-video"
 TEXT = b"\x00\x00\x00\x03"  # how the host marks a message with the text under a node
 
 
@@ -214,7 +216,8 @@ def test_forgetting_and_listing(bench: Bench, graph: Graph, seed: int) -> None:
     result = run(bench, journal)
     line = next(line for line in result.text(journal_text(listed)).splitlines() if job_id[:8] in line)
     assert "downloaded" in line and "$0.25" in line
-    assert "Spent, as far as it is known:" in result.text(journal_text(listed))
+    assert "Spent by day (UTC), as far as it is known:" in result.text(journal_text(listed))
+    assert "Left of today's budgets" in result.text(journal_text(listed))
     assert result.entry["outputs"][frames.id]["text"] and len(bench.files(seed)) == 1
     assert bench.charges() == 1
     forgotten = Graph()
@@ -225,9 +228,47 @@ def test_forgetting_and_listing(bench: Bench, graph: Graph, seed: int) -> None:
     assert bench.charges() == 2
 
 
-def _jobs(graph: Graph, action: str, job: str = "") -> Node:
+def test_a_job_of_unknown_outcome_stops_none_of_its_neighbours(bench: Bench, graph: Graph, seed: int) -> None:
+    fal = bench.fakes["fal"]
+    fal.fault("submit", Lose("close"))
+    lost = text_to_video(graph, "fal", seed)
+    after = graph.show(graph.add("GetVideoComponents", video=lost)[2])
+    said = graph.show(lost[1])
+    other = seed + 100_000
+    neighbour = text_to_video(graph, "runware", other)
+    frames = graph.show(graph.add("GetVideoComponents", video=neighbour)[2])
+    result = run(bench, graph)
+    assert "It may have been charged" in result.text(said)
+    assert result.entry["outputs"][frames.id]["text"] and after.id not in result.entry["outputs"]
+    assert (bench.state(seed), bench.state(other), len(bench.files(other))) == ("unknown", "downloaded", 1)
+    again = run(bench, graph)  # the question is asked anew, the delivered one is not
+    assert lost.id not in again.cached() and neighbour.id in again.cached()
+    assert bench.charges() == 2 and fal.count("submit") == 1
+    ((job_id, _),) = bench.jobs(seed)
+    (request_id,) = (job.id for job in fal.generations.values() if job.request.get("seed") == seed)
+    attached = Graph()
+    _jobs(attached, "attach", job_id, request_id=request_id)
+    run(bench, attached)
+    assert (bench.state(seed), len(bench.files(seed)), bench.charges()) == ("downloaded", 1, 2)
+
+
+def test_jobs_without_an_answer_are_cleared_together(bench: Bench, graph: Graph, seed: int) -> None:
+    bench.fakes["fal"].fault("submit", Lose("close"), Lose("close"))
+    for force_new in range(2):
+        text_to_video(graph, "fal", seed, force_new=force_new)
+    run(bench, graph)
+    lost = bench.jobs(seed)
+    assert [state for _, state in lost] == ["unknown"] * 2
+    journal = Graph()
+    shown = journal_text(_jobs(journal, "clear unanswered"))
+    said = run(bench, journal).text(shown)
+    assert all(f"{id[:8]} {FAL} is dropped; it may have been charged" in said for id, _ in lost)
+    assert bench.jobs(seed) == []
+
+
+def _jobs(graph: Graph, action: str, job: str = "", **more: Any) -> Node:
     """A journal node, and right after it what shows its report."""
-    node = graph.add("WanDuet_RemoteJobs", action=action, job=job, limit=1000)
+    node = graph.add("WanDuet_RemoteJobs", action=action, job=job, limit=1000, **more)
     graph.show(node[2])
     return node
 
@@ -248,7 +289,7 @@ def test_no_key_and_no_signed_address_is_in_anything(bench: Bench, graph: Graph,
         reverse=False,
     )
     still = {"variant": "A14B", "prompt": "a cat", "image_size": "square", "seed": seed, "allow_paid": True}
-    image = graph.add("WanDuet_FalTextToImage", **still)
+    image = graph.add("WanDuet_FalTextToImage", **still, max_cost_usd=MAX_COST)
     graph.add("SaveImage", images=image, filename_prefix=f"{bench.output.name}/kept")
     run(bench, graph)
     bench.fakes["fal"].fails_with = (
