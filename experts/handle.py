@@ -146,6 +146,7 @@ class ModelHandle:
         self.name = name
         self.patcher = patcher
         self.held_bytes = patcher.model_size()
+        self.tried: dict[frozenset[str], bool] = {}  # whether patches on some of these weights were seen to work
         try:
             self.checkpoint = Checkpoint(patcher.model.model_config.unet_config, self.held_bytes)
         except ValueError as error:

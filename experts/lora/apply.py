@@ -92,7 +92,11 @@ def _is_verified(handle: Handle, patches: Patches) -> bool:
     if not isinstance(handle, ModelHandle) or not patches.changed or handle.checkpoint is None:
         return True
     shapes = {name: weight.shape for name, weight in handle.checkpoint.skeleton.state_dict().items()}
-    return takes_patches(handle.patcher, (weight for part in patches.parts for weight in part), shapes)
+    changed = frozenset(patches.changed)
+    if changed not in handle.tried:
+        in_order = (weight for part in patches.parts for weight in part)
+        handle.tried[changed] = takes_patches(handle.patcher, in_order, shapes)
+    return handle.tried[changed]
 
 
 def _unused_partner(place: Placed, available: Sequence[str]) -> str | None:

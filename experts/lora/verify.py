@@ -11,6 +11,7 @@ from .host import unloaded_copy
 log = logging.getLogger("wan_duet")
 
 _PART = 0.5  # of the size of the weights: a change that fp8 doesn't round away
+_ALL = 2**60  # bytes
 _OFF = 0.5  # of that change: the most that may be missing in the output
 
 
@@ -43,7 +44,7 @@ def _output(patcher: ModelPatcher, name: str, patches: dict[str, object], x: tor
     alone = type(patcher)(_model_of(owner, layer), patcher.load_device, patcher.offload_device)
     alone.add_patches(patches, 1.0)
     dtype = getattr(patcher.model, "manual_cast_dtype", None) or patcher.model.get_dtype()
-    alone.partially_load(patcher.load_device, extra_memory=1e32)
+    alone.partially_load(patcher.load_device, extra_memory=_ALL)
     try:
         return layer(x.to(patcher.load_device, dtype)).float().cpu()
     finally:
