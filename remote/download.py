@@ -56,8 +56,8 @@ class Downloader:
         await self._session.close()
         self._inspector.shutdown(wait=False)
 
-    async def fetch(self, url: str, stem: str, hosts: Collection[str] | None) -> File:
-        """The file at `url` as `<output>/<stem>.<its kind>`.
+    async def fetch(self, url: str, stem: str, hosts: Collection[str] | None, kind: str | None = None) -> File:
+        """The file at `url` as `<output>/<stem>.<its kind>`; `kind` is image or video if it must be one of them.
 
         Raises Gone where a fresh address may help, RemoteError where it can't.
         """
@@ -67,7 +67,7 @@ class Downloader:
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 digest, size = await self._write(url, part, hosts)
-                content = await asyncio.get_running_loop().run_in_executor(self._inspector, inspect, part)
+                content = await asyncio.get_running_loop().run_in_executor(self._inspector, inspect, part, kind)
                 path = folder / f"{stem}.{extension(part)}"
                 os.replace(part, path)
             finally:

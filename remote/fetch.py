@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .backoff import Backoff
+from .contract import contracts
 from .download import Downloader, File, Gone
 from .errors import RemoteError
 from .journal import Job, State
@@ -111,11 +112,13 @@ class Fetcher:
             raise RemoteError("protocol", "The result has no address", charged="yes")
         hosts = self._provider.hosts
         allowed = None if hosts is None else (*hosts, *self._settings.extra_hosts)
+        known = contracts().get(self._record.job.endpoint)
+        kind = known.output if known else None
         backoff = Backoff()
         reason = ""
         for tries_left in reversed(range(FETCH_TRIES)):
             try:
-                return await self._downloader.fetch(result.url, self._stem(result), allowed)
+                return await self._downloader.fetch(result.url, self._stem(result), allowed, kind)
             except Gone as error:
                 reason = str(error)
             except RemoteError as error:
