@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from .addresses import PublicResolver, check_url
+from .addresses import PublicConnector, check_url
 from .content import Content, extension, inspect
 from .errors import RemoteError
 from .proxy import proxy_for
@@ -43,7 +43,7 @@ class Downloader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._inspector = ThreadPoolExecutor(1, "wan-duet inspect")  # several would crowd the host's own thread out
-        connector = aiohttp.TCPConnector(resolver=PublicResolver(), limit=16)
+        connector = PublicConnector(allow_loopback=settings.allow_loopback, limit=16)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

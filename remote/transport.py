@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from .addresses import PublicResolver, check_url
+from .addresses import PublicConnector, check_url
 from .backoff import Backoff
 from .errors import RemoteError
 from .proxy import proxy_for
@@ -82,7 +82,7 @@ class Transport:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shared = _session(aiohttp.TCPConnector(limit=64))
-        self._public = _session(aiohttp.TCPConnector(resolver=PublicResolver()))
+        self._public = _session(PublicConnector(allow_loopback=settings.allow_loopback))
         # A submit never takes a kept connection: whether a stale one carried it could not be told.
         self._fresh = _session(aiohttp.TCPConnector(limit=0, force_close=True))
 
