@@ -18,6 +18,10 @@ from .proxy import proxy_hosts
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 INWARD = [*map(ipaddress.ip_network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", "192.0.0.0/24"))]
 
+TRUST = (
+    "Nothing was read from there. If you trust the host, name {host} in the environment variable "
+    "WAN_DUET_RESULT_HOSTS, restart, and run the same graph again."
+)
 LOOPBACK = "127.0.0.1"
 NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")  # what a system takes for an address: 127.1, 2130706433, 0177.0.0.1
@@ -106,7 +110,8 @@ def check_url(url: str, hosts: Collection[str] | None, *, allow_loopback: bool =
         raise RemoteError("unsafe", f"The address at {host} has a user name in it")
     _check_host(host)
     if hosts is not None and not any(_matches(host, pattern) for pattern in hosts):
-        raise RemoteError("unsafe", f"The result is at {host}; expected {', '.join(hosts)}")
+        advice = TRUST.format(host=host)
+        raise RemoteError("unsafe", f"The result is at {host}; expected {', '.join(hosts)}", advice=advice)
 
 
 def _check_host(host: str) -> None:

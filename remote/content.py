@@ -14,7 +14,7 @@ STILLS = ("png", "jpg", "webp")
 MOST_PIXELS = 64_000_000  # of a picture, and of each frame of a film
 MOST_OF_A_FILM = 8_000_000_000  # pixels of all frames: five minutes at 720p and 30 fps
 PICTURES_IN_BOXES = (b"avi", b"hei", b"mif", b"msf")  # AVIF and HEIF look like MP4
-LARGE = "Nothing of it was decoded. The job is kept: ask the provider for the file."
+LARGE = "Nothing of it was decoded. The job is kept: take the file from the provider's own page."
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from .settings import Settings
 
 CHUNK = 1 << 18
 REDIRECTS = 3
+LARGE = "No file is left of it. The job is kept: take the file from the provider's own page."
 
 
 class Gone(Exception):
@@ -122,7 +123,9 @@ class Downloader:
 
     def _too_large(self, size: int) -> RemoteError:
         limit = self._settings.max_download
-        return RemoteError("unsafe", f"The result has {size} bytes or more; the limit is {limit}", charged="yes")
+        return RemoteError(
+            "unsafe", f"The result has {size} bytes or more; the limit is {limit}", charged="yes", advice=LARGE
+        )
 
 
 def _target(url: str, location: str) -> str:

@@ -19,6 +19,7 @@ from .settings import Settings
 REPEATABLE = {408, 425, 429, 500, 502, 503, 504}  # they say nothing about the job
 SUBMIT_TRIES = 5
 LONGEST_RETRY_AFTER = 60.0
+LARGEST_REPLY = 16 << 20  # bytes; the answers of an API are text, and results come by themselves
 CONNECT_TIMEOUT = 15.0
 NOT_SENT = (
     aiohttp.ClientConnectorError,
@@ -34,6 +35,10 @@ class NotSent(Exception):
 
 class Unanswered(Exception):
     """The request may have arrived; no usable answer came back."""
+
+
+class TooLarge(Unanswered):
+    """The answer has more bytes than any answer needs; nothing of it was kept."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,8 @@ class Transport:
                 if reply.status not in REPEATABLE:
                     return reply
                 reason, wait = f"HTTP {reply.status}", backoff.next(reply.retry_after(clock.now()))
+            except TooLarge as error:
+                raise RemoteError("protocol", f"{_host(call)} answers with {error}") from None
             except (NotSent, Unanswered) as error:
                 reply, reason, wait = None, str(error), backoff.next()
             if clock.monotonic() + wait > until:
@@ -150,11 +157,26 @@ class Transport:
                 allow_redirects=False,
                 proxy=proxy_for(call.url),
             ) as response:
-                return Reply(response.status, response.headers, await response.read())
+                return Reply(response.status, response.headers, await _read(response))
         except NOT_SENT as error:
             raise NotSent(type(error).__name__) from None  # the name alone: some messages quote the request
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             raise Unanswered(type(error).__name__) from None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer, given up as soon as it is too large."""
+    pieces, size = [], response.content_length or 0
+    if size <= LARGEST_REPLY:
+        size = 0
+        async for piece in response.content.iter_any():
+            pieces.append(piece)
+            if (size := size + len(piece)) > LARGEST_REPLY:
+                break
+    if size > LARGEST_REPLY:
+        response.close()  # or the rest would be read to keep the connection
+        raise TooLarge(f"more than {LARGEST_REPLY >> 20} MiB")
+    return b"".join(pieces)
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:

@@ -38,6 +38,7 @@ CODES: tuple[tuple[str, Kind], ...] = (
     ("cancelled", "cancelled"),
     ("timeout", "provider"),
 )
+STATUSES: dict[int, Kind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found"}
 
 
 class Runware(Provider):
@@ -57,6 +58,8 @@ class Runware(Provider):
         """Find the model: the pages print one id for two models, and the list of models changes."""
         model: str = request["model"]
         reply = await self._tasks({"taskType": "modelSearch", "search": model, "limit": 20})
+        if reply.status == 402:
+            raise RemoteError("quota", f"Runware wants to be paid first (HTTP {reply.status})")
         found = [entry.get("air") for item in _items(reply, "data") for entry in tables(item.get("results"))]
         if model not in found:
             schema = await self.transport.ask(Call("GET", f"{self.settings.bases['runware schemas']}/resolve/{model}"))
@@ -77,7 +80,7 @@ class Runware(Provider):
         if errors:
             raise _error(errors[0], reply.status)
         if reply.status >= 400:
-            raise RemoteError("auth" if reply.status == 401 else "validation", f"Runware refused (HTTP {reply.status})")
+            raise RemoteError(STATUSES.get(reply.status, "validation"), f"Runware refused (HTTP {reply.status})")
         raise Unreadable(f"HTTP {reply.status}")
 
     def busy(self, reply: Reply) -> bool:
@@ -225,7 +228,8 @@ def _lacks_address(progress: Progress) -> bool:
 
 def _error(item: dict[str, Any], status: int = 200) -> RemoteError:
     code = text(item.get("code")) or ""
-    kind = classify(code.replace("_", "").replace("-", "").lower(), CODES, "auth" if status == 401 else "provider")
+    kind = classify(code.replace("_", "").replace("-", "").lower(), CODES, STATUSES.get(status, "provider"))
+    kind = "quota" if status == 402 else kind  # whatever it is called
     where = item.get("parameter")
     names = ", ".join(map(str, where)) if isinstance(where, list) else text(where)
     message = text(item.get("message")) or code or "an error without a message"

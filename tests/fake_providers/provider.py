@@ -176,7 +176,7 @@ class Fake:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=512)
         await site.start()
-        self.url = site.name
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
 def location(path: str) -> list[str | int]:

@@ -41,6 +41,7 @@ def test_an_unsafe_address_is_not_fetched(bench: MakeBench, url: str) -> None:
     with pytest.raises(RemoteError) as unsafe:
         fal.run()
     assert unsafe.value.kind == "unsafe"
+    assert ("WAN_DUET_RESULT_HOSTS" in str(unsafe.value)) is ("evil" in url)  # where naming the host would help
     fal.check(State.REMOTE_DONE, charges=1, files=0)
     fal.fake.result_url = None
     fal.run()  # once the address is good, the paid result is collected
@@ -93,6 +94,15 @@ def test_nothing_is_sent_to_a_peer_that_is_not_public(
     with pytest.raises((RemoteError, aiohttp.InvalidURL), match="not a public address|not a canonical IPv4"):
         asyncio.run(ask())
     assert fal.fake.seen == []
+
+
+@pytest.mark.parametrize("fault", [Answer(302, "", {"Location": "http://10.0.0.1/x.mp4"}), "too large"])
+def test_no_setting_is_named_that_would_not_help(bench: MakeBench, fault: Any) -> None:
+    rivya = bench("rivya", max_download=1000)
+    rivya.fake.fault("download", *([fault] if isinstance(fault, Answer) else []))
+    with pytest.raises(RemoteError) as unsafe:
+        rivya.run()
+    assert unsafe.value.kind == "unsafe" and "WAN_DUET_RESULT_HOSTS" not in str(unsafe.value)
 
 
 def test_the_name_of_a_proxy_is_no_way_in(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
