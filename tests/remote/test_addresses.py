@@ -91,7 +91,7 @@ def test_nothing_is_sent_to_a_peer_that_is_not_public(
 
     fal = bench("fal")
     url = f"{fal.fake.url}/files/film.mp4"
-    with pytest.raises((RemoteError, aiohttp.InvalidURL), match="not a public address|not a canonical IPv4"):
+    with pytest.raises((RemoteError, aiohttp.InvalidURL), match=r"not a public address|not a canonical IPv4"):
         asyncio.run(ask())
     assert fal.fake.seen == []
 
