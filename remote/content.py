@@ -1,5 +1,6 @@
 """What a downloaded file really is: its first bytes, and whether every frame is there."""
 
+import zipfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from .errors import RemoteError
 
 STILLS = ("png", "jpg", "webp")
+ARCHIVE = "archive"  # a ZIP; taken only where one was asked for
 MOST_PIXELS = 64_000_000  # of a picture, and of each frame of a film
 MOST_OF_A_FILM = 8_000_000_000  # pixels of all frames: five minutes at 720p and 30 fps
 PICTURES_IN_BOXES = (b"avi", b"hei", b"mif", b"msf")  # AVIF and HEIF look like MP4
@@ -19,7 +21,7 @@ LARGE = "Nothing of it was decoded. The job is kept: take the file from the prov
 
 @dataclass(frozen=True)
 class Content:
-    """What PyAV says about a file; a picture has one frame and no fps."""
+    """What PyAV says about a file; a picture has one frame and no fps, an archive files for frames and no size."""
 
     kind: str
     width: int
@@ -42,19 +44,25 @@ def extension(path: Path) -> str:
         return "jpg"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
+    if head[:4] == b"PK\x03\x04":
+        return "zip"
     raise RemoteError("protocol", "The downloaded result is neither a video nor an image", charged="yes")
 
 
 def inspect(path: Path, wanted: str | None = None) -> Content:
     """Open the file, decode its first frame and count the others; RemoteError if it is damaged or too large.
 
-    `wanted` is the kind that was asked for, image or video: a file of the other kind is refused.
+    `wanted` is the kind that was asked for, image, video or archive: a file of another kind is refused.
     """
     name = extension(path)
-    kind = "image" if name in STILLS else "video"
-    if wanted not in (None, kind):
-        text = f"The downloaded result is {name.upper()}, {_article(kind)}, where {_article(wanted)} was asked for"
-        raise RemoteError("protocol", text, charged="yes")
+    kind = ARCHIVE if name == "zip" else "image" if name in STILLS else "video"
+    if kind != (wanted or kind) or (kind == ARCHIVE and wanted is None):
+        asked = f"where {_article(wanted or 'video')} was asked for"
+        raise RemoteError(
+            "protocol", f"The downloaded result is {name.upper()}, {_article(kind)}, {asked}", charged="yes"
+        )
+    if kind == ARCHIVE:
+        return Content(kind, 0, 0, _count_entries(path), None)
     first, frames = None, 0
     limit = {"max_pixels": str(MOST_PIXELS)}  # to the decoders: to find out what is in a file may take decoding
     try:
@@ -77,6 +85,15 @@ def inspect(path: Path, wanted: str | None = None) -> Content:
         raise RemoteError("protocol", f"The downloaded video has {frames} of {announced} frames", charged="yes")
     fps = float(rate) if kind == "video" and isinstance(rate, Fraction) else None
     return Content(kind, first.width, first.height, frames, fps)
+
+
+def _count_entries(path: Path) -> int:
+    """How many files an archive names; none of them is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return len(archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise RemoteError("protocol", f"The downloaded ZIP is damaged ({error})", charged="yes") from error
 
 
 def _size_of(path: Path) -> tuple[int, int]:
@@ -103,4 +120,4 @@ def _too_large(kind: str, what: str) -> RemoteError:
 
 
 def _article(kind: str) -> str:
-    return "an image" if kind == "image" else f"a {kind}"
+    return f"a {kind}" if kind == "video" else f"an {kind}"

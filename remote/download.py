@@ -58,7 +58,7 @@ class Downloader:
         self._inspector.shutdown(wait=False)
 
     async def fetch(self, url: str, stem: str, hosts: Collection[str] | None, kind: str | None = None) -> File:
-        """The file at `url` as `<output>/<stem>.<its kind>`; `kind` is image or video if it must be one of them.
+        """The file at `url` as `<output>/<stem>.<its kind>`; `kind` is that of `inspect`, if it must be one.
 
         Raises Gone where a fresh address may help, RemoteError where it can't.
         """

@@ -30,7 +30,7 @@ WORDS = {
     "width": "In pixels, together with height, in place of a named size.",
     "height": "In pixels, together with width, in place of a named size.",
     "image_format": "The format of the image file.",
-    "return_frames_zip": "The provider also keeps the frames as a ZIP. It isn't fetched.",
+    "return_frames_zip": "The frames come as a ZIP too, into the folder of the results; info names the file.",
     "use_turbo": "Fewer steps with settings of the provider's own.",
     "output_format": "The container of the video file.",
     "output_quality": "How little the file is compressed.",

@@ -18,7 +18,7 @@ from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.fake_providers.faults import Answer, Bytes, Lose
-from wan_duet.tests.fake_providers.film import film, picture
+from wan_duet.tests.fake_providers.film import film, frames_zip, picture
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
 MIB = 1 << 20
@@ -304,3 +304,37 @@ def test_a_film_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(content, "MOST_PIXELS", 64 * 48 - 1)
     with pytest.raises(RemoteError, match="64x48 pixels, above"):
         inspect(path)
+
+
+ANIMATE = "fal-ai/wan/v2.2-14b/animate/move"
+MEDIA = {"image_url": "https://example.com/a.png", "video_url": "https://example.com/a.mp4"}
+
+
+def test_frames_in_a_zip_come_with_the_video(bench: MakeBench) -> None:
+    fal = bench("fal")
+    wanted = fal.order({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
+    outcome = fal.run(wanted)
+    fal.check(State.DOWNLOADED, charges=1, files=2)
+    assert [path.suffix for path in outcome.files] == [".mp4", ".zip"] and len(outcome.seeds) == 1
+    assert outcome.files[1].read_bytes() == frames_zip()
+
+
+@pytest.mark.parametrize("damaged", [frames_zip()[:-30], film()], ids=["cut", "a film"])
+def test_frames_that_do_not_come_keep_the_video_and_are_collected_later(bench: MakeBench, damaged: bytes) -> None:
+    fal = bench("fal")
+    fal.fake.fault("download", None, *[Bytes(damaged, "application/zip")] * 3)
+    wanted = fal.order({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
+    outcome = fal.run(wanted)
+    assert [path.suffix for path in outcome.files] == [".mp4"] and "Result 2" in outcome.warnings[0]
+    fal.check(State.REMOTE_DONE, charges=1, files=1)
+    assert len(fal.run(wanted).files) == 2
+    fal.check(State.DOWNLOADED, charges=1, files=2)
+
+
+def test_a_zip_that_nobody_asked_for_is_no_result(tmp_path: Path) -> None:
+    path = tmp_path / "frames.zip"
+    path.write_bytes(frames_zip())
+    for wanted in (None, "video", "image"):
+        with pytest.raises(RemoteError, match=r"ZIP, an archive, where an? (video|image) was asked for"):
+            inspect(path, wanted)
+    assert inspect(path, "archive").frames == 3
