@@ -51,6 +51,15 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
     timeout: float | None = None
     foreign: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def sent(self) -> bytes | None:
+        """The body as it goes out: what stands in it for secrets, which are written down nowhere, is replaced."""
+        body = self.body
+        for name, value in self.secrets.items():
+            body = body and body.replace(json.dumps(name).encode(), json.dumps(value).encode())
+        return body
 
 
 @dataclass(frozen=True)
@@ -151,7 +160,7 @@ class Transport:
             async with session.request(
                 call.method,
                 call.url,
-                data=call.body,
+                data=call.sent,
                 headers=call.headers,
                 timeout=limits,
                 allow_redirects=False,

@@ -7,9 +7,11 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from ..addresses import check_url
 from ..contract import Contract
 from ..errors import Kind, RemoteError, classify
 from ..journal import Job, State
+from ..keys import PUT, WEBHOOK, read_address
 from ..media import Media
 from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, number, table, tables, text
@@ -38,6 +40,8 @@ CODES: tuple[tuple[str, Kind], ...] = (
     ("cancelled", "cancelled"),
     ("timeout", "provider"),
 )
+PROFILE = "profile:"
+DELIVERY = {"webhookURL": WEBHOOK, "uploadEndpoint": PUT}
 STATUSES: dict[int, Kind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found"}
 
 
@@ -68,7 +72,17 @@ class Runware(Provider):
                 raise RemoteError("not_found", f"Runware knows no model {model!r}", advice=advice)
 
     def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
-        return self._call({**request, "taskUUID": job_id})
+        return replace(self._call({**request, "taskUUID": job_id}), secrets=self._secrets(request))
+
+    def _secrets(self, request: dict[str, Any]) -> dict[str, str]:
+        """The addresses that a request names by a profile of keys.json; RemoteError for one that can't be used."""
+        found: dict[str, str] = {}
+        for path, entry in DELIVERY.items():
+            if (name := request.get(path, "")).startswith(PROFILE):
+                # Both may be in one profile, so a name alone does not say which
+                found[name] = read_address(entry, name.removeprefix(PROFILE).rpartition("#")[0], self.settings.private)
+                check_url(found[name], None, allow_loopback=self.settings.allow_loopback)
+        return found
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
         if any(item.get("taskUUID") == job_id for item in _items(reply, "data")):
