@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from .addresses import PublicResolver, check_url
+from .addresses import PublicConnector, check_url
 from .content import Content, extension, inspect
 from .errors import RemoteError
 from .proxy import proxy_for
@@ -21,6 +21,7 @@ from .settings import Settings
 
 CHUNK = 1 << 18
 REDIRECTS = 3
+LARGE = "No file is left of it. The job is kept: take the file from the provider's own page."
 
 
 class Gone(Exception):
@@ -43,7 +44,7 @@ class Downloader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._inspector = ThreadPoolExecutor(1, "wan-duet inspect")  # several would crowd the host's own thread out
-        connector = aiohttp.TCPConnector(resolver=PublicResolver(), limit=16)
+        connector = PublicConnector(allow_loopback=settings.allow_loopback, limit=16)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -56,8 +57,8 @@ class Downloader:
         await self._session.close()
         self._inspector.shutdown(wait=False)
 
-    async def fetch(self, url: str, stem: str, hosts: Collection[str] | None) -> File:
-        """The file at `url` as `<output>/<stem>.<its kind>`.
+    async def fetch(self, url: str, stem: str, hosts: Collection[str] | None, kind: str | None = None) -> File:
+        """The file at `url` as `<output>/<stem>.<its kind>`; `kind` is that of `inspect`, if it must be one.
 
         Raises Gone where a fresh address may help, RemoteError where it can't.
         """
@@ -67,7 +68,7 @@ class Downloader:
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 digest, size = await self._write(url, part, hosts)
-                content = await asyncio.get_running_loop().run_in_executor(self._inspector, inspect, part)
+                content = await asyncio.get_running_loop().run_in_executor(self._inspector, inspect, part, kind)
                 path = folder / f"{stem}.{extension(part)}"
                 os.replace(part, path)
             finally:
@@ -122,7 +123,9 @@ class Downloader:
 
     def _too_large(self, size: int) -> RemoteError:
         limit = self._settings.max_download
-        return RemoteError("unsafe", f"The result has {size} bytes or more; the limit is {limit}", charged="yes")
+        return RemoteError(
+            "unsafe", f"The result has {size} bytes or more; the limit is {limit}", charged="yes", advice=LARGE
+        )
 
 
 def _target(url: str, location: str) -> str:

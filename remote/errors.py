@@ -38,8 +38,8 @@ ADVICE: dict[Kind, str] = {
     "unknown_outcome": "It is not sent again on its own, because it may have been charged: look at the provider's "
     "dashboard, then change force_new to send it again.",
     "cancelled": "Run again to make a new job.",
-    "unsafe": "Nothing was read from there. If you trust the host, name it in the environment variable "
-    "WAN_DUET_RESULT_HOSTS, restart, and run the same graph again.",
+    "unsafe": "Nothing was sent there or read from there, and no setting allows it. A job that was paid is kept: run "
+    "the same graph again once the provider gives another address, or take the file from the provider's own page.",
     "storage": "Free some space or make the folder writable, then run the same graph again: what is paid is collected.",
     "consent": "Nothing was sent.",
 }

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .backoff import Backoff
+from .content import ARCHIVE
+from .contract import contracts
 from .download import Downloader, File, Gone
 from .errors import RemoteError
 from .journal import Job, State
@@ -31,8 +33,8 @@ class Outcome:
 
     @property
     def seeds(self) -> tuple[int | None, ...]:
-        """The seed of each file, where the provider tells."""
-        return tuple(row["seed"] for row in self.job.files)
+        """The seed of each video or image, where the provider tells."""
+        return tuple(row["seed"] for row in self.job.files if not row["path"].endswith(".zip"))
 
     @property
     def nsfw(self) -> bool:
@@ -111,11 +113,13 @@ class Fetcher:
             raise RemoteError("protocol", "The result has no address", charged="yes")
         hosts = self._provider.hosts
         allowed = None if hosts is None else (*hosts, *self._settings.extra_hosts)
+        known = contracts().get(self._record.job.endpoint)
+        kind = result.kind or (known.output if known else None)
         backoff = Backoff()
         reason = ""
         for tries_left in reversed(range(FETCH_TRIES)):
             try:
-                return await self._downloader.fetch(result.url, self._stem(result), allowed)
+                return await self._downloader.fetch(result.url, self._stem(result), allowed, kind)
             except Gone as error:
                 reason = str(error)
             except RemoteError as error:
@@ -152,6 +156,8 @@ def _is_there(row: Mapping[str, Any]) -> bool:
 def _mismatch(request: Mapping[str, Any], file: File) -> str | None:
     """What the result is instead of what was asked for, in a sentence."""
     got = file.content
+    if got.kind == ARCHIVE:
+        return None
     asked = request.get("width"), request.get("height")
     if None not in asked and asked != (got.width, got.height):
         return f"Asked for {asked[0]}x{asked[1]}, the result is {got.width}x{got.height}."

@@ -15,6 +15,7 @@ log = logging.getLogger("wan_duet")
 DEFAULT = "default"
 FILE = "keys.json"
 PUT = "put"  # the entry of a profile that is no key but a signed address
+WEBHOOK = "webhook"  # one that is the address to be told
 VARIABLES = {
     "runware": (("RUNWARE_API_KEY",),),
     "fal": (("FAL_KEY",), ("FAL_KEY_ID", "FAL_KEY_SECRET")),
@@ -82,12 +83,18 @@ def replace_private(path: Path, content: str) -> None:
 
 def read_put_address(profile: str, private: Path) -> str:
     """The signed address that a profile has for finished files: `{"work": {"put": "https://…"}}`; else RemoteError."""
+    return read_address(PUT, profile, private)
+
+
+def read_address(entry: str, profile: str, private: Path) -> str:
+    """The address that a profile has under `put` or `webhook`; RemoteError if it has none."""
     path = private / FILE
-    value = _profiles(path).get(profile, {}).get(PUT, "")
+    value = _profiles(path).get(profile, {}).get(entry, "")
     if isinstance(value, str) and value.strip():
         return _checked(value.strip(), f"{FILE}, profile {profile}")
-    advice = f'Write {{"{profile}": {{"{PUT}": "https://…"}}}} into {path}.'
-    raise RemoteError("auth", f"profile {profile!r} names no address to put a file at", advice=advice)
+    advice = f'Write {{"{profile}": {{"{entry}": "https://…"}}}} into {path}.'
+    use = "to put a file at" if entry == PUT else "to tell"
+    raise RemoteError("auth", f"profile {profile!r} names no address {use}", advice=advice)
 
 
 def profiles(private: Path) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from .addresses import PublicResolver, check_url
+from .addresses import PublicConnector, check_url
 from .errors import RemoteError
 from .proxy import proxy_for
 from .settings import Settings
@@ -43,7 +43,7 @@ async def put_file(path: Path, url: str, settings: Settings) -> None:
 
 async def _status_of_put(path: Path, url: str, settings: Settings) -> int:
     limits = aiohttp.ClientTimeout(total=settings.upload_timeout, sock_connect=15)
-    connector = aiohttp.TCPConnector(resolver=PublicResolver())
+    connector = PublicConnector(allow_loopback=settings.allow_loopback)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         with path.open("rb") as file:
             sent = session.put(

@@ -13,14 +13,22 @@ UNSET = object()
 def broken_rules(contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
     """Violations of the contract's rules by a request whose fields are fine one by one."""
     for rule in contract.rules:
-        if check := CHECKS.get(rule["kind"]):
+        if _is_printed(rule) and (check := CHECKS.get(rule["kind"])):
             yield from check(rule, contract, request)
 
 
 def warnings_of(contract: Contract, request: Mapping[str, Any]) -> list[str]:
-    """What is allowed but has no effect, in the words of the contract."""
+    """What is allowed but has no effect, in the words of the contract; and what only other pages rule out."""
     rules = [rule for rule in contract.rules if rule["kind"] == "warn_if"]
-    return [rule["message"] for rule in rules if all(_holds(part, request) for part in rule["when"])]
+    without_effect = [rule["message"] for rule in rules if all(_holds(part, request) for part in rule["when"])]
+    unprinted = [rule for rule in contract.rules if not _is_printed(rule)]
+    doubtful = [one for rule in unprinted for one in CHECKS[rule["kind"]](rule, contract, request)]
+    return without_effect + [f"{one.path} is sent, though pages of like models say: {one.allowed}" for one in doubtful]
+
+
+def _is_printed(rule: Rule) -> bool:
+    """Whether the provider's page for this model has the rule; what is only likely is said, not refused."""
+    return rule.get("printed", True)
 
 
 def value_at(request: Mapping[str, Any], path: str) -> Any:
@@ -49,6 +57,12 @@ def _set(request: Mapping[str, Any], path: str) -> bool:
     return value_at(request, path) is not UNSET
 
 
+def _expected(contract: Contract, request: Mapping[str, Any], path: str) -> Any:
+    """What the provider will take: the value that is set, else the documented default; UNSET if there is none."""
+    value, parameter = value_at(request, path), contract.parameter(path)
+    return parameter.default if value is UNSET and parameter and parameter.default is not None else value
+
+
 def _all_or_none(rule: Rule, _: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
     absent = [path for path in rule["paths"] if not _set(request, path)]
     if len(absent) < len(rule["paths"]):
@@ -63,13 +77,14 @@ def _exclusive_groups(rule: Rule, _: Contract, request: Mapping[str, Any]) -> It
             yield Violation(path, rule["id"], value_at(request, path), f"not together with {', '.join(present[0])}")
 
 
-def _order(rule: Rule, _: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
-    left, right = value_at(request, rule["left"]), value_at(request, rule["right"])
+def _order(rule: Rule, contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
+    left, right = value_at(request, rule["left"]), _expected(contract, request, rule["right"])
     if left is UNSET or right is UNSET:
         return
     if left > right or (rule["kind"] == "lt" and left == right):
         sign = "<" if rule["kind"] == "lt" else "≤"
-        yield Violation(rule["left"], rule["id"], left, f"{sign} {rule['right']}, which is {right}")
+        unless = "" if _set(request, rule["right"]) else " unless it is set"
+        yield Violation(rule["left"], rule["id"], left, f"{sign} {rule['right']}, which is {right}{unless}")
 
 
 def _in_table(rule: Rule, _: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
@@ -94,8 +109,8 @@ def _unique(rule: Rule, _: Contract, request: Mapping[str, Any]) -> Iterator[Vio
         seen.add(value)
 
 
-def _requires_value(rule: Rule, _: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
-    other = value_at(request, rule["other"])
+def _requires_value(rule: Rule, contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
+    other = _expected(contract, request, rule["other"])
     if value_at(request, rule["path"]) == rule["when"] and other not in (UNSET, rule["value"]):
         yield Violation(rule["path"], rule["id"], rule["when"], f"only with {rule['other']} = {rule['value']}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from .addresses import PublicResolver, check_url
+from .addresses import PublicConnector, check_url
 from .backoff import Backoff
 from .errors import RemoteError
 from .proxy import proxy_for
@@ -19,6 +19,7 @@ from .settings import Settings
 REPEATABLE = {408, 425, 429, 500, 502, 503, 504}  # they say nothing about the job
 SUBMIT_TRIES = 5
 LONGEST_RETRY_AFTER = 60.0
+LARGEST_REPLY = 16 << 20  # bytes; the answers of an API are text, and results come by themselves
 CONNECT_TIMEOUT = 15.0
 NOT_SENT = (
     aiohttp.ClientConnectorError,
@@ -36,6 +37,10 @@ class Unanswered(Exception):
     """The request may have arrived; no usable answer came back."""
 
 
+class TooLarge(Unanswered):
+    """The answer has more bytes than any answer needs; nothing of it was kept."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One request to an API. `foreign`: to an address that an answer named, checked like those of results."""
@@ -46,6 +51,15 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
     timeout: float | None = None
     foreign: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def sent(self) -> bytes | None:
+        """The body as it goes out: what stands in it for secrets, which are written down nowhere, is replaced."""
+        body = self.body
+        for name, value in self.secrets.items():
+            body = body and body.replace(json.dumps(name).encode(), json.dumps(value).encode())
+        return body
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ class Transport:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shared = _session(aiohttp.TCPConnector(limit=64))
-        self._public = _session(aiohttp.TCPConnector(resolver=PublicResolver()))
+        self._public = _session(PublicConnector(allow_loopback=settings.allow_loopback))
         # A submit never takes a kept connection: whether a stale one carried it could not be told.
         self._fresh = _session(aiohttp.TCPConnector(limit=0, force_close=True))
 
@@ -130,6 +144,8 @@ class Transport:
                 if reply.status not in REPEATABLE:
                     return reply
                 reason, wait = f"HTTP {reply.status}", backoff.next(reply.retry_after(clock.now()))
+            except TooLarge as error:
+                raise RemoteError("protocol", f"{_host(call)} answers with {error}") from None
             except (NotSent, Unanswered) as error:
                 reply, reason, wait = None, str(error), backoff.next()
             if clock.monotonic() + wait > until:
@@ -144,17 +160,32 @@ class Transport:
             async with session.request(
                 call.method,
                 call.url,
-                data=call.body,
+                data=call.sent,
                 headers=call.headers,
                 timeout=limits,
                 allow_redirects=False,
                 proxy=proxy_for(call.url),
             ) as response:
-                return Reply(response.status, response.headers, await response.read())
+                return Reply(response.status, response.headers, await _read(response))
         except NOT_SENT as error:
             raise NotSent(type(error).__name__) from None  # the name alone: some messages quote the request
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             raise Unanswered(type(error).__name__) from None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer, given up as soon as it is too large."""
+    pieces, size = [], response.content_length or 0
+    if size <= LARGEST_REPLY:
+        size = 0
+        async for piece in response.content.iter_any():
+            pieces.append(piece)
+            if (size := size + len(piece)) > LARGEST_REPLY:
+                break
+    if size > LARGEST_REPLY:
+        response.close()  # or the rest would be read to keep the connection
+        raise TooLarge(f"more than {LARGEST_REPLY >> 20} MiB")
+    return b"".join(pieces)
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:

@@ -19,7 +19,9 @@ URI = re.compile(r"https?://\S+\Z")
 AIR = re.compile(r"[\w.-]+:[\w.@:/-]+\Z")
 DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
 BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}\Z")
-PLACEHOLDER = re.compile(r"media:[0-9a-f]{64}\Z")  # a file still to be uploaded, see media.py
+PLACEHOLDER = re.compile(
+    r"(media:[0-9a-f]{64}|profile:[^\s\"\\]+)\Z"
+)  # still to be uploaded, see media.py; or in keys.json
 TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),

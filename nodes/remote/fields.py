@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ...remote.contract import Contract, Parameter
+from ...remote.keys import PUT, WEBHOOK
+from .files import addresses
 from .media import FILLED
 
 DEFAULT, ON, OFF = "provider default", "on", "off"
@@ -20,6 +22,8 @@ NAMES = {
     "safety.mode": "safety_mode",
     "CFGScale": "cfg_scale",
     "providerSettings.alibaba.audio": "generate_audio",
+    "webhookURL": "webhook_url",
+    "uploadEndpoint": "upload_endpoint",
 }
 
 # Flags that are never left to the provider, and how they are set at first: as documented, else on the safe side
@@ -30,6 +34,12 @@ EXPLICIT = {
     "params.enable_safety_checker": True,
 }
 
+# Widgets that came after the first release of a node, which go to its end
+LATER = ("webhookURL", "uploadEndpoint", "ttl")
+
+# Addresses, by the entry of a profile that may have them
+DELIVERY = {"webhookURL": WEBHOOK, "uploadEndpoint": PUT}
+
 # Parameters without a widget, and why. What the client says is said in remote/providers.
 BY_CLIENT = {
     "taskType": "one kind of task makes videos",
@@ -37,9 +47,6 @@ BY_CLIENT = {
     "client_request_id": "our own id of the job, by which it is found again",
     "outputType": "the result is fetched from an address",
     "deliveryMethod": "the result is asked for until it is there",
-    "webhookURL": "nobody can call a ComfyUI behind a router, and the address may hold a token",
-    "uploadEndpoint": "its address lets anyone write there, so it is a secret and must not be in a graph",
-    "ttl": "the result is fetched at once",
     "includeCost": "always on: the only exact word on the cost",
     **dict.fromkeys(
         (
@@ -119,6 +126,8 @@ def values_of(fields: Sequence[Field], variant: str, given: Mapping[str, Any]) -
     _check_seed(given.get("seed", 0))
     taken = {field.path: (field.variants[variant], given[field.name]) for field in fields if variant in field.variants}
     values = {path: _value(parameter, value) for path, (parameter, value) in taken.items() if value not in NOTHING}
+    for path in DELIVERY.keys() & values.keys():
+        values[path] = _delivery(path, values[path].strip())
     return _one_image_size(values)
 
 
@@ -143,6 +152,17 @@ def _check_seed(seed: int) -> None:
     """A linked seed has not been held to the widget's range."""
     if not UNSET <= seed <= LARGEST_SEED:
         raise ValueError(f"seed is {seed}. Use 0 to {LARGEST_SEED}.")
+
+
+def _delivery(path: str, text: str) -> str:
+    """An address that may stand in a graph, or what stands in a request for one of keys.json."""
+    name, entry = NAMES.get(path, path), DELIVERY[path]
+    if "://" not in text:
+        return f"profile:{text}#{entry}"
+    if entry == PUT or "?" in text:
+        advice = f"Write it into keys.json as {entry} of a profile, and give the name of the profile here."
+        raise ValueError(f"{name} is an address with a secret in it, which must not be in a graph. {advice}")
+    return addresses(text, name)[0]
 
 
 def _one_image_size(values: dict[str, Any]) -> dict[str, Any]:

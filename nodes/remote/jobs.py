@@ -18,7 +18,7 @@ from ...remote.wait import wait
 from ..schema import advanced, schema
 from ..text import shown
 from .office import manager
-from .results import STILLS, opened, preview, told
+from .results import STILLS, opened, preview, seen, told
 from .watch import Watch
 from .widgets import ON_INTERRUPT
 from .words import CONSENT
@@ -120,7 +120,7 @@ def _said(text: str) -> io.NodeOutput:
 
 def _collected(outcome: Outcome) -> io.NodeOutput:
     results: dict[bool, list[Any]] = {False: [], True: []}
-    for file in outcome.files:
+    for file in seen(outcome.files):
         results[file.suffix in STILLS].append(opened(file))
     videos, images = (results[still] or [ExecutionBlocker(None)] for still in (False, True))
     return io.NodeOutput(videos, images, told(outcome), ui=preview(outcome.files))

@@ -1,4 +1,4 @@
-"""The settings page's way to write a key: from this machine, from this page, and never back again."""
+"""The settings page's way to write a key: from this machine, with the code in its terminal, and never back again."""
 
 import ipaddress
 import json
@@ -11,10 +11,12 @@ from server import PromptServer
 from ...remote.errors import RemoteError
 from ...remote.keys import DEFAULT, VARIABLES, key_source, write_key
 from . import office
+from .key_code import code
 
 PATH = "/wan_duet/keys"
 SWITCH = "WAN_DUET_NO_KEY_ROUTE"
 LONGEST = 4096  # bytes of a request
+NO_TERMINAL = "This server has no terminal to show a code in: write keys.json, or set the environment variable"
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -36,15 +38,24 @@ async def tell(request: web.Request) -> web.Response:
 
 
 async def write(request: web.Request) -> web.Response:
-    """Write a provider's key down, or with an empty one take it away; the answer is that of `tell`."""
+    """Write a provider's key down, or with an empty one take it away; the answer is that of `tell`.
+
+    A proxy that names itself in no header looks like this machine's browser: the code in the terminal does not.
+    """
     if refused := refusal(request):
         return web.json_response({"error": refused}, status=403)
     if request.content_type != "application/json" or (request.content_length or LONGEST + 1) > LONGEST:
         return _wrong(f"The request must be JSON of up to {LONGEST} bytes")
     try:
         sent = await request.json()
-        write_key(sent["provider"], DEFAULT, sent["key"], office.settings().private)
+        provider, key, given = sent["provider"], sent["key"], sent.get("code")
     except (KeyError, TypeError, AttributeError, UnicodeError, RecursionError, json.JSONDecodeError):
+        return _wrong("The request must name a provider and a key")
+    if not code().spend(given):
+        return _ask_for_code()
+    try:
+        write_key(provider, DEFAULT, key, office.settings().private)
+    except (TypeError, AttributeError):
         return _wrong("The request must name a provider and a key")
     except (RemoteError, ValueError, OSError) as error:  # neither quotes the key
         return _wrong(error)
@@ -71,6 +82,13 @@ def refusal(request: web.Request) -> str | None:
     if request.method == "POST" and origin is None:
         return "This answers a browser only: write keys.json, or set the environment variable"
     return None
+
+
+def _ask_for_code() -> web.Response:
+    if not code().show():
+        return web.json_response({"error": NO_TERMINAL}, status=403)
+    wanted = "Enter the code that the server's terminal shows now"
+    return web.json_response({"wanted": wanted}, status=202)  # nothing is done yet, and nothing is wrong
 
 
 def _is_loopback(address: str) -> bool:

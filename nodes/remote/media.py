@@ -20,8 +20,8 @@ from ...video.identity import identity_of_clip, identity_of_file
 from ...video.unlabelled import copy_unlabelled
 from ..clips import FPS_OF_IMAGES, clip_of, whole_file
 from ..sockets import WanFrames, WanLoras
+from .files import AS_PNG, Files, addresses
 
-Files = list[Media]
 Fill = Callable[[Any, Files], Any]
 """What stands in the request for a socket's value; the files that it names are added to the list."""
 
@@ -41,13 +41,15 @@ class Socket:
         return io.MultiType.Input(name, types=list(self.types), tooltip=self.tooltip, optional=optional)
 
 
-def fill(contract: Contract, given: Mapping[str, Any], variant: str) -> tuple[dict[str, Any], Files]:
+def fill(
+    contract: Contract, given: Mapping[str, Any], variant: str, large_images: str = AS_PNG
+) -> tuple[dict[str, Any], Files]:
     """The parts of a request that sockets fill, by path, and the files in them.
 
     Raises ValueError for a socket that this contract has no place for, and for what can't be sent.
     """
     values: dict[str, Any] = {}
-    files: Files = []
+    files = Files(contract, large_images)
     for name, value in given.items():
         places = {path: put for path, put in SOCKETS[name].fills.items() if contract.parameter(path)}
         if not places:
@@ -71,9 +73,14 @@ def _check_ends(frames: Any, variant: str, places: Mapping[str, Fill]) -> None:
         raise ValueError(f"frames has no image for the first frame, and {variant} needs one. Add it with Frame Image.")
 
 
-def _file(media: Media, files: Files) -> str:
-    files.append(media)
-    return media.placeholder
+def _one(name: str, make: Callable[[Any], Media]) -> Fill:
+    """The placeholder of the file that is made of a value; of a text, the address in it."""
+    return lambda value, files: _file(addresses(value, name)[0] if isinstance(value, str) else make(value), files)
+
+
+def _file(media: Media | str, files: Files) -> str:
+    """What stands for a file: its placeholder, or its address if it is on the web."""
+    return media if isinstance(media, str) else files.add(media).placeholder
 
 
 # The same bytes from run to run, so that a file is uploaded once
@@ -85,6 +92,12 @@ def picture(image: torch.Tensor, name: str = "image") -> Media:
     if len(image) != 1:
         raise ValueError(f"{name} is a batch of {len(image)} images, and one is taken. Pick one, with ImageFromBatch.")
     return image_media(image[0])
+
+
+def pictures(images: torch.Tensor | str, files: Files) -> list[str]:
+    """What stands for each picture of an IMAGE, or for one that is on the web."""
+    made = addresses(images, "image") if isinstance(images, str) else map(image_media, images)
+    return [_file(one, files) for one in made]
 
 
 def sound(audio: Mapping[str, Any]) -> Media:
@@ -110,11 +123,13 @@ def _go_on() -> None:
     """Encoding an upload shows no progress of its own."""
 
 
-def named_frames(frames: Any) -> dict[str, torch.Tensor]:
+def named_frames(frames: Any) -> dict[str, torch.Tensor | str]:
     """The images for `first` and `last`; ValueError for any other frame: the providers take no more than these."""
+    if isinstance(frames, str):
+        return dict(zip((FIRST, LAST), addresses(frames, "frames", most=2), strict=False))
     if isinstance(frames, torch.Tensor):
         return {FIRST: frames}
-    named: dict[str, torch.Tensor] = {}
+    named: dict[str, torch.Tensor | str] = {}
     for image in frames:
         name = _end_of(image, taken=named)
         if name in named:
@@ -123,6 +138,10 @@ def named_frames(frames: Any) -> dict[str, torch.Tensor]:
             raise ValueError(f"frames has a strength other than 1 for the {name} frame, which no provider takes.")
         named[name] = image.images
     return dict(sorted(named.items()))
+
+
+def _frame(image: torch.Tensor | str) -> Media | str:
+    return image if isinstance(image, str) else picture(image, "frames")
 
 
 def _end_of(image: FrameImage, taken: Mapping[str, Any]) -> str:
@@ -136,21 +155,24 @@ def _end_of(image: FrameImage, taken: Mapping[str, Any]) -> str:
 
 
 def _runware_frames(frames: Any, files: Files) -> list[dict[str, str]]:
-    return [{"image": _file(picture(i, "frames"), files), "frame": name} for name, i in named_frames(frames).items()]
+    named = named_frames(frames).items()
+    return [{"image": _file(_frame(image), files), "frame": name} for name, image in named]
 
 
 def _fal_frame(end: str) -> Fill:
     def put(frames: Any, files: Files) -> str | None:
         image = named_frames(frames).get(end)
-        return None if image is None else _file(picture(image, "frames"), files)
+        return None if image is None else _file(_frame(image), files)
 
     return put
 
 
-def _item(make: Callable[[Any], Media]) -> Fill:
+def _item(make: Callable[[Any], Media], kind: str) -> Fill:
     def put(value: Any, files: Files) -> list[dict[str, str]]:
-        media = make(value)
-        return [{"url": _file(media, files), "kind": media.kind, "name": media.name, "mimeType": media.mime}]
+        if isinstance(value, str):
+            return [{"url": addresses(value, kind)[0], "kind": kind}]
+        media = files.add(make(value))
+        return [{"url": media.placeholder, "kind": kind, "name": media.name, "mimeType": media.mime}]
 
     return put
 
@@ -194,36 +216,38 @@ def _runware_loras(loras: Loras, files: Files) -> list[dict[str, Any]] | None:
     return _loras(loras, lambda id: {"model": id}, "weight", "for Runware an AIR, such as civitai:1@2") or None
 
 
+HOSTED = "Or a text with the https address of one that is on the web, which is not uploaded."
 SOCKETS: Mapping[str, Socket] = {
     "frames": Socket(
-        (WanFrames, io.Image),
-        "Frame images for the first and last frame, from Frame Image; or one image for the first.",
+        (WanFrames, io.Image, io.String),
+        f"Frame images for the first and last frame, from Frame Image; or one image for the first. {HOSTED} A second "
+        "line is the last frame.",
         {"image_url": _fal_frame(FIRST), "end_image_url": _fal_frame(LAST), "inputs.frameImages": _runware_frames},
     ),
     "image": Socket(
-        (io.Image,),
-        "The image to start from, or of the person. It is cut and scaled there if its shape doesn't fit.",
+        (io.Image, io.String),
+        f"The image to start from, or of the person. It is cut and scaled there if its shape doesn't fit. {HOSTED}",
         {
-            "image_url": lambda image, files: _file(picture(image), files),
-            "inputs.referenceImages": lambda images, files: [_file(image_media(image), files) for image in images],
-            "params.referenceMediaItems": _item(picture),
+            "image_url": _one("image", picture),
+            "inputs.referenceImages": lambda images, files: pictures(images, files),
+            "params.referenceMediaItems": _item(picture, "image"),
         },
     ),
     "video": Socket(
-        (io.Video,),
-        "The video to change or to follow. The graph and other texts in the file are not sent.",
+        (io.Video, io.String),
+        f"The video to change or to follow. The graph and other texts in the file are not sent. {HOSTED}",
         {
-            "video_url": lambda video, files: _file(film(video), files),
-            "inputs.referenceVideos": lambda video, files: [_file(film(video), files)],
+            "video_url": _one("video", film),
+            "inputs.referenceVideos": lambda video, files: [_one("video", film)(video, files)],
         },
     ),
     "audio": Socket(
-        (io.Audio,),
-        "The sound to speak or sing to.",
+        (io.Audio, io.String),
+        f"The sound to speak or sing to. {HOSTED}",
         {
-            "audio_url": lambda audio, files: _file(sound(audio), files),
-            "inputs.audio": lambda audio, files: _file(sound(audio), files),
-            "params.referenceMediaItems": _item(sound),
+            "audio_url": _one("audio", sound),
+            "inputs.audio": _one("audio", sound),
+            "params.referenceMediaItems": _item(sound, "audio"),
         },
     ),
     "loras": Socket(

@@ -13,13 +13,14 @@ from ...remote.errors import RemoteError
 from ...remote.order import Order, order
 from ...remote.wait import deliver
 from ..schema import schema
-from .fields import EXPLICIT, Field, fields_of, not_taken, values_of
+from .fields import EXPLICIT, LATER, Field, fields_of, not_taken, values_of
+from .files import AS_PNG
 from .media import SOCKETS, fill
 from .office import manager
 from .results import is_whole, outputs, set_aside
 from .table import RemoteNode
 from .watch import Watch
-from .widgets import ON_INTERRUPT, consent, widget
+from .widgets import ON_INTERRUPT, consent, large_images, widget
 
 SHELF = "Wan Duet/Remote"
 PATIENCE = 30.0  # seconds for a look at the journal
@@ -100,8 +101,13 @@ def _inputs(row: RemoteNode, fields: list[Field]) -> Iterator[Any]:
     yield from (widget(by_name[name], shown=True) for name in row.shown)
     yield from agreed
     yield from (SOCKETS[name].input(name, optional=True) for name in row.takes)
-    yield from (widget(field, shown=False) for field in fields if field.name not in row.shown)
+    yield from (
+        widget(field, shown=False) for field in fields if field.name not in row.shown and field.path not in LATER
+    )
     yield from folded
+    yield from (widget(field, shown=False) for field in fields if field.path in LATER)
+    if "image" in uploads and any("image" in contract.uploads for contract in row.contracts.values()):
+        yield large_images()
 
 
 def _currency(contract: Contract) -> str:
@@ -114,7 +120,7 @@ def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[st
     if model := given.get("model"):
         contract = contract.with_model(model)
     sockets = {name: given[name] for name in (*row.needs, *row.takes) if given.get(name) is not None}
-    parts, files = fill(contract, sockets, variant)
+    parts, files = fill(contract, sockets, variant, given.get("large_images", AS_PNG))
     context = get_executing_context()
     consent = {
         "allow_paid": given["allow_paid"],
@@ -127,15 +133,16 @@ def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[st
         "node_id": f"{context.node_id}/{context.list_index or 0}" if context else "",
     }
     try:
-        placed = order(contract, {**values_of(fields, variant, given), **parts}, files, **consent)
+        placed = order(contract, {**values_of(fields, variant, given), **parts}, files.all, **consent)
     except InvalidRequest as error:
         raise ValueError(_in_our_words(str(error), fields)) from None
-    return replace(placed, dropped=(*not_taken(fields, variant, given), *_dropped(fields, placed)))
+    dropped = (*not_taken(fields, variant, given), *_dropped(fields, placed))
+    return replace(placed, dropped=dropped, warnings=(*placed.warnings, *files.notes))
 
 
 def _seconds(contract: Contract, sockets: Mapping[str, Any]) -> float | None:
     """How long the driving video lasts, where that makes the length of the result."""
-    if "video" not in sockets or contract.parameter("num_frames"):
+    if "video" not in sockets or contract.parameter("num_frames") or isinstance(sockets["video"], str):
         return None
     return sockets["video"].get_duration()
 

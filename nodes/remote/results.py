@@ -22,6 +22,7 @@ from ..text import shown
 
 log = logging.getLogger("wan_duet")
 
+ARCHIVES = (".zip",)
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -34,17 +35,24 @@ def opened(path: Path) -> Any:
     return torch.from_numpy(pixels / 255)[None]
 
 
+def seen(files: Sequence[Path]) -> list[Path]:
+    """Those that are videos or images; frames in a ZIP are only named."""
+    return [path for path in files if path.suffix not in ARCHIVES]
+
+
 def preview(files: Sequence[Path]) -> ui.SavedImages | dict[str, Any]:
     """The results as the node shows them; nothing if they lie outside the output folder."""
     output = Path(folder_paths.get_output_directory())
-    inside = [path.relative_to(output) for path in files if path.is_relative_to(output)]
+    inside = [path.relative_to(output) for path in seen(files) if path.is_relative_to(output)]
     saved = [ui.SavedResult(path.name, str(path.parent), io.FolderType.output) for path in inside]
     return ui.SavedImages(saved, is_animated=files[0].suffix not in STILLS) if saved else {}
 
 
 def outputs(outcome: Outcome, order: Order | None = None) -> io.NodeOutput:
     """What a provider's node puts out: the results as a list, and the text about them."""
-    return io.NodeOutput([opened(file) for file in outcome.files], told(outcome, order), ui=preview(outcome.files))
+    return io.NodeOutput(
+        [opened(file) for file in seen(outcome.files)], told(outcome, order), ui=preview(outcome.files)
+    )
 
 
 def set_aside(error: RemoteError) -> io.NodeOutput:

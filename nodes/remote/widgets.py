@@ -7,7 +7,8 @@ from comfy_api.latest import io
 
 from ...remote.contract import Parameter
 from ..schema import advanced
-from .fields import DEFAULT, EXPLICIT, LARGEST_SEED, OFF, ON, UNSET, Field
+from .fields import DEFAULT, DELIVERY, EXPLICIT, LARGEST_SEED, OFF, ON, UNSET, Field
+from .files import LARGE_IMAGES
 from .words import CONSENT, WORDS
 
 UNLIMITED = 100_000  # where no maximum is documented
@@ -29,7 +30,7 @@ def _widget(field: Field) -> tuple[Any, dict[str, Any]]:
         return io.Boolean, {"default": EXPLICIT[field.path]}
     if field.name == "seed":
         most = min(field.bound("max") or LARGEST_SEED, LARGEST_SEED)
-        return io.Int, {"default": 0, "min": 0, "max": int(most), "control_after_generate": False}
+        return io.Int, {"default": 0, "min": UNSET, "max": int(most), "control_after_generate": False}
     if field.name == "number_results":
         return io.Int, {"default": 1, "min": 1, "max": int(field.bound("max") or UNLIMITED)}
     if choices := field.choices or ([ON, OFF] if "boolean" in one.types else []):
@@ -63,7 +64,7 @@ def _range(field: Field) -> list[str]:
 
 def _default(field: Field) -> list[str]:
     """What is sent when nothing is set: nothing. What the provider then takes is said where it is documented."""
-    if field.path in EXPLICIT or field.required or field.name in ("seed", "number_results"):
+    if field.path in EXPLICIT or field.path in DELIVERY or field.required or field.name in ("seed", "number_results"):
         return []
     documented = dict.fromkeys(_plain(p.default) for p in field.variants.values() if p.default not in (None, ""))
     value = f" ({' or '.join(documented)})" if documented else ""
@@ -79,6 +80,12 @@ def _variants(field: Field) -> list[str]:
         return []
     few = len(field.variants) < len(field.others)
     return [f"Only in {', '.join(field.variants)}." if few else f"Not in {', '.join(field.others)}."]
+
+
+def large_images() -> Any:
+    """The input by which a person agrees to what a provider's limit makes of a large image."""
+    options = {"options": list(LARGE_IMAGES), "default": LARGE_IMAGES[0]}
+    return advanced(io.Combo.Input("large_images", tooltip=CONSENT["large_images"], optional=True, **options))
 
 
 def _plain(value: Any) -> str:

@@ -5,7 +5,8 @@ WORDS = {
     "negative_prompt": "What it should not show. Has no effect where the guidance is 1 or less.",
     "num_frames": "How many frames are generated, before any interpolation.",
     "frames_per_second": "Frames a second of the generated frames, before any interpolation.",
-    "seed": "The same seed repeats a result. It never changes on its own: a new seed makes a new job, which is paid.",
+    "seed": "The same seed repeats a result. It never changes on its own: a new seed makes a new job, which is paid. "
+    "-1: not sent, the provider draws one.",
     "resolution": "How many pixels. The price depends on it.",
     "aspect_ratio": "Width to height. auto: that of the image or video.",
     "num_inference_steps": "Sampling steps: more is slower, and often better.",
@@ -30,7 +31,7 @@ WORDS = {
     "width": "In pixels, together with height, in place of a named size.",
     "height": "In pixels, together with width, in place of a named size.",
     "image_format": "The format of the image file.",
-    "return_frames_zip": "The provider also keeps the frames as a ZIP. It isn't fetched.",
+    "return_frames_zip": "The frames come as a ZIP too, into the folder of the results; info names the file.",
     "use_turbo": "Fewer steps with settings of the provider's own.",
     "output_format": "The container of the video file.",
     "output_quality": "How little the file is compressed.",
@@ -63,6 +64,11 @@ WORDS = {
     "retarget_pose": "Fit the pose to the proportions of the person in the image. Only in mode animate.",
     "duration": "In seconds.",
     "generate_audio": "Make sound with the video. What it does beside a connected audio is not documented.",
+    "webhook_url": "An address that the provider tells of each finished result. One with a token in it must not be "
+    "in a graph: write it into keys.json as webhook of a profile, and give the name of the profile here.",
+    "upload_endpoint": "The name of a profile in keys.json whose put is a signed address: the provider puts the result "
+    "there, too. It is fetched here all the same.",
+    "ttl": "For how many seconds the provider keeps the result at its address. It is fetched at once.",
     "prompt_extend": "A language model writes more into the prompt. The seed alone then doesn't repeat a result.",
 }
 
@@ -76,5 +82,7 @@ CONSENT = {
     "on_interrupt": "What stopping the run means for the job: cancel it while it is queued, cancel it as far as the "
     "provider can, or keep it and collect it later. It is kept, too, where a sampler of the same graph notices the "
     "stop first.",
+    "large_images": "What becomes of an image that has more bytes as PNG than the provider takes: refuse it, or send "
+    "it in this format and quality, which loses a little. info says so. JPEG knows no transparency.",
     "force_new": "The same graph never pays twice: it collects the job it has. Change this number to buy it again.",
 }

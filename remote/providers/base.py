@@ -25,12 +25,13 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Result:
-    """One finished video or image at the provider."""
+    """One finished video or image at the provider, or what comes beside it: its `kind`, if not the usual one."""
 
     index: int
     url: str = field(repr=False)
     seed: int | None = None
     nsfw: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)

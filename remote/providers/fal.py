@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..content import ARCHIVE
 from ..contract import Contract
 from ..errors import Kind, RemoteError, classify
 from ..journal import Job, State
@@ -112,7 +113,7 @@ class Fal(Provider):
         file = table(body.get("video")) or table(body.get("image"))
         nsfw = True in items(body.get("has_nsfw_concepts"))
         result = Result(0, text(file.get("url")) or "", integer(body.get("seed")), nsfw)
-        return Progress(State.REMOTE_DONE, (result,))
+        return Progress(State.REMOTE_DONE, (result, *_frames(body)))
 
     async def cancel(self, job: Job) -> bool:
         reply = await self.ask(Call("PUT", self._url(job, "cancel_url"), self._headers()))
@@ -181,6 +182,12 @@ class Fal(Provider):
     def _ours(self, url: str) -> bool:
         """Whether an address may be given the key."""
         return _origin(url) in (_origin(self.settings.bases["fal"]), *(("https", host) for host in QUEUE_HOSTS))
+
+
+def _frames(body: dict[str, Any]) -> list[Result]:
+    """The frames as a ZIP, if they were asked for. The page of the request names the flag, none the field."""
+    urls = [text(table(value).get("url")) for name, value in body.items() if "zip" in name]
+    return [Result(1, url, kind=ARCHIVE) for url in urls[:1] if url]
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..contract import Contract
-from ..errors import Kind, RemoteError
+from ..errors import ADVICE, Kind, RemoteError
 from ..journal import Job, State
 from ..media import Media
 from ..transport import REPEATABLE, Call, Reply
@@ -35,6 +35,7 @@ CODES: dict[str, Kind] = {
 
 
 KEY_LIVES = 24 * 3600.0  # how long an Idempotency-Key is remembered is not documented; a day is usual
+CLOCK = "Set the clock right, then run the same graph again."
 
 
 class Rivya(Provider):
@@ -78,15 +79,25 @@ class Rivya(Provider):
 
     async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
         """The same key with the same bytes makes no second job, as long as the key is remembered."""
-        if not 0 <= self.settings.clock.now() - job.sent <= KEY_LIVES:
-            text = "The submit was too long ago to be repeated under its key"
-            raise RemoteError("unknown_outcome", text, charged="unknown")
+        self._check_age(self.settings.clock.now() - job.sent)
         try:
             return self.accepted(await self.transport.ask(self._create(sent(), job.id)), job.id)
         except Unreadable as error:
             raise RemoteError(
                 "unknown_outcome", f"Rivya does not say whether it has the job ({error})", charged="unknown"
             ) from None
+
+    @staticmethod
+    def _check_age(seconds: float) -> None:
+        """The wall clock is the only one that goes on while nothing runs, and it may be wrong."""
+        if seconds < 0:
+            text = "By this machine's clock the job is sent only in the future, so its age is not known"
+            raise RemoteError("unknown_outcome", text, charged="unknown", advice=CLOCK)
+        if seconds > KEY_LIVES:
+            text = f"By this machine's clock the submit was {seconds / 3600:.0f} hours ago, too long to be repeated"
+            advice = f"If that is wrong: {CLOCK[0].lower()}{CLOCK[1:]} Otherwise {ADVICE['unknown_outcome'][0].lower()}"
+            advice += ADVICE["unknown_outcome"][1:]
+            raise RemoteError("unknown_outcome", text, charged="unknown", advice=advice)
 
     async def poll(self, job: Job) -> Progress:
         reply = await self.ask(Call("GET", self._url(f"generations/{job.remote_id}"), self._headers()))

@@ -8,9 +8,11 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from ..addresses import check_url
 from ..contract import Contract
 from ..errors import Kind, RemoteError, classify
 from ..journal import Job, State
+from ..keys import PUT, WEBHOOK, read_address
 from ..media import Media
 from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, number, table, tables, text
@@ -39,6 +41,9 @@ CODES: tuple[tuple[str, Kind], ...] = (
     ("cancelled", "cancelled"),
     ("timeout", "provider"),
 )
+PROFILE = "profile:"
+DELIVERY = {"webhookURL": WEBHOOK, "uploadEndpoint": PUT}
+STATUSES: dict[int, Kind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found"}
 
 
 class Runware(Provider):
@@ -58,6 +63,8 @@ class Runware(Provider):
         """Find the model: the pages print one id for two models, and the list of models changes."""
         model: str = request["model"]
         reply = await self._tasks({"taskType": "modelSearch", "search": model, "limit": 20})
+        if reply.status == 402:
+            raise RemoteError("quota", f"Runware wants to be paid first (HTTP {reply.status})")
         found = [entry.get("air") for item in _items(reply, "data") for entry in tables(item.get("results"))]
         if model not in found:
             schema = await self.transport.ask(Call("GET", f"{self.settings.bases['runware schemas']}/resolve/{model}"))
@@ -66,7 +73,17 @@ class Runware(Provider):
                 raise RemoteError("not_found", f"Runware knows no model {model!r}", advice=advice)
 
     def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
-        return self._call({**request, "taskUUID": job_id})
+        return replace(self._call({**request, "taskUUID": job_id}), secrets=self._secrets(request))
+
+    def _secrets(self, request: dict[str, Any]) -> dict[str, str]:
+        """The addresses that a request names by a profile of keys.json; RemoteError for one that can't be used."""
+        found: dict[str, str] = {}
+        for path, entry in DELIVERY.items():
+            if (name := request.get(path, "")).startswith(PROFILE):
+                # Both may be in one profile, so a name alone does not say which
+                found[name] = read_address(entry, name.removeprefix(PROFILE).rpartition("#")[0], self.settings.private)
+                check_url(found[name], None, allow_loopback=self.settings.allow_loopback)
+        return found
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
         if any(item.get("taskUUID") == job_id for item in _items(reply, "data")):
@@ -78,7 +95,7 @@ class Runware(Provider):
         if errors:
             raise _error(errors[0], reply.status)
         if reply.status >= 400:
-            raise RemoteError("auth" if reply.status == 401 else "validation", f"Runware refused (HTTP {reply.status})")
+            raise RemoteError(STATUSES.get(reply.status, "validation"), f"Runware refused (HTTP {reply.status})")
         raise Unreadable(f"HTTP {reply.status}")
 
     def busy(self, reply: Reply) -> bool:
@@ -226,7 +243,8 @@ def _lacks_address(progress: Progress) -> bool:
 
 def _error(item: dict[str, Any], status: int = 200) -> RemoteError:
     code = text(item.get("code")) or ""
-    kind = classify(code.replace("_", "").replace("-", "").lower(), CODES, "auth" if status == 401 else "provider")
+    kind = classify(code.replace("_", "").replace("-", "").lower(), CODES, STATUSES.get(status, "provider"))
+    kind = "quota" if status == 402 else kind  # whatever it is called
     where = item.get("parameter")
     names = ", ".join(map(str, where)) if isinstance(where, list) else text(where)
     message = text(item.get("message")) or code or "an error without a message"

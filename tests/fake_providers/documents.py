@@ -28,6 +28,10 @@ class Document:
         for entry in self.parameters:
             self._plant(entry)
 
+    def default(self, path: str) -> Any:
+        """What is taken if the field is not set; None if the page does not say."""
+        return next(entry.get("default") for entry in self.parameters if entry["path"] == path)
+
     def _plant(self, entry: dict[str, Any]) -> None:
         node = self.tree
         for name in entry["path"].replace("[]", ".[]").split("."):

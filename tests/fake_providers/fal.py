@@ -107,9 +107,11 @@ class FakeFal(Fake):
         kind = self.documents[job.endpoint].output
         name, mime = (f"{job.id}.png", "image/png") if kind == "image" else (f"{job.id}.mp4", "video/mp4")
         file = {"url": self.file_url(job, name), "content_type": mime, "file_name": name}
+        asked = job.request.get("return_frames_zip")
+        frames = {"frames_zip": {"url": self.file_url(job, f"{job.id}.zip")}} if asked else {}
         told = {"seed": job.request.get("seed", 7), "prompt": ""}
         documented = self.documents[job.endpoint].answer
-        return {kind: file, **{name: value for name, value in told.items() if name in documented}}
+        return {kind: file, **frames, **{name: value for name, value in told.items() if name in documented}}
 
     async def listed(self, request: web.Request) -> web.StreamResponse:
         async def handle() -> web.StreamResponse:

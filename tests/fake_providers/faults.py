@@ -108,6 +108,28 @@ class Meet:
         return await handle()
 
 
+@dataclass
+class Flood:
+    """Do what was asked, and answer with a body that goes on for `size` bytes; `sent` are those that were taken."""
+
+    size: int
+    length: bool
+    sent: int = 0
+
+    async def __call__(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        await handle()
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.content_length = self.size if self.length else None
+        await response.prepare(request)
+        try:
+            while self.sent < self.size:
+                await response.write(b" " * (1 << 20))
+                self.sent += 1 << 20
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        return response
+
+
 @dataclass(frozen=True)
 class Refuse:
     """Close the connection before anything is read as a request."""

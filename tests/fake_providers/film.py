@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -39,4 +40,14 @@ def picture(width: int = 64, height: int = 48) -> bytes:
         stream.width, stream.height, stream.pix_fmt = width, height, "rgb24"
         container.mux(stream.encode(av.VideoFrame.from_ndarray((ramp % 256).astype(np.uint8), format="rgb24")))
         container.mux(stream.encode())
+    return target.getvalue()
+
+
+@cache
+def frames_zip(count: int = 3) -> bytes:
+    """A ZIP of pictures."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for index in range(count):
+            archive.writestr(f"frame_{index:04}.png", picture())
     return target.getvalue()

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from .documents import documents
 from .faults import Handler
-from .film import film, picture
+from .film import film, frames_zip, picture
 
 KEY = "planted-key-4f1c:secret"
 SIGNATURE = "planted-signature-77aa"
@@ -137,6 +137,8 @@ class Fake:
                 return web.Response(body=self.uploads[name])
             if float(request.query.get("expires", "inf")) < self.clock.seconds:
                 return web.Response(status=403, text="<Error>Request has expired</Error>")
+            if name.endswith(".zip"):
+                return web.Response(body=frames_zip(), content_type="application/zip")
             image = name.endswith(".png")
             body, kind = (picture(), "image/png") if image else (film(), "video/mp4")
             return (
@@ -176,7 +178,7 @@ class Fake:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=512)
         await site.start()
-        self.url = site.name
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
 def location(path: str) -> list[str | int]:

@@ -122,6 +122,7 @@ def _rule(rule: dict[str, Any], document: Document, body: dict[str, Any]) -> lis
             return [(p, "excludes another field") for group in [g for g in taken if g][1:] for p in group]
         case "lt" | "le":
             left, right = _get(body, rule["left"]), _get(body, rule["right"])
+            right = document.default(rule["right"]) if right is None else right
             wrong = None not in (left, right) and not (left < right or (rule["kind"] == "le" and left == right))
             return [(rule["left"], f"not below {rule['right']}")] if wrong else []
         case "in_table":

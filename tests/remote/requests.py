@@ -18,7 +18,7 @@ def valid(document: Document, rng: random.Random) -> dict[str, Any]:
     """A request with a random part of the optional fields, within every rule of the document."""
     request = _object(document.tree, rng)
     for rule in document.rules:
-        _obey(rule, request, rng)
+        _obey(rule, document, request, rng)
     return request
 
 
@@ -80,7 +80,7 @@ def _number(node: Node, kind: str, rng: random.Random) -> int | float:
     return int(value) if kind == "integer" or (rng.random() < 0.2 and value == int(value)) else value
 
 
-def _obey(rule: dict[str, Any], request: dict[str, Any], rng: random.Random) -> None:
+def _obey(rule: dict[str, Any], document: Document, request: dict[str, Any], rng: random.Random) -> None:
     match rule["kind"]:
         case "all_or_none":
             for path in rule["paths"]:
@@ -94,6 +94,8 @@ def _obey(rule: dict[str, Any], request: dict[str, Any], rng: random.Random) -> 
                     remove(request, path)
         case "lt" | "le":
             remove(request, rng.choice([rule["left"], rule["right"]]))
+            if (default := document.default(rule["right"])) is not None and get(request, rule["left"]) is not None:
+                put(request, rule["left"], rng.randint(1, default))
         case "requires_value":
             remove(request, rule["other"])
         case "unique":
@@ -149,7 +151,7 @@ def mutations(document: Document, request: dict[str, Any], rng: random.Random) -
     changed["no_such_field"] = 1
     yield "no_such_field", changed
     for rule in document.rules:
-        yield from _broken(rule, request, rng)
+        yield from _broken(rule, document, request, rng)
 
 
 def _places(document: Document, request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
@@ -190,7 +192,9 @@ def _wrong_values(entry: dict[str, Any], rng: random.Random) -> Iterator[Any]:
         yield "ftp: /no" if set(entry["format"].split("|")) <= STRICT else " "
 
 
-def _broken(rule: dict[str, Any], request: dict[str, Any], rng: random.Random) -> Iterator[tuple[str, dict[str, Any]]]:
+def _broken(
+    rule: dict[str, Any], document: Document, request: dict[str, Any], rng: random.Random
+) -> Iterator[tuple[str, dict[str, Any]]]:
     changed = copy.deepcopy(request)
     match rule["kind"]:
         case "all_or_none":
@@ -209,6 +213,11 @@ def _broken(rule: dict[str, Any], request: dict[str, Any], rng: random.Random) -
             put(changed, rule["left"], 41)
             put(changed, rule["right"], 40)
             yield rule["left"], changed
+            if (default := document.default(rule["right"])) is not None:
+                changed = copy.deepcopy(changed)
+                put(changed, rule["left"], default + 1)
+                remove(changed, rule["right"])
+                yield rule["left"], changed
         case "in_table":
             remove(changed, "resolution")
             changed.update(width=1280, height=720)

@@ -3,19 +3,22 @@
 import asyncio
 import hashlib
 import signal
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from wan_duet.remote import content
 from wan_duet.remote.content import inspect
 from wan_duet.remote.download import Downloader, Gone
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.fake_providers.faults import Answer, Bytes, Lose
-from wan_duet.tests.fake_providers.film import film, picture
+from wan_duet.tests.fake_providers.film import film, frames_zip, picture
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
 MIB = 1 << 20
@@ -225,3 +228,113 @@ def test_what_a_film_is(tmp_path: Path) -> None:
     path.write_bytes(film(60))
     content = inspect(path)
     assert (content.kind, content.width, content.height, content.frames, content.fps) == ("video", 64, 48, 60, 16.0)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sent", "kind"),
+    [
+        ("fal-ai/wan/v2.2-a14b/text-to-video", picture(), "image/png"),
+        ("fal-ai/wan/v2.2-a14b/text-to-video", picture(), "video/mp4"),
+        ("fal-ai/wan/v2.2-a14b/text-to-image", film(), "image/png"),
+    ],
+)
+def test_a_result_of_the_wrong_kind_is_refused_and_collected_later(
+    bench: MakeBench, endpoint: str, sent: bytes, kind: str
+) -> None:
+    fal = bench("fal")
+    fal.fake.fault("download", *[Bytes(sent, kind)] * 3)
+    wanted = fal.order(endpoint=endpoint)
+    with pytest.raises(RemoteError, match=r"where an? (image|video) was asked for\. It was charged\..*collect"):
+        fal.run(wanted)
+    fal.check(State.REMOTE_DONE, charges=1, files=0)
+    fal.run(wanted)
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_picture_in_a_box_of_mp4_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "still.mp4"
+    for brand in (b"avif", b"heic", b"mif1"):
+        path.write_bytes(b"\0\0\0\x1cftyp" + brand + bytes(64))
+        with pytest.raises(RemoteError, match="neither a video nor an image"):
+            inspect(path)
+
+
+def empty_picture(width: int, height: int) -> bytes:
+    """A PNG of one bit a pixel: thousands of pixels in each of its bytes."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    row, packer = bytes(1 + (width + 7) // 8), zlib.compressobj()
+    packed = b"".join([*(packer.compress(row) for _ in range(height)), packer.flush()])
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(8_001, 8_000), (16_000, 8_000), (30_000, 30_000)])
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    fal = bench("fal")
+    wanted = fal.order(endpoint="fal-ai/wan/v2.2-a14b/text-to-image")
+    fal.fake.fault("download", Bytes(empty_picture(width, height), "image/png"))
+    with monkeypatch.context() as patch:
+        patch.setattr(content.av, "open", lambda *_, **__: pytest.fail("it was decoded"))
+        with pytest.raises(RemoteError, match=r"pixels.*Nothing of it was decoded"):
+            fal.run(wanted)
+    fal.check(State.REMOTE_DONE, charges=1, files=0)
+    fal.run(wanted)
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_a_picture_of_just_as_many_pixels_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(empty_picture(8_000, 8_000))
+    assert (inspect(path).width, inspect(path).height) == (8_000, 8_000)
+
+
+def test_a_film_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film(60))
+    monkeypatch.setattr(content, "MOST_OF_A_FILM", 60 * 64 * 48)
+    assert inspect(path).frames == 60
+    monkeypatch.setattr(content, "MOST_OF_A_FILM", 60 * 64 * 48 - 1)
+    with pytest.raises(RemoteError, match="60 frames of 64x48 pixels"):
+        inspect(path)
+    monkeypatch.setattr(content, "MOST_PIXELS", 64 * 48 - 1)
+    with pytest.raises(RemoteError, match="64x48 pixels, above"):
+        inspect(path)
+
+
+ANIMATE = "fal-ai/wan/v2.2-14b/animate/move"
+MEDIA = {"image_url": "https://example.com/a.png", "video_url": "https://example.com/a.mp4"}
+
+
+def test_frames_in_a_zip_come_with_the_video(bench: MakeBench) -> None:
+    fal = bench("fal")
+    wanted = fal.order({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
+    outcome = fal.run(wanted)
+    fal.check(State.DOWNLOADED, charges=1, files=2)
+    assert [path.suffix for path in outcome.files] == [".mp4", ".zip"] and len(outcome.seeds) == 1
+    assert outcome.files[1].read_bytes() == frames_zip()
+
+
+@pytest.mark.parametrize("damaged", [frames_zip()[:-30], film()], ids=["cut", "a film"])
+def test_frames_that_do_not_come_keep_the_video_and_are_collected_later(bench: MakeBench, damaged: bytes) -> None:
+    fal = bench("fal")
+    fal.fake.fault("download", None, *[Bytes(damaged, "application/zip")] * 3)
+    wanted = fal.order({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
+    outcome = fal.run(wanted)
+    assert [path.suffix for path in outcome.files] == [".mp4"] and "Result 2" in outcome.warnings[0]
+    fal.check(State.REMOTE_DONE, charges=1, files=1)
+    assert len(fal.run(wanted).files) == 2
+    fal.check(State.DOWNLOADED, charges=1, files=2)
+
+
+def test_a_zip_that_nobody_asked_for_is_no_result(tmp_path: Path) -> None:
+    path = tmp_path / "frames.zip"
+    path.write_bytes(frames_zip())
+    for wanted in (None, "video", "image"):
+        with pytest.raises(RemoteError, match=r"ZIP, an archive, where an? (video|image) was asked for"):
+            inspect(path, wanted)
+    assert inspect(path, "archive").frames == 3

@@ -10,7 +10,7 @@ from wan_duet.remote.contract import contract
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.order import Order
-from wan_duet.tests.fake_providers.faults import Answer
+from wan_duet.tests.fake_providers.faults import Answer, Flood
 from wan_duet.tests.remote.conftest import AGREED, ENDPOINTS, Bench, MakeBench
 
 NGINX = "<html><head><title>502 Bad Gateway</title></head></html>"
@@ -49,6 +49,10 @@ def test_busy_for_ever_ends_unpaid(any_bench: Bench) -> None:
 REFUSALS = [
     ("runware", Answer(401, {"errors": [{"code": "invalidApiKey", "message": "Invalid API key."}]}), "auth"),
     ("runware", Answer(402, {"errors": [{"code": "insufficientCredits", "message": "No credit."}]}), "quota"),
+    ("runware", Answer(402, {"errors": [{"code": "invalidBalance", "message": "No credit."}]}), "quota"),
+    ("runware", Answer(402, {"errors": [{"message": "Pay first."}]}), "quota"),
+    ("runware", Answer(402, NGINX), "quota"),
+    ("runware", Answer(403, NGINX), "auth"),
     (
         "runware",
         Answer(400, {"error": {"code": "invalidSteps", "message": "Bad.", "parameter": ["steps"]}}),
@@ -93,6 +97,14 @@ def test_a_refusal_is_said_once_and_costs_nothing(bench: MakeBench, name: str, a
     assert one.job.cost == (None if kind == "unknown_outcome" else 0)
     one.run()  # the next run makes a new job, or asks again under the same key
     assert len(one.fake.charges) == 1
+
+
+def test_a_search_that_wants_to_be_paid_is_no_unknown_model(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.fault("search", Answer(402, {"errors": [{"message": "Pay first."}]}))
+    with pytest.raises(RemoteError, match="Add credit") as refused:
+        runware.run()
+    assert refused.value.kind == "quota"
 
 
 WRONG = {
@@ -206,3 +218,21 @@ def test_what_the_provider_always_gets_told(bench: MakeBench) -> None:
     assert body == {"prompt": "a cat", "seed": 5, "enable_safety_checker": True, "loras": loras}
     headers = next(seen.headers for seen in fal.fake.seen if seen.op == "submit")
     assert "X-Fal-Store-IO" not in headers
+
+
+@pytest.mark.parametrize("length", [True, False], ids=["its length told", "its length not told"])
+@pytest.mark.parametrize("op", ["submit", "poll"])
+def test_an_answer_without_end_is_given_up(bench: MakeBench, op: str, length: bool) -> None:
+    """The submit's may be that of a job, and the job is looked for; neither is kept in memory."""
+    fal, rivya = bench("fal"), bench("rivya")
+    one = rivya if op == "submit" else fal
+    flood = Flood(64 << 20, length)
+    one.fake.fault(op, flood)
+    if op == "submit":
+        one.run()  # asked again under the same key
+    else:
+        with pytest.raises(RemoteError, match=r"answers with more than 16 MiB.*run the same graph again to collect"):
+            one.run()
+        one.run()
+    one.check(State.DOWNLOADED, charges=1, files=1)
+    assert flood.sent < 40 << 20

@@ -5,6 +5,8 @@ import re
 
 import pytest
 from wan_duet.remote.contract import contract
+from wan_duet.remote.order import order
+from wan_duet.remote.rules import broken_rules, warnings_of
 from wan_duet.remote.validate import violations
 from wan_duet.tests.fake_providers.documents import documents
 from wan_duet.tests.fake_providers.validation import problems
@@ -38,3 +40,24 @@ def test_single_changes_are_refused_by_both_with_the_same_path() -> None:
                 cases += 1
                 changed.add(f"{name} {re.sub('[0-9]+]', ']', path)}")
     assert in_lists <= changed
+
+
+@pytest.mark.parametrize(("name", "default"), [("wan22_a14b_turbo", 20), ("wan22_animate", 30)])
+def test_a_rule_takes_the_documented_default_for_what_is_not_set(name: str, default: int) -> None:
+    document = DOCUMENTS[f"runware/{name}"]
+    request = valid(document, random.Random(3)) | {"acceleratorOptions": {"cacheEndStep": default + 1}}
+    request.pop("steps", None)
+    (broken,) = violations(contract(f"runware/{name}"), request)
+    assert str(broken).startswith(f"acceleratorOptions.cacheEndStep is {default + 1}")
+    assert f"steps, which is {default} unless it is set" in str(broken)
+    for allowed in ({"acceleratorOptions": {"cacheEndStep": default}}, {"steps": default + 1}):
+        assert violations(contract(f"runware/{name}"), request | allowed) == []
+
+
+def test_what_only_other_pages_rule_out_is_said_and_sent() -> None:
+    both = {"resolution": "480p", "width": 640, "height": 480}
+    told = order(contract("runware/wan22_a14b_turbo"), {"positivePrompt": "a cat", **both})
+    assert told.request["resolution"] == "480p" and "resolution is sent, though" in " ".join(told.warnings)
+    assert "height is sent, though" in " ".join(warnings_of(contract("runware/wan22_a14b_turbo"), {"width": 640}))
+    broken = {one.path for one in broken_rules(contract("runware/wan22_animate"), both)}
+    assert broken == {"width", "resolution"}  # there, 640x480 is in no table either

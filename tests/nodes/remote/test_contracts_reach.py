@@ -10,9 +10,10 @@ from comfy_api.input_impl import VideoFromComponents
 from comfy_api.util import VideoComponents
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
-from wan_duet.nodes.remote.fields import BY_CLIENT, DEFAULT, EXPLICIT, ON, UNSET, Field, fields_of, values_of
+from wan_duet.nodes.remote.fields import BY_CLIENT, DEFAULT, DELIVERY, EXPLICIT, ON, UNSET, Field, fields_of, values_of
 from wan_duet.nodes.remote.media import FILLED, SOCKETS, fill
 from wan_duet.nodes.remote.table import ROWS, RemoteNode
+from wan_duet.nodes.remote.widgets import widget
 from wan_duet.remote.contract import Contract, Parameter, contracts
 
 VARIANTS = {endpoint: (row, variant) for row in ROWS for variant, endpoint in row.endpoints.items()}
@@ -62,6 +63,8 @@ def legal(parameter: Parameter) -> tuple[Any, Any]:
     """What a person sets, and what must be sent for it."""
     if parameter.path in EXPLICIT:
         return True, "true" if "string" in parameter.types else True
+    if parameter.path in DELIVERY:
+        return " work ", f"profile:work#{DELIVERY[parameter.path]}"
     if parameter.enum:
         return str(parameter.enum[-1]), parameter.enum[-1]
     if "boolean" in parameter.types:
@@ -129,3 +132,35 @@ def test_nothing_is_sent_that_nobody_set_but_the_flags() -> None:
 def test_every_reason_is_needed() -> None:
     documented = {parameter.path for _, parameter in every()}
     assert documented >= BY_CLIENT.keys() | BY_UPLOAD.keys() | SENT.keys() | set(FILES) | FILLED
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("webhook_url", "https://example.com/hook?token=1"),
+        ("upload_endpoint", "https://example.com/a.mp4?X-Amz-Signature=1"),
+        ("upload_endpoint", "https://example.com/a.mp4"),
+        ("webhook_url", "http://example.com/hook"),
+        ("webhook_url", "https://127.1/hook"),
+    ],
+)
+def test_an_address_that_must_not_be_in_a_graph_is_refused(name: str, address: str) -> None:
+    fields = fields_of(ROWS[0].contracts)
+    with pytest.raises(ValueError, match=f"{name} is") as refused:
+        values_of(fields, "Turbo", {**unset(fields), name: address})
+    assert "token=1" not in str(refused.value) and "Signature=1" not in str(refused.value)
+
+
+def test_an_address_that_anyone_may_know_is_sent_as_it_is() -> None:
+    fields = fields_of(ROWS[0].contracts)
+    values = values_of(fields, "Turbo", {**unset(fields), "webhook_url": "https://example.com/hook"})
+    assert values["webhookURL"] == "https://example.com/hook"
+
+
+def test_a_seed_can_be_left_to_the_provider() -> None:
+    for row in ROWS:
+        fields = fields_of(row.contracts)
+        (seed,) = [field for field in fields if field.name == "seed"] or [None]
+        if seed is not None:
+            assert widget(seed, shown=True).min == UNSET
+            assert seed.path not in values_of(fields, next(iter(row.endpoints)), unset(fields))

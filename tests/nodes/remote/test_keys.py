@@ -1,7 +1,9 @@
 """The route that writes keys: who may, what it says, and what it never says."""
 
 import asyncio
+import io
 import json
+import re
 import socket
 import stat
 import urllib.error
@@ -12,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from wan_duet.nodes.remote import key_route
+from wan_duet.nodes.remote import key_code, key_route
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.nodes.remote.conftest import Bench
 
@@ -23,11 +25,19 @@ BODY = {"provider": "fal", "key": SECRET}
 class Answers:
     """Calls the route of one server as a browser on its own page would, but for what a test changes."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, bench: Bench) -> None:
+        self.url, self.bench = bench.server.url, bench
+
+    def code(self) -> str:
+        """The newest code in the terminal, after a request without one."""
+        status, said = self({**BODY, "code": ""})
+        assert status == 202 and "terminal" in said["wanted"]
+        return re.findall(r"the code for the settings page is (\w{8}),", self.bench.server.log_text())[-1]
 
     def __call__(self, body: Any = None, headers: dict[str, str] | None = None, prefix: str = "") -> tuple[int, Any]:
         usual = {"Origin": self.url, "Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+        if isinstance(body, dict) and "code" not in body:
+            body = {**body, "code": self.code()}
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {name: value for name, value in {**usual, **(headers or {})}.items() if value}
         request = urllib.request.Request(f"{self.url}{prefix}{key_route.PATH}", data=data, headers=given)
@@ -40,7 +50,7 @@ class Answers:
 
 @pytest.fixture
 def ask(bench: Bench) -> Answers:
-    return Answers(bench.server.url)
+    return Answers(bench)
 
 
 def test_a_key_is_written_for_this_user_only_and_never_said(bench: Bench, ask: Answers) -> None:
@@ -53,6 +63,34 @@ def test_a_key_is_written_for_this_user_only_and_never_said(bench: Bench, ask: A
     assert SECRET not in json.dumps([said, ask(), bench.client.request("/settings"), bench.server.log_text()])
     assert ask({**BODY, "key": ""})[0] == 200
     assert json.loads(file.read_text(encoding="utf-8")) == {}
+
+
+def test_a_key_needs_the_code_in_the_terminal_each_time(bench: Bench, ask: Answers) -> None:
+    """A proxy that adds no header looks like this machine's own browser; it sees no terminal."""
+    file = bench.private / "keys.json"
+    file.unlink(missing_ok=True)
+    for given in ("", "AAAAAAAA", None, 5, ["x"], "\ud83d"):
+        code = ask.code()
+        assert ask({**BODY, "code": given})[0] == 202
+        assert ask({**BODY, "code": code})[0] == 202  # a wrong one has taken it back
+    assert not file.is_file()
+    code = ask.code()
+    assert code not in json.dumps(bench.client.request("/internal/logs/raw"))
+    assert ask({**BODY, "code": f" {code.lower()} "})[0] == 200
+    assert ask({**BODY, "code": code})[0] == 202
+    assert ask({**BODY, "key": ""})[0] == 200
+
+
+def test_a_code_does_not_live_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, now = key_code.Code(), [0.0]
+    monkeypatch.setattr(key_code.sys, "__stderr__", said := io.StringIO())
+    monkeypatch.setattr(key_code.time, "monotonic", lambda: now[0])
+    for passed, good in ((599.0, True), (600.0, False)):
+        assert code.show()
+        now[0] += passed
+        assert code.spend(re.findall(r"is (\w{8}),", said.getvalue())[-1]) is good
+    monkeypatch.setattr(key_code.sys, "__stderr__", None)
+    assert not code.show() and not code.spend("")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +151,7 @@ def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             pytest.skip("this machine has no address but its own")
         outside = probe.getsockname()[0]
     monkeypatch.setattr(key_route.office, "settings", lambda: Settings(tmp_path, tmp_path, environ={}))
+    monkeypatch.setattr(key_code.Code, "spend", lambda *_: True)
     assert [asyncio.run(_answer_from(address)) for address in ("127.0.0.1", outside)] == [200, 403]
 
 

@@ -2,20 +2,25 @@
 
 import io
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import torch
 from comfy_api.input_impl import VideoFromComponents, VideoFromFile
 from comfy_api.util import VideoComponents
+from PIL import Image
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.nodes.remote import media
+from wan_duet.nodes.remote.files import AS_PNG, LARGE_IMAGES
 from wan_duet.nodes.remote.media import fill, film, sound
 from wan_duet.remote.contract import contract
+from wan_duet.remote.media import image_media
 from wan_duet.tests.fake_providers.film import film as small_film
 from wan_duet.video.formats import QUALITIES
 from wan_duet.video.identity import identity_of_file
@@ -91,9 +96,9 @@ def test_frames_without_a_name_are_first_and_last() -> None:
     auto = (FrameImage(IMAGE), FrameImage(IMAGE + 1))
     values, files = fill(contract("runware/wan22_a14b_turbo"), {"frames": auto}, "Turbo")
     assert [item["frame"] for item in values["inputs.frameImages"]] == ["first", "last"]
-    assert [item["image"] for item in values["inputs.frameImages"]] == [file.placeholder for file in files]
+    assert [item["image"] for item in values["inputs.frameImages"]] == [file.placeholder for file in files.all]
     values, _ = fill(contract(f"{A14B}/image-to-video"), {"frames": auto}, "A14B")
-    assert [values["image_url"], values["end_image_url"]] == [file.placeholder for file in files]
+    assert [values["image_url"], values["end_image_url"]] == [file.placeholder for file in files.all]
 
 
 def test_a_last_image_is_refused_where_there_is_no_place_for_it() -> None:
@@ -177,3 +182,80 @@ def test_a_file_is_known_by_what_is_stored_and_not_by_its_labels(tmp_path: Path,
     assert known == identity_of_file(str(path)) == film(VideoFromFile(str(path))).identity
     (tmp_path / "other").write_bytes(small_film())
     assert known != identity_of_file(str(tmp_path / "other"))
+
+
+HOSTED = "https://example.com/mine.bin"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "given", "parts"),
+    [
+        (
+            f"{A14B}/image-to-video",
+            {"frames": f"{HOSTED}\n{HOSTED}?2"},
+            {"image_url": HOSTED, "end_image_url": f"{HOSTED}?2"},
+        ),
+        (f"{A14B}/video-to-video", {"video": f" {HOSTED}\n"}, {"video_url": HOSTED}),
+        (
+            "fal-ai/wan/v2.2-14b/speech-to-video",
+            {"image": HOSTED, "audio": HOSTED},
+            {"image_url": HOSTED, "audio_url": HOSTED},
+        ),
+        (
+            "runware/wan22_animate",
+            {"image": HOSTED, "video": HOSTED},
+            {"inputs.referenceImages": [HOSTED], "inputs.referenceVideos": [HOSTED]},
+        ),
+        ("runware/wan22_a14b_turbo", {"frames": HOSTED}, {"inputs.frameImages": [{"image": HOSTED, "frame": "first"}]}),
+        ("runware/wan25_preview", {"audio": HOSTED}, {"inputs.audio": HOSTED}),
+        (
+            "rivya/wan22_a14b_turbo",
+            {"image": HOSTED, "audio": HOSTED},
+            {"params.referenceMediaItems": [{"url": HOSTED, "kind": "image"}, {"url": HOSTED, "kind": "audio"}]},
+        ),
+    ],
+)
+def test_what_is_on_the_web_is_not_uploaded(endpoint: str, given: dict[str, str], parts: dict[str, Any]) -> None:
+    made, files = fill(contract(endpoint), given, "A14B")
+    assert (made, files.all) == (parts, [])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "not an address", "http://example.com/a.png", "https://127.1/a", f"{HOSTED} {HOSTED}"]
+)
+def test_what_is_no_address_on_the_web_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="image is"):
+        fill(contract(f"{A14B}/image-to-image"), {"image": text}, "A14B")
+
+
+RIVYA = contract("rivya/wan22_a14b_turbo")
+SMALL = replace(RIVYA, uploads={**RIVYA.uploads, "image": {**RIVYA.uploads["image"], "max_bytes": 40_000}})
+NOISE = torch.rand(1, 256, 256, 1, generator=torch.Generator().manual_seed(1)).repeat(1, 1, 1, 3) * 0.2
+
+
+def test_an_image_above_the_limit_is_refused_until_a_format_is_chosen() -> None:
+    with pytest.raises(
+        ValueError, match=r"image takes \d+ bytes as PNG, and rivya takes up to 40000\. Choose.*large_images"
+    ):
+        fill(SMALL, {"image": NOISE}, "Turbo")
+    with pytest.raises(ValueError, match=r"as JPEG 85 it takes \d+\. Scale"):
+        fill(SMALL, {"image": NOISE.repeat(1, 4, 4, 1)}, "Turbo", "JPEG 85")
+
+
+@pytest.mark.parametrize("choice", [choice for choice in LARGE_IMAGES if choice != AS_PNG])
+def test_an_image_above_the_limit_is_sent_as_chosen_and_that_is_said(choice: str) -> None:
+    parts, files = fill(SMALL, {"image": NOISE}, "Turbo", choice)
+    (sent,) = files.all
+    assert len(sent.data) <= 40_000 and sent.mime == f"image/{choice.split()[0].lower()}"
+    (item,) = parts["params.referenceMediaItems"]
+    assert (item["url"], item["mimeType"], item["name"]) == (sent.placeholder, sent.mime, sent.name)
+    with Image.open(io.BytesIO(sent.data)) as picture:
+        difference = np.abs(np.asarray(picture.convert("RGB"), dtype=float) / 255 - NOISE[0].numpy()).mean()
+    assert difference < 0.02
+    before = f"image takes {png(NOISE)} bytes as PNG, and rivya takes up to 40000"
+    assert files.notes == [f"{before}: sent as {choice}, with {len(sent.data)} bytes"]
+    assert fill(SMALL, {"image": NOISE[:, :8, :8]}, "Turbo", choice)[1].all[0].mime == "image/png"  # below the limit
+
+
+def png(image: torch.Tensor) -> int:
+    return len(image_media(image[0]).data)

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from wan_duet.nodes.remote.fields import LARGEST_SEED, fields_of, values_of
 from wan_duet.nodes.remote.jobs import find
-from wan_duet.nodes.remote.results import is_whole
+from wan_duet.nodes.remote.results import is_whole, outputs
 from wan_duet.nodes.remote.table import ROWS
 from wan_duet.remote.contract import contract
+from wan_duet.remote.fetch import Outcome
 from wan_duet.remote.journal import Job, State
+from wan_duet.tests.fake_providers.film import film, frames_zip
 
 
 @pytest.mark.parametrize("seed", [LARGEST_SEED + 1, 2**64 - 1, -2])
@@ -44,3 +46,14 @@ def test_what_waits_to_be_collected_is_not_hidden_by_a_whole_result(tmp_path: Pa
 
     whole, waiting = job("whole", State.DOWNLOADED, 2), job("waiting", State.REMOTE_DONE, 1)
     assert is_whole([whole], "1") and not is_whole([whole, waiting], "1")
+
+
+def test_frames_in_a_zip_are_named_and_not_played(tmp_path: Path) -> None:
+    for name, body in (("a_0.mp4", film()), ("a_1.zip", frames_zip())):
+        (tmp_path / name).write_bytes(body)
+    rows = tuple({"path": str(path), "size": 1, "seed": None, "nsfw": False} for path in sorted(tmp_path.iterdir()))
+    job = Job("a", "", "fal", "endpoint", "default", {"seed": 5}, State.DOWNLOADED, files=rows)
+    made = outputs(Outcome(job))
+    assert [video.get_dimensions() for video in made.result[0]] == [(64, 48)]
+    lines = [line.strip() for line in made.result[1].splitlines()]
+    assert lines[-3:] == ["seed: 5", "file: a_0.mp4", "file: a_1.zip"]

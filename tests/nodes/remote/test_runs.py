@@ -77,10 +77,10 @@ def test_nothing_is_asked_of_a_provider_without_consent(bench: Bench, graph: Gra
 
 
 def test_what_a_provider_would_refuse_names_the_input_and_is_not_sent(bench: Bench, graph: Graph, seed: int) -> None:
-    text_to_video(graph, "runware", seed, width=640, resolution="480p", cache_end_step=3, cache_start_step=5)
+    text_to_video(graph, "runware", seed, cache_end_step=3, cache_start_step=5, cache_start_step_percentage=50)
     with pytest.raises(PromptError) as refused:
         run(bench, graph)
-    assert "height is missing" in str(refused.value) or "height" in str(refused.value)
+    assert "cache_start_step_percentage (acceleratorOptions.cacheStartStepPercentage) is 50" in str(refused.value)
     assert "cache_start_step (acceleratorOptions.cacheStartStep) is 5" in str(refused.value)
     assert bench.fakes["runware"].seen == []
 
