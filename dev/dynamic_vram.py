@@ -106,7 +106,7 @@ class _InFile(Tensor):
     """
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # pyright: ignore[reportIncompatibleVariableOverride]
         return FILE
 
     @classmethod

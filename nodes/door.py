@@ -79,8 +79,8 @@ def _is_sound(value: Any, _: Any) -> bool:
     )
     if not (isinstance(waveform, torch.Tensor) and waveform.is_floating_point() and waveform.ndim == 3):
         return False
-    fits = waveform.shape[0] == 1 and waveform.shape[1] > 0 and _is_number(rate) and rate > 0
-    return fits and bool(torch.isfinite(waveform).all())
+    one = waveform.shape[0] == 1 and waveform.shape[1] > 0
+    return one and isinstance(rate, int | float) and 0 < rate < math.inf and bool(torch.isfinite(waveform).all())
 
 
 def _is_latent(value: Any, _: Any) -> bool:

@@ -17,17 +17,28 @@ function row(provider) {
     const field = Object.assign(document.createElement("input"), {
         type: "number", min: "0", step: "any", ariaLabel: `${PROVIDERS[provider]} budget a day`,
     });
+    const code = Object.assign(document.createElement("input"), {
+        autocomplete: "off", placeholder: "Code in the server's terminal", ariaLabel: `${PROVIDERS[provider]} code`,
+        hidden: true,
+    });
     const button = Object.assign(document.createElement("button"), { textContent: "Save" });
     const state = document.createElement("span");
     const box = document.createElement("div");
     box.style.cssText = "display: flex; gap: 8px; align-items: center";
-    field.style.cssText = "width: 8em; padding: 6px 8px; border: 1px solid var(--border-color); border-radius: 6px; "
+    field.style.cssText = code.style.cssText = "width: 8em; padding: 6px 8px; border: 1px solid var(--border-color); border-radius: 6px; "
         + "background: var(--comfy-input-bg); color: var(--input-text)";
     button.style.cssText = "padding: 6px 12px; border-radius: 6px; background: var(--comfy-input-bg); "
         + "border: 1px solid var(--border-color); color: var(--input-text); cursor: pointer";
     const show = async asked => {
+        code.hidden = true;
         try {
-            const { budget, used, fixed } = (await asked)[provider];
+            const said = await asked;
+            if ("wanted" in said) {
+                code.hidden = false;
+                state.textContent = said.wanted;
+                return;
+            }
+            const { budget, used, fixed } = said[provider];
             field.value = budget;
             field.disabled = button.disabled = fixed;
             state.textContent = `${Math.max(budget - used, 0).toPrecision(4) * 1} left today`
@@ -36,13 +47,13 @@ function row(provider) {
             state.textContent = error.message;
         }
     };
-    button.onclick = () => show(ask({
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ provider, budget: field.value }),
-    }));
+    button.onclick = async () => {
+        const body = JSON.stringify({ provider, budget: field.value, code: code.value });
+        code.value = "";
+        await show(ask({ method: "POST", headers: { "Content-Type": "application/json" }, body }));
+    };
     show(ask());
-    box.append(state, field, button);
+    box.append(state, field, code, button);
     return box;
 }
 

@@ -10,7 +10,8 @@ from server import PromptServer
 from ...remote.budget import UNITS, is_fixed, write_budget
 from ...remote.errors import RemoteError
 from . import office
-from .key_route import LONGEST, SWITCH, refusal
+from .key_code import code
+from .key_route import LONGEST, SWITCH, ask_for_code, refusal
 
 PATH = "/wan_duet/budgets"
 
@@ -40,8 +41,14 @@ async def write(request: web.Request) -> web.Response:
         return _wrong(f"The request must be JSON of up to {LONGEST} bytes")
     try:
         sent = await request.json()
-        write_budget(sent["provider"], sent["budget"], office.settings().private)
+        provider, budget, given = sent["provider"], sent["budget"], sent.get("code")
     except (KeyError, TypeError, AttributeError, UnicodeError, RecursionError, json.JSONDecodeError):
+        return _wrong("The request must name a provider and a budget")
+    if not code().spend(given):
+        return ask_for_code()
+    try:
+        write_budget(provider, budget, office.settings().private)
+    except (TypeError, AttributeError):
         return _wrong("The request must name a provider and a budget")
     except (RemoteError, ValueError, OSError) as error:
         return _wrong(error)

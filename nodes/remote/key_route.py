@@ -52,7 +52,7 @@ async def write(request: web.Request) -> web.Response:
     except (KeyError, TypeError, AttributeError, UnicodeError, RecursionError, json.JSONDecodeError):
         return _wrong("The request must name a provider and a key")
     if not code().spend(given):
-        return _ask_for_code()
+        return ask_for_code()
     try:
         write_key(provider, DEFAULT, key, office.settings().private)
     except (TypeError, AttributeError):
@@ -84,7 +84,8 @@ def refusal(request: web.Request) -> str | None:
     return None
 
 
-def _ask_for_code() -> web.Response:
+def ask_for_code() -> web.Response:
+    """Show a new code in the terminal, and say that it is wanted."""
     if not code().show():
         return web.json_response({"error": NO_TERMINAL}, status=403)
     wanted = "Enter the code that the server's terminal shows now"
