@@ -191,6 +191,7 @@ class Editor:
         left, top = (min(box[side] for box in boxes) - 20 for side in (0, 1))
         right, bottom = (max(box[side] + box[side + 2] for box in boxes) + 20 for side in (0, 1))
         clip = self.page.evaluate(SHOW_WHOLE, [left, top, right, bottom, MENU_HEIGHT])
+        self.page.locator(".selection-toolbox").wait_for(state="hidden")
         self.page.wait_for_timeout(500)  # the canvas, and the text boxes that lie over it, follow some frames later
         self.page.screenshot(path=file, type="jpeg", quality=85, clip=clip)
 
