@@ -1,8 +1,9 @@
-"""The door of every node: a value is what its schema says, or an error names the input and the value."""
+"""The door of every local node: a value is what its schema says, or an error names the input and the value."""
 
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -37,8 +38,8 @@ def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
 def _check(declared: Any, values: Iterable[Any]) -> None:
     """Raise ValueError for the first value that is none of the kinds that an input takes."""
-    kinds = [kind for kind in declared.get_io_type().split(",") if kind in _KINDS]
-    if not kinds:
+    kinds = declared.get_io_type().split(",")
+    if not _KINDS.keys() >= set(kinds):
         return
     for value in values:
         if not any(_KINDS[kind][0](value, declared) for kind in kinds):
@@ -50,10 +51,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {list(value.shape)} and type {str(value.dtype).removeprefix('torch.')}"
     if isinstance(value, Mapping):
-        parts = (
-            f"{key}: {_shown(part)}" for key, part in value.items() if key in ("samples", "waveform", "sample_rate")
-        )
-        return f"a {type(value).__name__} of {', '.join(parts) or 'nothing that is known here'}"
+        parts = ", ".join(f"{key}: {_shown(value[key])}" for key in PARTS if key in value)
+        return f"a {type(value).__name__} of {parts or 'nothing that is known here'}"
     if isinstance(value, list | tuple) and value:
         return f"a list of {len(value)}, the first {_shown(value[0])}"
     text = " ".join(repr(value).split())
@@ -65,6 +64,11 @@ def _is_images(value: Any, _: Any) -> bool:
 
 
 def _is_masks(value: Any, _: Any) -> bool:
+    """Accept one channel as well, and true or false, as other packs make them."""
+    if isinstance(value, torch.Tensor) and value.ndim == 4 and value.shape[1] == 1:
+        value = value[:, 0]
+    if isinstance(value, torch.Tensor) and value.dtype == torch.bool:
+        value = value.float()
     return _is_pictures(value, (2, 3))
 
 
@@ -74,19 +78,20 @@ def _is_pictures(value: Any, dimensions: tuple[int, ...]) -> bool:
 
 
 def _is_sound(value: Any, _: Any) -> bool:
-    waveform, rate = (
-        (value.get(key) for key in ("waveform", "sample_rate")) if isinstance(value, Mapping) else (None, 0)
-    )
+    if not isinstance(value, Mapping):
+        return False
+    waveform = value.get("waveform")
+    rate: Any = value.get("sample_rate")
     if not (isinstance(waveform, torch.Tensor) and waveform.is_floating_point() and waveform.ndim == 3):
         return False
     one = waveform.shape[0] == 1 and waveform.shape[1] > 0
-    return one and isinstance(rate, int | float) and 0 < rate < math.inf and bool(torch.isfinite(waveform).all())
+    return one and _is_number(rate) and rate > 0 and bool(torch.isfinite(waveform).all())
 
 
 def _is_latent(value: Any, _: Any) -> bool:
     samples = value.get("samples") if isinstance(value, Mapping) else None
     if not isinstance(samples, torch.Tensor):
-        return getattr(samples, "is_nested", False)  # several latents in one, of audio and video models
+        return False
     return samples.is_floating_point() and samples.ndim in (4, 5) and all(samples.shape)
 
 
@@ -110,8 +115,12 @@ def _is_within(value: Any, declared: Any) -> bool:
     return _is_number(value) and least <= value <= most
 
 
+def _is_whole(value: Any, declared: Any) -> bool:
+    return _is_within(value, declared) and value == int(value)
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def _bounds(declared: Any) -> tuple[float, float]:
@@ -147,7 +156,7 @@ _KINDS: dict[str, tuple[Test, Callable[[Any], str]]] = {
     "LATENT": (_is_latent, lambda _: LATENTS),
     "CONDITIONING": (_is_prompts, lambda _: PROMPTS),
     "VIDEO": (_is_video, lambda _: VIDEOS),
-    "INT": (_is_within, _within),
+    "INT": (_is_whole, _within),
     "FLOAT": (_is_within, _within),
     "COMBO": (_is_option, _options),
     "STRING": (_is_text, lambda _: "text"),

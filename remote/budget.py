@@ -66,7 +66,7 @@ def _read(path: Path) -> dict[str, object]:
 def _amount(value: object, source: str) -> float:
     try:
         amount = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         amount = math.nan
     if not (math.isfinite(amount) and amount >= 0):
         raise RemoteError("consent", f"{source} is {value!r}, which is no amount", advice="Set a number, such as 5.")

@@ -14,7 +14,7 @@ from .errors import RemoteError
 STILLS = ("png", "jpg", "webp")
 ARCHIVE = "archive"  # a ZIP; taken only where one was asked for
 MOST_PIXELS = 64_000_000  # of a picture, and of each frame of a film
-MOST_OF_A_FILM = 8_000_000_000  # pixels of all frames: five minutes at 720p and 30 fps
+MOST_OF_A_FILM = 20_000_000_000  # pixels of all frames: five minutes at 1080p and 30 fps
 PICTURES_IN_BOXES = (b"avi", b"hei", b"mif", b"msf")  # AVIF and HEIF look like MP4
 LARGE = "Nothing of it was decoded. The job is kept: take the file from the provider's own page."
 

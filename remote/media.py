@@ -76,7 +76,8 @@ def compressed(image: Media, format: str, quality: int) -> Media:
     target = io.BytesIO()
     with Image.open(io.BytesIO(image.data)) as picture:
         (picture.convert("RGB") if format == "JPEG" else picture).save(target, format, quality=quality)
-    return Media("image", f"image/{format.lower()}", target.getvalue())
+    shown = hashlib.sha256(f"{image.identity} {format} {quality}".encode()).hexdigest()
+    return Media("image", f"image/{format.lower()}", target.getvalue(), shown)
 
 
 def audio_media(waveform: torch.Tensor, rate: int) -> Media:

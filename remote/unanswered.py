@@ -53,7 +53,7 @@ async def clear(journal: Journal, provider: Provider, job: Job, now: float) -> C
         taken = await journal.run(journal.remote_ids, job.provider, job.id)
         accepted = await provider.reconcile(job, _not_again, taken)
     except RemoteError as error:
-        if error.kind in ASKED_IN_VAIN:
+        if error.kind in ASKED_IN_VAIN or isinstance(error.__cause__, RemoteError):
             raise
         await journal.run(journal.forget, job.id)
         return Cleared(job, UNKNOWN)

@@ -140,7 +140,7 @@ def _names(pattern: str, module: str) -> bool:
 def _number(said: Any) -> float | None:
     try:
         number = float(said)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

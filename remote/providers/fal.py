@@ -81,7 +81,11 @@ class Fal(Provider):
 
     async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
         """Look for the one request with this very input; a second one is never sent."""
-        listed = await Requests(self.settings, self.transport, self._headers()).like(job)
+        try:
+            listed = await Requests(self.settings, self.transport, self._headers()).like(job)
+        except RemoteError as unheard:
+            text = f"fal's answer to the submit was lost, and its list of requests can't be had ({unheard.reason})"
+            raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST) from unheard
         found = [id for id in listed if id not in taken]
         if len(found) == 1:
             return Accepted(found[0])

@@ -4,6 +4,7 @@ import asyncio
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from comfy_api.latest import io
@@ -34,7 +35,7 @@ BAD: dict[str, list[Any]] = {
     "LATENT": [{"samples": torch.zeros(shape)} for shape in [(0, 16, 1, 8, 8), (16, 8, 8), (1, 16, 0, 8, 8)]] + [{}],
     "CONDITIONING": [[[None, {}]], [[torch.zeros(4, 4096), {}]], [torch.zeros(1, 4, 4096)], "a red circle"],
     "VIDEO": ["film.mp4", torch.zeros(3)],
-    "INT": [NAN, INF, -INF],
+    "INT": [NAN, INF, -INF, 8.5],
     "FLOAT": [NAN, INF, -INF],
     "COMBO": ["nope", "", 17],
     "STRING": ["a\0b"],
@@ -76,6 +77,20 @@ def test_numbers_outside_their_range_are_refused_with_it() -> None:
     (steps,) = (declared for declared in _plan().inputs if declared.id == "steps")
     with pytest.raises(ValueError, match=rf"^steps is 0\. It takes a number from {steps.min} to {steps.max}\."):
         call(next(node for node in LOCAL_NODES if node.__name__ == "StagePlan"), steps=0)
+
+
+@pytest.mark.parametrize("mask", [torch.ones(4, 4), torch.ones(1, 1, 4, 4), torch.ones(1, 4, 4) > 0], ids=str)
+def test_masks_as_other_packs_make_them_come_in(mask: torch.Tensor) -> None:
+    node = next(node for node in LOCAL_NODES if node.__name__ == "MaskShape")
+    with pytest.raises(TypeError, match="required positional"):  # the others are missing
+        call(node, mask=mask)
+
+
+@pytest.mark.parametrize("steps", [np.int64(8), np.float32(8), True])
+def test_numbers_of_other_packs_come_in(steps: Any) -> None:
+    node = next(node for node in LOCAL_NODES if node.__name__ == "StagePlan")
+    with pytest.raises(TypeError, match="required positional"):
+        call(node, steps=steps)
 
 
 def test_a_long_value_is_cut() -> None:

@@ -119,6 +119,14 @@ def test_what_can_not_be_asked_about_is_kept(bench: MakeBench) -> None:
     assert one.verdict == "kept" and fal.job.state is State.UNKNOWN
 
 
+def test_what_fal_itself_can_not_be_asked_about_is_kept(bench: MakeBench) -> None:
+    fal = lost(bench)
+    fal.options["bases"] = {**fal.settings.bases, "fal platform": "http://127.0.0.1:1"}
+    fal.restart()
+    (one,) = fal.manager.clear().result(REAL_SECONDS)
+    assert one.verdict == "kept" and fal.job.state is State.UNKNOWN
+
+
 def test_a_dead_submit_is_taken_over_within_15_seconds(bench: MakeBench) -> None:
     """Of the clock on the wall, from the death to the answer about the job."""
     runware = bench("runware", clock=Clock(), submit_timeout=60.0, first_poll=0.1)
