@@ -68,7 +68,7 @@ def read_scale(path: str, metadata: Mapping[str, str]) -> Scale:
     beside = beside_of(path)
     if beside is None:
         return Scale()
-    configs = tuple(_configs(_parsed(beside.read_text("utf-8", "replace"))))
+    configs = tuple(_configs(_parsed(beside.read_text(encoding="utf-8", errors="replace"))))
     if not configs:
         return Scale()
     return Scale(BESIDE, configs) if _is_alone(Path(path)) else Scale(doubt=f"{BESIDE} lies beside several: not used")
