@@ -63,8 +63,8 @@ class CacheOn:
         technique, settings = self.followed.technique, self.followed.settings
         if isinstance(technique, MagCache) and technique.ratios == MEASURE:
             raise ValueError(
-                f"ratios is '{MEASURE}', which only Duet Sampler and Duet Guider can do. Connect the experts to one of "
-                "them for that run, without Models From Experts."
+                f"ratios is '{MEASURE}', which only Wan 2.2 Video Sampler and Wan 2.2 Guider can do. "
+                "Connect the experts to one of them for that run, without Models From Experts."
             )
         prospect = Prospect(technique, settings, self.role, _all_steps)
         cache = ExpertCache(prospect, _no_weights, Foresight(settings, {self.role: prospect}, {}))

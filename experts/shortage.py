@@ -21,8 +21,8 @@ def memory_for(what: str) -> Iterator[None]:
             raise
         kind = type(error) if isinstance(error, comfy.model_management.OOM_EXCEPTION) else MemoryError
         raise kind(
-            f"not enough memory to open {what}. Choose smaller files (fp8), or, if residency in Load Experts is "
-            "another, 'one at a time'."
+            f"not enough memory to open {what}. Choose smaller files (fp8), or, if residency in Load Wan 2.2 Experts "
+            "is another, 'one at a time'."
         ) from error
 
 

@@ -27,7 +27,7 @@ def _schema(
     """The schema of the cache node with this name: inputs that all have, and between them those of its own."""
     return schema(
         node_id=f"WanDuet_{name.replace(' ', '')}",
-        display_name=name,
+        display_name=f"Wan 2.2 {name}",
         category="Wan Duet/Cache",
         description=description,
         search_aliases=[*aliases, "step cache", "easycache", "speed up"],
@@ -271,7 +271,7 @@ class MagCacheNode(io.ComfyNode):
         handles = [expert.handle for expert in experts]
         files = () if any(isinstance(handle, ModelHandle) for handle in handles) else tuple(h.name for h in handles)
         if ratios == MEASURE and not files:
-            raise ValueError("ratios is 'measure', but connected MODELs have no file names: use Load Experts.")
+            raise ValueError("ratios is 'measure', but connected MODELs have no file names: use Load Wan 2.2 Experts.")
         return _cached(MagCache(files, ratios, retention), PLANNED, experts, **inputs)
 
 

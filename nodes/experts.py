@@ -20,12 +20,12 @@ class LoadExperts(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_LoadExperts",
-            display_name="Load Experts",
+            display_name="Load Wan 2.2 Experts (High Noise, Low Noise)",
             category=SHELF,
             description="Name the high-noise file; its low-noise partner is found by name. Both are checked from their "
             "headers now and read when first needed. For GGUF files use your GGUF loader and Experts From Models.",
             search_aliases=[
-                *("wan 2.2", "load diffusion model", "unet loader", "high noise", "low noise", "moe"),
+                *("wan2.2", "load diffusion model", "unet loader", "high noise", "low noise", "moe"),
                 *("block swap", "offload", "unload", "low vram"),  # what residency is for
             ],
             inputs=[
@@ -108,7 +108,7 @@ class ExpertsFromModels(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_ExpertsFromModels",
-            display_name="Experts From Models",
+            display_name="Wan 2.2 Experts From Models",
             category=SHELF,
             description="A pair made of ordinary MODELs, from any loader (GGUF too) or any node in between. "
             "Both stay in memory: the host owns their weights.",
@@ -146,7 +146,7 @@ class ModelsFromExperts(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_ModelsFromExperts",
-            display_name="Models From Experts",
+            display_name="Wan 2.2 Models From Experts",
             category=SHELF,
             description="Opens the pair as ordinary MODELs. Any node on the MODEL list runs once for each expert. "
             "Both experts are read into memory here and stay there.",

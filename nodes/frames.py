@@ -29,7 +29,7 @@ class FrameImage(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_FrameImage",
-            display_name="Frame Image",
+            display_name="Wan 2.2 Frame Image (First, Last, Key)",
             category=SHELF,
             description="An image, and the frame of the video that it is for. Chain these nodes and end in "
             "Frame Conditioning.",
@@ -78,11 +78,11 @@ class FrameConditioning(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_FrameConditioning",
-            display_name="Frame Conditioning",
+            display_name="Wan 2.2 Image To Video (Frame Conditioning)",
             category=SHELF,
             description="Tells an I2V pair, or TI2V-5B, which frames of the video are given. The report shows the "
             "latent frame that each image lands in.",
-            search_aliases=["WanImageToVideo", "WanFirstLastFrameToVideo", "first last frame", "flf2v", "i2v"],
+            search_aliases=["WanFirstLastFrameToVideo", "first last frame", "flf2v", "i2v"],
             inputs=[
                 io.Conditioning.Input("positive", tooltip="What the video should show."),
                 io.Conditioning.Input("negative", tooltip="What it should not."),

@@ -20,10 +20,10 @@ class Lora(io.ComfyNode):
         names = lora_files()
         return schema(
             node_id="WanDuet_Lora",
-            display_name="Wan LoRA",
+            display_name="Wan 2.2 LoRA",
             category=SHELF,
             description="One LoRA of the list. Name either half of a high/low pair: the other one is found by name. "
-            "Chain these nodes and end in Apply LoRAs.",
+            "Chain these nodes and end in Apply Wan 2.2 LoRAs.",
             search_aliases=["lora loader", "lora stack", "power lora", "high low lora", "lightning", "lightx2v"],
             inputs=[
                 WanLoras.Input("loras", optional=True, tooltip="The rows before this one."),
@@ -35,7 +35,7 @@ class Lora(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str, low_file: str = AUTO) -> bool:
-        """Accept any name: a missing file raises in Apply LoRAs, so that a graph can still be read."""
+        """Accept any name: a missing file raises in Apply Wan 2.2 LoRAs, so that a graph can still be read."""
         return True
 
     @classmethod
@@ -116,14 +116,14 @@ class ApplyLoras(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_ApplyLoras",
-            display_name="Apply LoRAs",
+            display_name="Apply Wan 2.2 LoRAs",
             category=SHELF,
             description="Puts the list on the experts. What each file will change is checked from headers now; "
             "weights are read when an expert is opened. A LoRA that changes nothing is an error here.",
             search_aliases=["lora loader", "lora stack", "lora keys not loaded", "match report"],
             inputs=[
                 WanExperts.Input("experts", tooltip="The pair to change."),
-                WanLoras.Input("loras", tooltip="The list, from Wan LoRA nodes."),
+                WanLoras.Input("loras", tooltip="The list, from Wan 2.2 LoRA nodes."),
             ],
             outputs=[
                 WanExperts.Output(display_name="experts", tooltip="The pair with the list on it."),

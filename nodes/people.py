@@ -50,7 +50,7 @@ class LoadDetector(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_LoadDetector",
-            display_name="Load Detector",
+            display_name="Wan Animate: Load Detector",
             category=SHELF,
             description="The detector of people that comes with this pack: body, hands, face and mask, several people, "
             "nothing to download. Or ONNX files of yours in models/detection. It is read when it is used.",
@@ -99,7 +99,7 @@ class DetectPose(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_DetectPose",
-            display_name="Detect Pose",
+            display_name="Wan Animate: Detect Pose",
             category=SHELF,
             description="Finds people in a video and follows them: body, hands and face as points, not as pictures. "
             "A frame without anybody is no error; the report counts found, filled and missing.",
@@ -237,7 +237,7 @@ class PoseFromKeypoints(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_PoseFromKeypoints",
-            display_name="Pose From Keypoints",
+            display_name="Wan Animate: Keypoints To Pose",
             category=SHELF,
             description="Takes what another node has detected, such as DWPose or SDPose, as a pose for this pack.",
             search_aliases=["dwpose", "openpose", "sdpose", "pose keypoint"],
@@ -264,7 +264,7 @@ class SegmentPerson(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_SegmentPerson",
-            display_name="Segment Person",
+            display_name="Wan Animate: Segment Person",
             category=SHELF,
             description="The mask of the people of a pose, frame by frame. Empty where they are missing.",
             search_aliases=["mask", "segmentation", "sam", "matting", "replace character"],

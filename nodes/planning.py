@@ -29,7 +29,9 @@ def sigmas_of(plan: Plan) -> torch.Tensor:
 def _plan_outputs() -> list[io.Output]:
     return [
         WanPlan.Output(display_name="plan", tooltip="Everything about the run that is known before it."),
-        io.Sampler.Output(display_name="sampler", tooltip="The solver, for SamplerCustomAdvanced or Duet Sampler."),
+        io.Sampler.Output(
+            display_name="sampler", tooltip="The solver, for SamplerCustomAdvanced or Wan 2.2 Video Sampler."
+        ),
         io.Sigmas.Output(display_name="sigmas", tooltip="The plan's sigmas, for SamplerCustomAdvanced."),
         io.String.Output(display_name="report", tooltip="Which expert does which step, at which sigma and cfg."),
     ]
@@ -40,7 +42,7 @@ class StagePlan(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_StagePlan",
-            display_name="Stage Plan",
+            display_name="Wan 2.2 Stage Plan",
             category=SHELF,
             description="Plans a run: where the experts change follows from the sigmas and the boundary the model was "
             "trained with, not from a guess. Opens no weights.",
@@ -164,7 +166,7 @@ class Preset(io.ComfyNode):
         abouts = "\n".join(f"{name}: {preset.about}." for name, preset in PRESETS.items())
         return schema(
             node_id="WanDuet_Preset",
-            display_name="Plan Preset",
+            display_name="Wan 2.2 Plan Preset",
             category=SHELF,
             description="A whole plan under one name. The report gives every value it stands for.",
             search_aliases=["lightning", "turbo", "4 steps", "quality", "preset"],
@@ -189,7 +191,7 @@ class ProviderScheduler(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_ProviderScheduler",
-            display_name="Provider Scheduler",
+            display_name="Wan 2.2 Provider Scheduler",
             category=SHELF,
             description="A scheduler by the name that Runware documents, as the nearest thing this machine can do. "
             "Names that nothing here can honour are refused.",
@@ -208,7 +210,9 @@ class ProviderScheduler(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Sampler.Output(display_name="sampler", tooltip="For the solver of Stage Plan, or for Duet Sampler."),
+                io.Sampler.Output(
+                    display_name="sampler", tooltip="For the solver of Stage Plan, or for Wan 2.2 Video Sampler."
+                ),
                 io.Custom("COMBO").Output(display_name="spacing", tooltip="For the spacing of Stage Plan."),
                 io.String.Output(display_name="report", tooltip="What the name comes to, and what differs."),
             ],

@@ -27,7 +27,7 @@ class RetargetPose(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_RetargetPose",
-            display_name="Retarget Pose",
+            display_name="Wan Animate: Retarget Pose",
             category=SHELF,
             description="Gives the motion of one person the proportions of another: every limb keeps its angle and "
             "gets the length it has in the reference image. For mode animate.",
@@ -49,7 +49,7 @@ class DrawPose(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_DrawPose",
-            display_name="Draw Pose",
+            display_name="Wan Animate: Draw Pose",
             category=SHELF,
             description="Skeletons on black, in the style that Wan 2.2 Animate was trained on: its own colours and "
             "widths, toes, no dots on the face.",
@@ -76,7 +76,7 @@ class FaceCrop(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_FaceCrop",
-            display_name="Face Crop",
+            display_name="Wan Animate: Face Crop",
             category=SHELF,
             description="The face of one person in every frame, 512x512, cut as Wan's own preprocessing cuts it.",
             search_aliases=["face video", "crop face", "animate"],
@@ -121,7 +121,7 @@ class MaskShape(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_MaskShape",
-            display_name="Mask Shape",
+            display_name="Wan Animate: Mask Shape",
             category=SHELF,
             description="Makes a mask larger and plainer, so that a character of another build fits, and blacks it out "
             "in the background. An empty mask stays empty.",
@@ -180,7 +180,7 @@ class PoseOverlay(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_PoseOverlay",
-            display_name="Pose Overlay",
+            display_name="Wan Animate: Pose Overlay",
             category=SHELF,
             description="Draws what was found on the frames themselves: skeletons, boxes, mask and face crops. Look at "
             "it before you spend an hour on sampling.",

@@ -23,7 +23,7 @@ class Guider(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_Guider",
-            display_name="Duet Guider",
+            display_name="Wan 2.2 Guider (Duet)",
             category=SHELF,
             description="Runs both experts as one model under SamplerCustomAdvanced: one uninterrupted run, one noise, "
             "one progress bar; the expert changes where the plan says.",
@@ -50,7 +50,7 @@ class Sampler(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_Sampler",
-            display_name="Duet Sampler",
+            display_name="Wan 2.2 Video Sampler (Duet)",
             category=SHELF,
             description="The whole run in one node: noise, guider and sampler.",
             search_aliases=["ksampler advanced", "wan moe ksampler", "dual sampler", "two samplers"],

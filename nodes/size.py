@@ -20,7 +20,7 @@ class Size(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_Size",
-            display_name="Video Size",
+            display_name="Wan 2.2 Video Size",
             category=SHELF,
             description="Width, height and length that Wan can make, from a resolution, an aspect ratio or an image, "
             "and a duration. The report says what was rounded.",

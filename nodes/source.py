@@ -18,7 +18,7 @@ class VideoToLatent(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_VideoToLatent",
-            display_name="Video To Latent",
+            display_name="Wan 2.2 Video To Latent (Video To Video)",
             category=SHELF,
             description="A video, or an image, to start a run from: resampled, cut and cropped to what Wan can take, "
             "then encoded. Stage Plan's strength says how much of it is made anew.",

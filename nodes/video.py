@@ -39,7 +39,7 @@ class SaveVideo(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_SaveVideo",
-            display_name="Save Wan Video",
+            display_name="Save Wan 2.2 Video",
             category=SHELF,
             description="Saves a video, or one image, frame by frame as it is encoded. Dropping the file on the canvas "
             "brings the graph back, and a receipt in it says what it was made with.",
@@ -145,7 +145,9 @@ def _for_the_receipt() -> list[io.Input]:
     return [
         WanExperts.Input("experts", optional=True, tooltip="For the receipt: their files and LoRAs."),
         WanPlan.Input("plan", optional=True, tooltip="For the receipt: the plan of the run."),
-        io.String.Input("ran", optional=True, force_input=True, tooltip="For the receipt: the report of Duet Sampler."),
+        io.String.Input(
+            "ran", optional=True, force_input=True, tooltip="For the receipt: the report of Wan 2.2 Video Sampler."
+        ),
     ]
 
 

@@ -48,7 +48,7 @@ def distilled_lines(experts: Experts, plan: Plan) -> list[str]:
         roles = " and ".join(dict.fromkeys(plan.role(sigma) for sigma in bare))
         lines.append(
             f"{len(bare)} of {len(steps)} steps run at cfg 1 without a distilled LoRA ({roles} expert): "
-            "expect a blurred video. Put one on with Apply LoRAs before this node."
+            "expect a blurred video. Put one on with Apply Wan 2.2 LoRAs before this node."
         )
     return lines
 

@@ -48,7 +48,7 @@ def scrolling(count: int) -> Tensor:
 
 
 def ours(images: Tensor, path: Path) -> None:
-    """As Save Wan Video writes images."""
+    """As Save Wan 2.2 Video writes images."""
     write_video(path, clip_of_images(images, FPS), AS_THE_HOST, {}, lambda: None)
 
 

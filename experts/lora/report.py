@@ -77,7 +77,7 @@ def notes(found: Found) -> list[str]:
     if not found.verified:
         lines.append(
             "warning: not verified on this loader: a layer was not seen to change. Put LoRAs on with the nodes of its "
-            "pack, or load the expert with Load Experts"
+            "pack, or load the expert with Load Wan 2.2 Experts"
         )
     if patches.misfits:
         lines.append(f"warning: does not fit and is left out: {_misfits(patches.misfits)}")

@@ -30,6 +30,6 @@ class ScheduledLora:
         """Raises ValueError: nobody has said which step is which."""
         raise ValueError(
             f"LoRA {os.path.basename(self.path)}: schedule '{self.strength}' changes the strength within a stage, and "
-            "only Duet Guider and Duet Sampler know the steps. Sample with one of them, or give one value a stage, "
-            "as in '0.9;1'"
+            "only Wan 2.2 Guider and Wan 2.2 Video Sampler know the steps. Sample with one of them, or give one value "
+            "a stage, as in '0.9;1'"
         )

@@ -35,7 +35,7 @@ class RemoteJobs(io.ComfyNode):
         return schema(
             node_id="WanDuet_RemoteJobs",
             display_name="Remote Jobs",
-            category="Wan Duet/Remote",
+            category="Wan Duet/Paid services",
             description="The journal of the paid jobs: their states, what they cost, by day too, and their results.",
             search_aliases=["job history", "cost", "spending", "collect", "cloud"],
             inputs=[

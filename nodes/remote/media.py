@@ -192,7 +192,7 @@ def _loras(loras: Loras, make: Callable[[str], dict[str, str]], weight: str, whe
     for row in loras:
         if not row.remote_id.strip():
             raise ValueError(
-                f"LoRA {row.file} is a file on this machine only. Write its remote_id in Wan LoRA: {where}."
+                f"LoRA {row.file} is a file on this machine only. Write its remote_id in Wan 2.2 LoRA: {where}."
             )
         id = make(row.remote_id.strip())
         entries += [{**id, weight: value, "transformer": role} for role, value in _weights(row).items() if value]
@@ -252,7 +252,7 @@ SOCKETS: Mapping[str, Socket] = {
     ),
     "loras": Socket(
         (WanLoras,),
-        "Rows of Wan LoRA, each with its remote_id: a file on this machine can't be sent.",
+        "Rows of Wan 2.2 LoRA, each with its remote_id: a file on this machine can't be sent.",
         {"loras": _fal_loras, "lora": _runware_loras},
     ),
 }

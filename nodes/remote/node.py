@@ -22,7 +22,7 @@ from .table import RemoteNode
 from .watch import Watch
 from .widgets import ON_INTERRUPT, consent, large_images, widget
 
-SHELF = "Wan Duet/Remote"
+SHELF = "Wan Duet/Paid services"
 PATIENCE = 30.0  # seconds for a look at the journal
 
 

@@ -8,7 +8,7 @@ from ...remote.contract import Contract, contract
 A14B = "fal-ai/wan/v2.2-a14b"
 S14B = "fal-ai/wan/v2.2-14b"
 TI5B = "fal-ai/wan/v2.2-5b"
-WAN22 = ("wan 2.2", "cloud", "api", "remote", "video generation")
+WAN22 = ("paid", "cloud", "api", "remote", "video generation")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class RemoteNode:
 ROWS = (
     RemoteNode(
         "RunwareWan22Turbo",
-        "Runware Wan 2.2 Turbo",
+        "Turbo Video, Wan 2.2 (Runware, paid)",
         "Wan 2.2 A14B Turbo at Runware: a video from a text, or from images for its first and last frame.",
         {"Turbo": "runware/wan22_a14b_turbo"},
         shown=("prompt", "resolution", "duration", "seed", "number_results"),
@@ -43,7 +43,7 @@ ROWS = (
     ),
     RemoteNode(
         "RunwareWan22Animate",
-        "Runware Wan 2.2 Animate",
+        "Motion Transfer, Wan 2.2 Animate (Runware, paid)",
         "Wan 2.2 Animate at Runware: the person of an image moves like the one of a video, or takes that one's place.",
         {"Animate": "runware/wan22_animate"},
         shown=("mode", "prompt", "resolution", "seed", "number_results"),
@@ -52,7 +52,7 @@ ROWS = (
     ),
     RemoteNode(
         "RunwareWan25",
-        "Runware Wan 2.5",
+        "Video With Sound, Wan 2.5 (Runware, paid)",
         "Wan 2.5 Preview at Runware: a video with sound from a text, or from an image for its first frame.",
         {"Wan 2.5": "runware/wan25_preview"},
         shown=("prompt", "resolution", "duration", "seed", "number_results"),
@@ -60,7 +60,7 @@ ROWS = (
     ),
     RemoteNode(
         "FalTextToVideo",
-        "fal Wan 2.2 Text To Video",
+        "Text-to-Video, Wan 2.2 (fal, paid)",
         "Wan 2.2 at fal: a video from a text.",
         {
             "A14B": f"{A14B}/text-to-video",
@@ -75,7 +75,7 @@ ROWS = (
     ),
     RemoteNode(
         "FalImageToVideo",
-        "fal Wan 2.2 Image To Video",
+        "Image-to-Video, Wan 2.2 (fal, paid)",
         "Wan 2.2 at fal: a video from an image for its first frame, or for its first and its last one.",
         {
             "A14B": f"{A14B}/image-to-video",
@@ -89,7 +89,7 @@ ROWS = (
     ),
     RemoteNode(
         "FalVideoToVideo",
-        "fal Wan 2.2 Video To Video",
+        "Video-to-Video, Wan 2.2 (fal, paid)",
         "Wan 2.2 A14B at fal: a video made anew after a text.",
         {"A14B": f"{A14B}/video-to-video"},
         shown=("prompt", "strength", "resolution", "num_frames", "seed"),
@@ -97,7 +97,7 @@ ROWS = (
     ),
     RemoteNode(
         "FalTextToImage",
-        "fal Wan 2.2 Text To Image",
+        "Text-to-Image, Wan 2.2 (fal, paid)",
         "Wan 2.2 at fal: one image from a text.",
         {
             "A14B": f"{A14B}/text-to-image",
@@ -109,7 +109,7 @@ ROWS = (
     ),
     RemoteNode(
         "FalImageToImage",
-        "fal Wan 2.2 Image To Image",
+        "Image-to-Image, Wan 2.2 (fal, paid)",
         "Wan 2.2 A14B at fal: an image made anew after a text.",
         {"A14B": f"{A14B}/image-to-image"},
         shown=("prompt", "strength", "image_size", "seed"),
@@ -117,7 +117,7 @@ ROWS = (
     ),
     RemoteNode(
         "FalSpeechToVideo",
-        "fal Wan 2.2 Speech To Video",
+        "Speech-to-Video, Wan 2.2 (fal, paid)",
         "Wan 2.2 S2V at fal: the person of an image speaks or sings to a sound.",
         {"S2V": f"{S14B}/speech-to-video"},
         shown=("prompt", "resolution", "num_frames", "seed"),
@@ -125,7 +125,7 @@ ROWS = (
     ),
     RemoteNode(
         "FalAnimate",
-        "fal Wan 2.2 Animate",
+        "Motion Transfer, Wan 2.2 Animate (fal, paid)",
         "Wan 2.2 Animate at fal: move, the person of the image moves like the one of the video; replace, it takes that "
         "one's place.",
         {"move": f"{S14B}/animate/move", "replace": f"{S14B}/animate/replace"},
@@ -134,7 +134,7 @@ ROWS = (
     ),
     RemoteNode(
         "RivyaWan22Turbo",
-        "Rivya Wan 2.2 Turbo",
+        "Turbo Video, Wan 2.2 (Rivya, paid)",
         "Wan 2.2 A14B Turbo at Rivya: a video from a text, from an image, or from an image that speaks to a sound.",
         {"Turbo": "rivya/wan22_a14b_turbo"},
         shown=("prompt", "resolution", "aspect_ratio", "seed"),

@@ -19,6 +19,7 @@ SETTINGS = {
 # Errors of the frontend itself: it asks its registry about every pack, which a server with --disable-api-nodes forbids,
 # and 1.49 sometimes takes the veil before a page that loads away twice.
 ITS_OWN = ("Content Security Policy", "removeMask")
+SEARCH_BOX = re.compile("Search Nodes|Add a node")  # the older frontend, the newer
 MENU_HEIGHT = 50  # one button stays when the frontend hides its menus
 
 READY = """() => window.app?.extensionManager && window.app.canvas?.graph
@@ -64,6 +65,9 @@ SET = """([name, value]) => {
     widget.value = value;
     widget.callback?.(value);
 }"""
+SEARCH = "() => app.extensionManager.command.execute('Workspace.SearchBox.Toggle')"
+FOUND = """() => [...document.querySelectorAll("[role=option]")].map(
+    option => option.innerText.split("\\n")[0].trim()).filter(title => title)"""
 SETTLE = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ALERTS = """() => [...document.querySelectorAll("[role=dialog], [role=alert]")].map(
     box => box.innerText).filter(text => text)"""
@@ -160,6 +164,20 @@ class Editor:
         self.put(node_type)
         self.page.get_by_test_id("info-button").click()
         return self.page.locator(".node-help-content h1").inner_text()
+
+    def search(self, typed: str) -> list[str]:
+        """Type in the node search, and return the titles that are offered, the best first."""
+        self.page.evaluate(SEARCH)
+        box = self.page.get_by_placeholder(SEARCH_BOX)
+        box.fill("")
+        box.press_sequentially(typed)
+        found, before = self.page.evaluate(FOUND), None
+        while found != before:
+            self.page.wait_for_timeout(400)  # the box waits for the next letter before it searches
+            found, before = self.page.evaluate(FOUND), found
+        self.page.evaluate(SEARCH)
+        box.wait_for(state="hidden")
+        return found
 
     def badges(self) -> list[str]:
         """The texts of all nodes' badges."""

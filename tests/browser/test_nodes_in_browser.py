@@ -24,14 +24,25 @@ def test_every_node_has_a_help_page_that_names_its_inputs_and_outputs(editor: Ed
         assert [item for item in (*inputs(node), *node["output_name"]) if f"**{item}**" not in page] == [], name
 
 
-@pytest.mark.parametrize(("language", "title"), [("zh", "加载专家模型"), ("fr", "Load Experts")])
+PAID = "Wan Duet/Paid services"
+WORDS = [  # that a name holds: a host without search aliases finds them too
+    *("wan 2.2", "high noise", "wan video sampler", "wan sampler", "ksampler", "lora", "wan lora", "first last frame"),
+    *("frame image", "image to video", "animate", "wan animate", "pose", "teacache", "save video"),
+]
+TASKS = ["video to video", "wan video", "wan"]  # the words are in the ids of paid nodes too, which no name outweighs
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [("zh", "Wan 2.2 视频尺寸"), ("fr", "Wan 2.2 Video Size")],
+)
 def test_a_reader_is_given_the_help_page_in_their_language_or_english(
     editor: Editor, client: Client, language: str, title: str
 ) -> None:
     browser = editor.page.context.browser
     assert browser
     with closing(browser.new_page()) as page:
-        assert Editor(page, client, language).help_title("WanDuet_LoadExperts") == title
+        assert Editor(page, client, language).help_title("WanDuet_Size") == title
 
 
 def test_every_text_of_every_node_is_translated(client: Client, nodes: Info) -> None:
@@ -87,7 +98,7 @@ def test_the_price_that_is_seen_follows_what_is_chosen(editor: Editor) -> None:
 @pytest.mark.parametrize(
     ("typed", "found"),
     [
-        ("wan 2.2", "WanDuet_LoadExperts"),
+        ("wan2.2", "WanDuet_LoadExperts"),
         ("high noise", "WanDuet_LoadExperts"),
         ("block swap", "WanDuet_LoadExperts"),
         ("unload", "WanDuet_LoadExperts"),
@@ -109,3 +120,23 @@ def test_the_words_that_people_type_find_a_node(nodes: Info, typed: str, found: 
     if "search_aliases" not in nodes[found]:
         pytest.skip("this ComfyUI's nodes have no search aliases")
     assert any(typed in alias.lower() for alias in nodes[found]["search_aliases"])
+
+
+@pytest.mark.parametrize("typed", WORDS)
+def test_no_paid_node_stands_above_a_local_one_in_the_node_search(editor: Editor, nodes: Info, typed: str) -> None:
+    ours = {node["display_name"]: node["category"] for node in nodes.values()}
+    paid = [ours[title] == PAID for title in editor.search(typed) if title in ours]
+    assert not all(paid), "nothing local is found"
+    assert paid == sorted(paid)
+
+
+@pytest.mark.parametrize("typed", TASKS)
+def test_the_first_of_ours_is_a_local_node(editor: Editor, nodes: Info, typed: str) -> None:
+    ours = {node["display_name"]: node["category"] for node in nodes.values()}
+    assert next(ours[title] for title in editor.search(typed) if title in ours) != PAID
+
+
+@pytest.mark.parametrize("typed", ["fal", "runware", "rivya"])
+def test_the_paid_nodes_are_found_by_the_name_of_their_provider(editor: Editor, nodes: Info, typed: str) -> None:
+    paid = {node["display_name"] for node in nodes.values() if typed in node["display_name"].lower()}
+    assert paid and paid <= set(editor.search(typed))

@@ -128,7 +128,9 @@ def test_behind_the_model_wire_none_is_no_cache_either(run: Runner, files: dict[
 
 def test_measuring_for_another_sampler_is_refused(run: Runner, files: dict[str, str]) -> None:
     """It would not know when all was measured, and a part of it would be taken for the whole."""
-    with pytest.raises(PromptError, match="ratios is 'measure', which only Duet Sampler and Duet Guider can do"):
+    with pytest.raises(
+        PromptError, match=r"ratios is 'measure', which only Wan 2\.2 Video Sampler and Wan 2\.2 Guider can do"
+    ):
         cached(run, files, "WanDuet_MagCache", ratios="measure", reuse_threshold=0.0, as_models=True)
 
 

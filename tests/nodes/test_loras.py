@@ -96,5 +96,5 @@ def test_models_that_leave_the_pair_have_no_steps_to_follow(run: Runner, graph: 
     models = graph.add("WanDuet_ModelsFromExperts", experts=experts)
     joined = graph.add("WanDuet_ExpertsFromModels", models=models[2])
     graph.save(graph.sample(joined, graph.plan(joined)))
-    with pytest.raises(PromptError, match=r"tilt_up\.safetensors: schedule '0,1;1' .* only Duet Guider"):
+    with pytest.raises(PromptError, match=r"tilt_up\.safetensors: schedule '0,1;1' .* only Wan 2.2 Guider"):
         run(graph)

@@ -1,4 +1,4 @@
-"""The 46 known layouts of a Wan LoRA file, each from one description: how modules are spelled, what each carries."""
+"""The 46 known layouts of a LoRA file of Wan, each from one description: how modules are spelled, what each carries."""
 
 from typing import NamedTuple
 

@@ -180,7 +180,7 @@ def test_a_schedule_with_stages_the_plan_has_not_is_refused_before_the_run(
 def test_only_a_run_with_a_plan_can_open_it(run: Callable, pair: Experts) -> None:
     experts = apply_loras(pair, (LoraRow(A, schedule="0.5,1;1"),))[0]
     experts.low.open()
-    with pytest.raises(ValueError, match=r"a\.safetensors: schedule '0\.5,1;1' changes .* only Duet Guider"):
+    with pytest.raises(ValueError, match=r"a\.safetensors: schedule '0\.5,1;1' changes .* only Wan 2\.2 Guider"):
         experts.high.open()
 
 
