@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..experts import memory
 from ..experts.lora.apply import apply_loras
 from ..experts.lora.files import fingerprints, lora_files
-from ..experts.lora.row import AUTO, BOTH, NONE, TRANSFORMERS, LoraRow, Loras
+from ..experts.lora.row import AUTO, BOTH, SAME, TRANSFORMERS, LoraRow, Loras
 from ..experts.lora.schedule import LIMIT
 from ..experts.pair import Experts
 from .experts import SHELF
@@ -78,7 +78,7 @@ def _row(names: list[str]) -> list[io.Input]:
             options=list(TRANSFORMERS),
             default=BOTH,
             tooltip="The expert it goes to. both: each half of a pair to its own, a single file to both. "
-            "high or low: this very file, to that expert only.",
+            "high or low: that half of a pair, or a single file, to that expert only.",
         ),
         io.String.Input(
             "schedule",
@@ -94,19 +94,19 @@ def _row(names: list[str]) -> list[io.Input]:
 def _rarely_needed(names: list[str]) -> list[io.Input]:
     low_file = io.Combo.Input(
         "low_file",
-        options=[AUTO, NONE, *names],
+        options=[AUTO, SAME, *names],
         default=AUTO,
         optional=True,
         display_name="low-noise file",
-        tooltip="auto: the partner by name. none: the one file for both experts. "
+        tooltip="auto: the partner by name. same file: the file above for every expert, whatever its name says. "
         "Or the low expert's file; the first one is then the high expert's.",
     )
     remote_id = io.String.Input(
         "remote_id",
         default="",
         optional=True,
-        tooltip="The same LoRA for a provider: a URL, or owner/repository/file.safetensors at Hugging Face (fal); an "
-        "AIR (Runware). Local runs don't use it.",
+        tooltip="Only for a paid node, which can't read this machine's file: the same LoRA as a URL, or owner/repository/file.safetensors at Hugging Face (fal), "
+        "or as an AIR (Runware). A local run ignores it.",
     )
     return [advanced(low_file), advanced(remote_id)]
 

@@ -14,7 +14,7 @@ from ..files import fingerprint
 from ..header import read_header
 from ..kind import HIGH, LOW
 from ..partner import partner_of, role_of, roles_of
-from .row import AUTO, BOTH, NONE, LoraRow
+from .row import AUTO, SAME, LoraRow
 from .scale import Scale, beside_of, read_scale
 
 FOLDER = "loras"
@@ -37,17 +37,25 @@ def lora_path(name: str) -> str:
 
 
 def files_of(row: LoraRow, available: Sequence[str]) -> dict[str, str]:
-    """The file of each expert a row is for. Two halves are paired only for a row that is on both experts.
+    """The file of each expert a row is for: of a pair, each expert's own half.
 
-    Raises ValueError when `auto` finds several partners.
+    Raises ValueError when `auto` finds several partners, or only the half that the row is not for.
     """
+    if row.low_file == SAME:
+        return dict.fromkeys(row.roles, row.file)
     pair: dict[str, str] = {HIGH: row.file, LOW: row.file}
-    if row.low_file not in (AUTO, NONE):
+    own = role_of(row.file)
+    if row.low_file != AUTO:
         pair[LOW] = row.low_file
-    elif row.low_file == AUTO and row.transformer == BOTH:
+    elif row.roles != (own,):
         partner = partner_of(row.file, available, trained_apart=True)
         if partner is not None:
             pair[LOW if roles_of(row.file, partner)[0] == HIGH else HIGH] = partner
+        elif own and own not in row.roles:
+            raise ValueError(
+                f"transformer is '{row.transformer}', but {row.file} is the {own} half by its name, and no other half "
+                f"of it is there. Choose the {row.transformer} half, or low_file '{SAME}' to use this very file"
+            )
     return {role: pair[role] for role in row.roles}
 
 

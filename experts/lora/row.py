@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..kind import HIGH, LOW
 from .schedule import LIMIT, Schedule, constant, parse_schedule
 
-AUTO, NONE = "auto", "none"
+AUTO, SAME = "auto", "same file"
 BOTH = "both"
 TRANSFORMERS = (BOTH, HIGH, LOW)
 
@@ -14,7 +14,7 @@ TRANSFORMERS = (BOTH, HIGH, LOW)
 class LoraRow:
     """What the user asked for; nothing is looked up yet.
 
-    `low_file` is the low expert's own file: a name, `auto` (the partner by name) or `none` (`file` on both).
+    `low_file` is the low expert's own file: a name, `auto` (the partner by name) or `same file` (`file` on both).
     `remote_id` names the same LoRA for a provider: a URL or repository (fal), an AIR (Runware).
     """
 

@@ -10,7 +10,7 @@ from wan_duet.experts.handle import FileHandle, MissingHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.patches import find_patches
 from wan_duet.experts.lora.report import Found, fatal, notes, summary
-from wan_duet.experts.lora.row import LoraRow, Placed
+from wan_duet.experts.lora.row import SAME, LoraRow, Placed
 from wan_duet.experts.lora.schedule import constant
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.layouts import I2V, T2V
@@ -89,7 +89,7 @@ def test_a_dora_says_that_order_matters(report: Callable) -> None:
 
 
 def test_a_high_file_on_the_low_expert_is_a_warning(report: Callable) -> None:
-    text = report(name="style_high_noise.safetensors", transformer="low")
+    text = report(name="style_high_noise.safetensors", transformer="low", low_file=SAME)
     assert "warning: this file says high, but it is on the low expert" in text
     assert "looks like its other half" not in text
     assert "warning" not in report(name="style_high_noise.safetensors", transformer="high")
@@ -105,7 +105,7 @@ def test_two_names_of_the_same_bytes_are_a_hint(report: Callable, loras: Callabl
 
 def test_the_warning_names_the_right_half_if_it_is_there(report: Callable, loras: Callable, file_of: Callable) -> None:
     loras("style_low_noise.safetensors", file_of("native_peft"))
-    text = report(name="style_high_noise.safetensors", transformer="low")
+    text = report(name="style_high_noise.safetensors", transformer="low", low_file=SAME)
     assert "on the low expert; style_low_noise.safetensors looks like its other half" in text
 
 
@@ -116,7 +116,7 @@ def test_metadata_can_say_which_expert_a_file_is_for(report: Callable) -> None:
 
 def test_one_file_on_both_though_its_partner_exists_is_a_hint(report: Callable, loras: Callable, file_of) -> None:
     loras("style_low_noise.safetensors", file_of("native_peft"))
-    text = report(name="style_high_noise.safetensors", low_file="none")
+    text = report(name="style_high_noise.safetensors", low_file=SAME)
     assert text.count("hint: the same file is on both experts, though style_low_noise.safetensors looks like") == 2
 
 

@@ -1,8 +1,10 @@
 """What a row means: which file goes to which expert, how strong."""
 
+from dataclasses import replace
+
 import pytest
 from wan_duet.experts.lora.files import claimed_role, files_of
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.row import SAME, LoraRow
 
 FILES = ["a_high_noise.safetensors", "a_low_noise.safetensors", "b.safetensors", "c_high.safetensors"]
 
@@ -17,8 +19,8 @@ def test_a_file_without_a_partner_goes_to_both(single: str) -> None:
     assert files_of(LoraRow(single), FILES) == {"high": single, "low": single}
 
 
-def test_low_file_none_puts_one_file_on_both() -> None:
-    assert files_of(LoraRow(FILES[0], low_file="none"), FILES) == {"high": FILES[0], "low": FILES[0]}
+def test_low_file_same_puts_one_file_on_both() -> None:
+    assert files_of(LoraRow(FILES[0], low_file=SAME), FILES) == {"high": FILES[0], "low": FILES[0]}
 
 
 def test_a_named_low_file_is_taken_as_it_is() -> None:
@@ -26,9 +28,30 @@ def test_a_named_low_file_is_taken_as_it_is() -> None:
     assert files_of(row, FILES) == {"high": "b.safetensors", "low": "c_high.safetensors"}
 
 
+@pytest.mark.parametrize("named", FILES[:2])
+@pytest.mark.parametrize(("role", "half"), [("high", FILES[0]), ("low", FILES[1])])
+def test_a_row_for_one_expert_takes_its_half_of_a_pair(named: str, role: str, half: str) -> None:
+    assert files_of(LoraRow(named, transformer=role), FILES) == {role: half}
+    assert files_of(LoraRow(named, transformer=role, low_file=SAME), FILES) == {role: named}
+
+
 @pytest.mark.parametrize("role", ["high", "low"])
-def test_a_row_for_one_expert_takes_its_very_file(role: str) -> None:
-    assert files_of(LoraRow(FILES[0], transformer=role), FILES) == {role: FILES[0]}
+def test_a_single_file_goes_to_the_expert_that_is_chosen(role: str) -> None:
+    assert files_of(LoraRow("b.safetensors", transformer=role), FILES) == {role: "b.safetensors"}
+
+
+def test_a_half_is_not_put_on_the_other_expert_unless_that_is_asked_for() -> None:
+    row = LoraRow("c_high.safetensors", transformer="low")
+    with pytest.raises(ValueError, match=r"transformer is 'low', but c_high\.safetensors is the high half .* low_file"):
+        files_of(row, FILES)
+    assert files_of(replace(row, low_file=SAME), FILES) == {"low": "c_high.safetensors"}
+
+
+def test_a_half_on_its_own_expert_asks_for_no_partner() -> None:
+    twice = [*FILES, "A_low_noise.safetensors"]
+    assert files_of(LoraRow(FILES[0], transformer="high"), twice) == {"high": FILES[0]}
+    with pytest.raises(ValueError, match="2 possible partners"):
+        files_of(LoraRow(FILES[0], transformer="low"), twice)
 
 
 def test_strength_is_weight_times_schedule() -> None:
