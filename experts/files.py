@@ -43,8 +43,9 @@ def load_pair(
 ) -> Experts:
     """The pair that the two widgets name, checked from headers; nothing is opened.
 
-    A missing file is carried along and raises when its weights are needed. Raises ValueError for files that are
-    truncated, not Wan, halves of different models, or one file in both places.
+    Two files that are each named as the other expert's change places. A missing file is carried along and raises when
+    its weights are needed. Raises ValueError for files that are truncated, not Wan, halves of different models, or one
+    file in both places.
     """
     first = _handle(high, weight_dtype)
     needs_partner = first.checkpoint is None or is_half(first.checkpoint.kind, high)
@@ -59,14 +60,25 @@ def load_pair(
         raise ValueError(
             f"high and low are the same file ({first.name}). Choose the other half, or switch allow_same_file on."
         )
+    if roles_of(first.name, second.name) == (LOW, HIGH):
+        first, second = second, first
     experts = Experts(Expert(first), Expert(second), residency)
     check_pair(experts)
     return experts
 
 
-def report(experts: Experts) -> str:
-    """What was found out without opening anything: one line an expert, then what looks wrong."""
+def check_present(experts: Experts) -> None:
+    """Raise FileNotFoundError if a file is not there, or only another loader can read it."""
+    problems = [expert.handle.problem for expert in experts if isinstance(expert.handle, MissingHandle)]
+    if problems:
+        raise FileNotFoundError(" ".join(problems))
+
+
+def report(experts: Experts, chosen: str | None = None) -> str:
+    """The findings of `load_pair`: one line an expert, then what looks wrong. `chosen` is the file named as high."""
     lines = []
+    if experts.low is not None and experts.low.handle.name == chosen != experts.high.handle.name:
+        lines.append(f"changed places: {chosen} says {LOW}, and {experts.high.handle.name} says {HIGH}")
     claims = roles_of(experts.high.handle.name, experts["low"].handle.name)
     for role, expert, claimed in zip((HIGH, LOW), experts, claims, strict=False):
         handle = expert.handle

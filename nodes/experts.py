@@ -1,5 +1,9 @@
 """Nodes of the shelf "Experts": files or MODELs in, the pair out."""
 
+import time
+from collections.abc import Mapping
+from typing import Any
+
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
@@ -13,6 +17,8 @@ from .sockets import WanExperts
 from .text import show, shown
 
 SHELF = "Wan Duet/Experts"
+GUIDER = "WanDuet_Guider"
+OPENING = ("WanDuet_Sampler", "WanDuet_ModelsFromExperts")
 
 
 class LoadExperts(io.ComfyNode):
@@ -36,26 +42,46 @@ class LoadExperts(io.ComfyNode):
                 WanExperts.Output(display_name="experts", tooltip="The pair; no weight is read before it is needed."),
                 io.String.Output(display_name="report", tooltip="What each file is, and what looks wrong."),
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )
 
     @classmethod
     def validate_inputs(cls, high: str, low: str) -> bool:
-        """Accept any name: a missing file raises where its weights are needed, so that a graph can still be read."""
+        """Accept any name: a missing file raises once a sampler hangs on it; until then the graph can be read."""
         return True
 
     @classmethod
     def fingerprint_inputs(cls, high: str | None = None, low: str | None = None, **settings: object) -> tuple:
-        """The files as they are on disk; a name that comes over a link is None here."""
+        """The files as they are on disk; a name that comes over a link is None here.
+
+        While one is missing the node always runs: a sampler may hang on it by now.
+        """
         names = [high, files.low_file(high, low) if high and low else None]
-        return *(files.fingerprint(name) for name in names if name), *settings.items()
+        return *(files.fingerprint(name) or time.monotonic() for name in names if name), *settings.items()
 
     @classmethod
     def execute(
         cls, high: str, low: str, weight_dtype: str, residency: str, allow_same_file: bool = False
     ) -> io.NodeOutput:
         experts = files.load_pair(high, low, weight_dtype, allow_same_file, residency)
-        reports = (part.report(experts) for part in (files, memory, host_report))
+        if _is_sampled(cls.hidden.prompt, cls.hidden.unique_id):
+            files.check_present(experts)
+        reports = (files.report(experts, high), memory.report(experts), host_report.report(experts))
         return io.NodeOutput(experts, shown("\n".join(reports)))
+
+
+def _is_sampled(prompt: Mapping[str, Any], node_id: str) -> bool:
+    """Whether the experts of this node go to one that opens them: a sampler, or a guider that something uses."""
+    users = [id for id, node in prompt.items() if node["inputs"].get("experts") == [node_id, 0]]
+    return any(
+        prompt[user]["class_type"] in OPENING
+        or (
+            prompt[user]["class_type"] == GUIDER
+            and any([user, 0] in node["inputs"].values() for node in prompt.values())
+        )
+        or _is_sampled(prompt, user)
+        for user in users
+    )
 
 
 def _files() -> list[io.Input]:

@@ -105,8 +105,8 @@ def _rarely_needed(names: list[str]) -> list[io.Input]:
         "remote_id",
         default="",
         optional=True,
-        tooltip="Only for a paid node, which can't read this machine's file: the same LoRA as a URL, or owner/repository/file.safetensors at Hugging Face (fal), "
-        "or as an AIR (Runware). A local run ignores it.",
+        tooltip="Only for a paid node, which can't read this machine's file: the same LoRA as a URL, or "
+        "owner/repository/file.safetensors at Hugging Face (fal), or as an AIR (Runware). A local run ignores it.",
     )
     return [advanced(low_file), advanced(remote_id)]
 

@@ -84,6 +84,14 @@ def test_no_node_of_a_workflow_is_muted_or_bypassed(name: str) -> None:
     assert {node["mode"] for node in _read(FOLDER / f"{name}.json")["nodes"]} == {0}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_each_model_with_an_address_is_named_by_its_node(name: str) -> None:
+    """The frontend offers to download only the files that a widget names."""
+    for node in _read(FOLDER / f"{name}.json")["nodes"]:
+        offered = {model["name"] for model in node.get("properties", {}).get("models", [])}
+        assert offered <= set(node.get("widgets_values") or []), node["type"]
+
+
 def test_every_node_is_shown_or_there_is_a_reason(info: Info) -> None:
     shown = {node["type"] for name in NAMES for node in _read(FOLDER / f"{name}.json")["nodes"]}
     assert ours(info).keys() - shown == NOT_SHOWN.keys()

@@ -73,12 +73,10 @@ def test_auto_without_a_partner_names_the_nearest_files(high: str, put: Put) -> 
         load_pair(high, "auto")
 
 
-def test_the_report_doubts_swapped_halves_whatever_else_their_names_say(put: Put) -> None:
+def test_swapped_halves_change_places_whatever_else_their_names_say(put: Put) -> None:
     high, low = (put(f"wan_{role}_lighting_v2.safetensors") for role in ("high", "low"))
-    assert names(load_pair(high, "auto")) == [high, low]
-    text = report(load_pair(low, high))
-    assert "this name says low, but it is in the high place" in text
-    assert "this name says high, but it is in the low place" in text
+    for experts in (load_pair(high, "auto"), load_pair(low, "auto"), load_pair(low, high)):
+        assert names(experts) == [high, low]
 
 
 def test_auto_with_two_partners_asks_for_one(high: str, low: str, put: Put) -> None:
@@ -233,10 +231,26 @@ def test_the_report_says_that_the_halves_are_stored_differently(high: str, folde
     assert "  the halves differ: high is bf16, low is fp16" in text.splitlines()
 
 
-def test_the_report_doubts_names_that_look_swapped(high: str, low: str) -> None:
-    text = report(load_pair(low, high))
-    assert "this name says low, but it is in the high place" in text
-    assert "this name says high, but it is in the low place" in text
+@pytest.mark.parametrize("second", ["auto", "wan_high_noise.safetensors"])
+def test_the_report_says_that_swapped_halves_changed_places(high: str, low: str, second: str) -> None:
+    lines = report(load_pair(low, second), low).splitlines()
+    assert lines[0] == f"changed places: {low} says low, and {high} says high"
+    assert lines[1].startswith(f"high: {high}")
+    assert "changed places" not in report(load_pair(high, "auto"), high)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "doubt"),
+    [
+        ("wan_low_noise", "b", "says low, but it is in the high"),
+        ("b", "wan_high_noise", "says high, but it is in the low"),
+    ],
+)
+def test_the_report_doubts_a_single_name_that_looks_swapped(
+    high: str, low: str, put: Put, first: str, second: str, doubt: str
+) -> None:
+    put("b.safetensors")
+    assert f"look again: this name {doubt}" in report(load_pair(f"{first}.safetensors", f"{second}.safetensors"))
 
 
 def test_the_report_of_a_single_expert_says_that_it_does_every_step(put: Put) -> None:

@@ -58,8 +58,9 @@ ABSENT = {
 
 @pytest.mark.parametrize("name", ABSENT)
 @pytest.mark.usefixtures("still_works")
-def test_an_absent_file_raises_only_where_its_weights_are_needed(
-    run: Runner, graph: Graph, files: Files, name: str
+@pytest.mark.parametrize("by_guider", [True, False])
+def test_an_absent_file_raises_at_its_loader_once_a_sampler_hangs_on_it(
+    run: Runner, graph: Graph, files: Files, name: str, by_guider: bool
 ) -> None:
     high, low, problem = ABSENT[name]
     experts = graph.load(files[high], files[low] if low else "auto")
@@ -68,9 +69,13 @@ def test_an_absent_file_raises_only_where_its_weights_are_needed(
     graph.show(plan[3])
     assert re.search(problem, run(graph).text(report))
 
-    sampler = graph.sample(experts, plan)
-    graph.save(sampler)
-    with pytest.raises(PromptError, match=f"^SamplerCustomAdvanced {sampler.id}: .*{problem}"):
+    cached = graph.add("WanDuet_FirstBlockCache", experts=experts)
+    if by_guider:
+        graph.save(graph.sample(cached, plan))
+    else:
+        duet = {"experts": cached, "plan": plan, "sampler": plan[1], "seed": 0}
+        graph.save(graph.add("WanDuet_Sampler", **duet, **graph.inputs()))
+    with pytest.raises(PromptError, match=f"^WanDuet_LoadExperts {experts.id}: .*{problem}"):
         run(graph)
 
 
@@ -91,10 +96,11 @@ def test_a_missing_low_file_raises_before_the_high_expert_has_run_in_vain(
     assert "/50 [" not in log
 
 
-def test_a_missing_low_file_is_not_asked_for_when_no_step_is_low(run: Runner, graph: Graph, files: Files) -> None:
-    experts = graph.load(files["high"], files["gone low"])
-    saved = graph.save(graph.sample(experts, graph.plan(experts, boundary=0.001)))
-    assert run(graph).latents(saved)
+def test_every_absent_file_is_named_at_once(run: Runner, graph: Graph, files: Files) -> None:
+    experts = graph.load(files["gone high"], files["gone low"])
+    graph.show(graph.add("WanDuet_ModelsFromExperts", experts=experts)[1])
+    with pytest.raises(PromptError, match=f"^WanDuet_LoadExperts {experts.id}: .*gone_high.*gone_low"):
+        run(graph)
 
 
 def _three_models(graph: Graph, files: Files) -> Node:
