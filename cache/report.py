@@ -27,6 +27,11 @@ class Log:
         """Evaluations in which all blocks ran."""
         return self.marks.count(COMPUTED)
 
+    @property
+    def reused(self) -> int:
+        """Evaluations in which blocks were left out."""
+        return self.marks.count(REUSED)
+
     def count(self, evaluation: Evaluation, held: int) -> None:
         """Take note of one more evaluation, and of the bytes that are held after it."""
         self.marks += REUSED if evaluation.reused else COMPUTED
@@ -48,7 +53,7 @@ class Log:
 
     def audit_due(self, every: int) -> bool:
         """Whether the batch at hand, of an evaluation that is reused, is to be computed as well."""
-        return every > 0 and self.marks.count(REUSED) % every == 0
+        return every > 0 and self.reused % every == 0
 
     def audit(self, error: float) -> None:
         """The true relative error of a reused batch."""

@@ -17,10 +17,10 @@ from ..samplers.plan import Plan
 from .expert import KEY, ExpertCache, detach
 from .foresight import Foresight
 from .magcache import MEASURE, MagCache
-from .planning import solved
+from .planning import Outlook, solved
 from .policy import Technique
 from .prospect import Prospect
-from .report import told
+from .report import Log, told
 from .settings import Settings
 
 log = logging.getLogger("wan_duet")
@@ -117,12 +117,29 @@ class CacheRun:
 
 
 def _report(cache: StepCache, on: Sequence[ExpertCache]) -> list[str]:
-    """What was reused, and which threshold would have come near the target if the technique can't plan for it."""
+    """The counts of a run, after the next move if nothing was reused; the threshold that a target asks for."""
     lines, passed = told(str(cache), [it.log for it in on]), [it.passed for it in on if it.passed]
     if lines and passed and cache.settings.target:
         near = solved(passed, cache.settings.target)
         lines.insert(-1, f"  A reuse threshold of about {near:.2g} would have come near the target.")
+    measured = isinstance(cache.technique, MagCache) and cache.technique.ratios == MEASURE
+    if lines and not measured and not any(it.log.reused for it in on):
+        lines.insert(0, f"The cache saved nothing: {_next_move([it.log for it in on], passed)}")
     return lines
+
+
+def _next_move(logs: Sequence[Log], passed: Sequence[Outlook]) -> str:
+    """The way to reuse something, after a run in which every evaluation was computed."""
+    if sum(log.reasons.total() for log in logs) == sum(log.computed for log in logs):
+        return (
+            "every evaluation had to be computed, for the reasons below. Only force reuses in short runs and with "
+            "distilled models; elsewhere lower warmup, or widen the window or the step_mask."
+        )
+    near = f" of about {solved(passed, 1.5):.2g}" if passed else ""
+    return (
+        "every evaluation was too far from the one before it. Choose a faster acceleration, or custom and a "
+        f"reuse_threshold{near}{' for a third of the evaluations' if near else ' above this one'}."
+    )
 
 
 def with_cache(experts: Experts, cache: StepCache) -> Experts:

@@ -44,7 +44,7 @@ def _first_inputs(presets: Presets, default: float) -> list[io.Input]:
             "acceleration",
             options=list(ACCELERATIONS),
             default=REGULAR,
-            tooltip=f"none: no cache. {told} custom: the reuse_threshold below.",
+            tooltip=f"none: no cache. {told} custom: the threshold below.",
         ),
         io.Float.Input(
             "reuse_threshold",
@@ -53,8 +53,9 @@ def _first_inputs(presets: Presets, default: float) -> list[io.Input]:
             max=1.0,
             step=0.005,
             round=False,
-            tooltip="For custom. Higher reuses more, is faster and strays further from the uncached video. 0 reuses "
-            "nothing.",
+            display_name="custom threshold",
+            tooltip="Only for custom: the presets have their own. Higher reuses more, is faster and strays further "
+            "from the uncached video. 0 reuses nothing.",
         ),
         io.Int.Input(
             "max_consecutive",
@@ -173,7 +174,7 @@ class FirstBlockCache(io.ComfyNode):
             "Runs the first block of every evaluation; where it adds nearly what it added last time, the other blocks "
             "are left out and what they added is carried on."
         )
-        return _schema("First Block Cache", description, ["fbcache", "first block cache", "wavespeed"], BLOCKS, 0.12)
+        return _schema("First Block Cache", description, ["fbcache", "first block cache", "wavespeed"], BLOCKS, 0.08)
 
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
@@ -202,7 +203,7 @@ class DualBlockCache(io.ComfyNode):
             "at the end."
         )
         aliases = ["dbcache", "cache-dit", "dual block cache"]
-        return _schema("Dual Block Cache", description, aliases, BLOCKS, 0.12, blocks, advanced(mask))
+        return _schema("Dual Block Cache", description, aliases, BLOCKS, 0.08, blocks, advanced(mask))
 
     @classmethod
     def execute(cls, experts: Experts, first_blocks: int, **inputs: Any) -> io.NodeOutput:

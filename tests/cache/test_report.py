@@ -96,3 +96,28 @@ def test_more_first_blocks_than_there_are_is_refused(base: ModelPatcher) -> None
 
 def test_settings_are_plain_values() -> None:
     assert Settings(0.1) == Settings(0.1) and hash(Settings(0.1)) == hash(Settings(0.1))
+
+
+def test_a_run_that_saved_nothing_says_so_first_and_which_threshold_would_have(
+    base: ModelPatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wan_duet")
+    sample(cached(base, DualBlock(1), threshold=0.0, max_consecutive=1))
+    told = re.search(r"^The cache saved nothing: .* reuse_threshold of about (\S+) ", _report(caplog))
+    assert told
+    caplog.clear()
+    sample(cached(base, DualBlock(1), threshold=float(told[1]), max_consecutive=1))
+    assert not _report(caplog).startswith("The cache saved nothing")
+
+
+def test_a_run_too_short_to_reuse_says_what_would_change_that(
+    base: ModelPatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wan_duet")
+    sample(cached(base, DualBlock(1), **{**always(), "force": False}))
+    assert re.match(r"The cache saved nothing: every evaluation had to be computed.* force ", _report(caplog))
+
+
+def _report(caplog: pytest.LogCaptureFixture) -> str:
+    """All that our loggers said, a line a message."""
+    return "\n".join(record.message for record in caplog.records if record.name.startswith("wan_duet"))
