@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .pose import FACE, FOUND, MISSING, SEEN, Pose
+from .pose import FACE, MISSING, SEEN, Pose
 
 SIZE = 512
 HOLD, BLACK = "hold", "black"
+INSTEAD = {HOLD: "the place of the nearest face in time is shown", BLACK: "the face video is black"}
 Box = tuple[int, int, int, int]
 
 
@@ -50,6 +51,14 @@ def cropped(frames: Iterable[np.ndarray], boxes: list[Box | None]) -> Tensor:
     return faces
 
 
-def found_faces(pose: Pose, person: int) -> int:
-    """In how many frames a person's face was seen."""
-    return int(((pose.states[:, person] == FOUND) & (pose.points[:, person, FACE, 2] >= SEEN).all(-1)).sum())
+def face_counts(pose: Pose, person: int, missing: str) -> str:
+    """The frames in which a person's face was seen, and what is shown in the others."""
+    found, frames = sum(map(bool, face_boxes(pose, person, 1.0, BLACK))), len(pose)
+    if found == frames:
+        return f"a face in all {frames} frames"
+    if not found:
+        return (
+            f"no face in any of {frames} frames: the face video is black. "
+            "Choose another person, or leave the face video of Animate unconnected"
+        )
+    return f"no face in {frames - found} of {frames} frames, where {INSTEAD[missing]}"

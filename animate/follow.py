@@ -52,6 +52,7 @@ class Follower:
     search: Search
     people: list[_Person] = field(init=False)
     frame: int = field(default=0, init=False)
+    most: int = field(default=0, init=False)  # people in one frame, followed or not
 
     def __post_init__(self) -> None:
         self.people = [_Person() for _ in range(self.search.people)]
@@ -67,10 +68,13 @@ class Follower:
         strangers = [n for n in range(len(self.people)) if n not in who and n not in missed]
         tiled = self.search.tiled and self.frame % TILED_EVERY == 0
         if strangers and (tiled or not who) and (found := self.detector.find(image, tiled=tiled)):
-            new = picked(found.boxes(), _others(found, seen), self.search, image.shape[1], image.shape[0])
+            others = _others(found, seen)
+            self.most = max(self.most, len(who) + len(others))
+            new = picked(found.boxes(), others, self.search, image.shape[1], image.shape[0])
             if all(person.last is None for person in self.people):
                 new = new[self.search.skip :]
             who, seen = _with(who, seen, found, _pairs(strangers, new, self.people, found))
+        self.most = max(self.most, len(who))
         self._remember(who, seen)
         return who, seen
 
@@ -185,4 +189,4 @@ def detected(
         raise ValueError("the video has no frames. Connect one that has.")
     placed = np.stack(regions)
     states = np.where(placed[..., 2] > 0, FOUND, MISSING).astype(np.uint8)
-    return untwisted(Pose(np.stack(points), states, placed, width, height, fps))
+    return untwisted(Pose(np.stack(points), states, placed, width, height, fps, follower.most))

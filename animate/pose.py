@@ -21,6 +21,7 @@ class Pose:
     """T frames of P people: points [T, P, 133, 3] as x, y in pixels and score, states [T, P], regions [T, P, 4].
 
     A region is where the detector looked, as centre, size and angle; all of it is zero where a person is missing.
+    `seen` is the most people in one frame, followed or not; 0 if nobody counted.
     """
 
     points: np.ndarray
@@ -29,6 +30,7 @@ class Pose:
     width: int
     height: int
     fps: float
+    seen: int = 0
 
     def __len__(self) -> int:
         return len(self.points)
@@ -48,9 +50,11 @@ def box(points: np.ndarray) -> np.ndarray:
     return np.concatenate([counted.min(0), counted.max(0)]) if len(counted) else np.zeros(4)
 
 
-def counts(pose: Pose) -> str:
-    """How many frames each person was found in, was filled in, and is missing from."""
-    lines = []
+def counts(pose: Pose, pick: str = "") -> str:
+    """A line on whom `pick` left out, if it is given, and for each person the frames found, filled and missing."""
+    followed = int((pose.states == FOUND).any(0).sum())
+    people = f"{pose.seen} {'person' if pose.seen == 1 else 'people'}"
+    lines = [f"{people} seen, {followed} followed ({pick})"] if pick else []
     for person, states in enumerate(pose.states.T):
         found, filled, missing = (int((states == state).sum()) for state in (FOUND, FILLED, MISSING))
         lines.append(f"person {person}: found in {found} of {len(pose)} frames, filled {filled}, missing {missing}")

@@ -67,11 +67,12 @@ def in_boxes(network: Points, frames: Iterable[np.ndarray], boxes: Boxes, search
     Somebody without a joint that can be seen is missing. Raises ValueError if there is no frame.
     """
     tracker, points = Tracker(search), []
-    height = width = 0
+    height = width = most = 0
     for number, frame in enumerate(frames):
         height, width = frame.shape[:2]
         image = torch.from_numpy(frame)
         found = boxes(number, image)
+        most = max(most, len(found))
         who = tracker.next(found, width, height)
         points.append(np.zeros((search.people, POINTS, 3), np.float32))
         if who:
@@ -82,4 +83,4 @@ def in_boxes(network: Points, frames: Iterable[np.ndarray], boxes: Boxes, search
     made = np.stack(points)
     states = np.where((made[:, :, BODY, 2] >= SEEN).any(-1), FOUND, MISSING).astype(np.uint8)
     made[states == MISSING] = 0
-    return Pose(made, states, np.zeros((*states.shape, 4), np.float32), width, height, fps)
+    return Pose(made, states, np.zeros((*states.shape, 4), np.float32), width, height, fps, most)

@@ -117,7 +117,9 @@ class DetectPose(io.ComfyNode):
                 WanPose.Output(display_name="pose", tooltip="The points of everybody in every frame."),
                 PoseKeypoint.Output(display_name="keypoints", tooltip="The same for the nodes of other packs."),
                 BoundingBox.Output(display_name="boxes", tooltip="A box around each person, for nodes that segment."),
-                io.String.Output(display_name="report", tooltip="In how many frames each person was found."),
+                io.String.Output(
+                    display_name="report", tooltip="How many people were seen and followed, and in how many frames."
+                ),
             ],
         )
 
@@ -143,7 +145,7 @@ class DetectPose(io.ComfyNode):
         search = Search(people, pick, skip, (point_x, point_y), small_people, hands, face)
         pose = detector.pose(watched(clip.frames(), clip.count), search, float(clip.fps), _where(clip, boxes, mask))
         pose = smoothed(filled(pose, fill_gaps), smoothing)
-        report = f"{len(pose)} frames of {pose.width}x{pose.height} at {pose.fps:g} fps\n{counts(pose)}"
+        report = f"{len(pose)} frames of {pose.width}x{pose.height} at {pose.fps:g} fps\n{counts(pose, pick)}"
         return io.NodeOutput(pose, to_keypoints(pose), to_boxes(pose), shown(report))
 
 

@@ -7,7 +7,7 @@ import torch
 from comfy_api.latest import io
 
 from ..animate.draw import drawn
-from ..animate.face_crop import BLACK, HOLD, Box, cropped, face_boxes, found_faces
+from ..animate.face_crop import BLACK, HOLD, Box, cropped, face_boxes, face_counts
 from ..animate.mask_shape import BLOCKS, OFF, blacked, grown, in_blocks
 from ..animate.overlay import overlaid
 from ..animate.person_mask import given_masks
@@ -113,7 +113,7 @@ class FaceCrop(io.ComfyNode):
         if person >= pose.states.shape[1]:
             raise ValueError(f"person is {person}, pose has {pose.states.shape[1]} people. The first one is 0.")
         faces = cropped(frames_of(pose, clip_of(video, FPS)), face_boxes(pose, person, area, missing))
-        return io.NodeOutput(faces, shown(f"a face in {found_faces(pose, person)} of {len(pose)} frames"))
+        return io.NodeOutput(faces, shown(face_counts(pose, person, missing)))
 
 
 class MaskShape(io.ComfyNode):

@@ -1,7 +1,7 @@
 """A video file as a clip: turned upright, at one constant rate, its sound where it belongs."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from itertools import islice, repeat
@@ -13,7 +13,7 @@ import torch
 
 from .clip import Audio, Clip, Frame, moved
 from .orientation import Orientation, orientation_of
-from .timeline import Timeline, timeline
+from .timeline import Timeline, counted, timeline
 
 HELD = 256 << 20  # bytes of decoded frames that a file played backwards may keep
 Source = str | io.BytesIO
@@ -57,10 +57,13 @@ def _timeline(source: Source) -> Timeline:
         seen = [(packet.pts, packet.duration or 0) for packet in packets]
         if not seen:
             raise ValueError(f"{_name(source)} holds no frame. Connect another video.")
+        times = [time for time, _ in seen if time is not None]
+        if len(times) < len(seen) or 2 * len(set(times)) < len(seen):
+            longest = max(duration for _, duration in seen) * stream.time_base
+            usual = stream.guessed_rate or (1 / longest if longest else stream.average_rate)  # an average needs times
+            return counted(len(seen), Fraction(usual or 1))
         fps = Fraction(stream.average_rate or stream.guessed_rate or 1)
-        if any(time is None for time, _ in seen):
-            return timeline(range(len(seen)), 1 / fps, 1, fps)
-        return timeline([time for time, _ in seen], stream.time_base, max(seen)[1], fps)
+        return timeline(times, stream.time_base, max(seen)[1], fps)
 
 
 def _decoded(source: Source) -> Iterator[av.VideoFrame]:
@@ -82,15 +85,15 @@ def _shown(frame: av.VideoFrame, times: Timeline, upright: Orientation) -> Itera
 def _backwards(source: Source, times: Timeline, upright: Orientation, held: int) -> Iterator[Frame]:
     """Stretches of at most `held` frames, the last one first, each decoded from the key frame before it."""
     for end in range(len(times.times), 0, -held):
-        frames = _stretch(source, times.times[max(end - held, 0) : end])
+        frames = _stretch(source, times.times[max(end - held, 0) : end], times.counted)
         while frames:  # each gone as it is shown, before the next stretch is decoded
             yield from _shown(frames.pop(), times, upright)
 
 
-def _stretch(source: Source, times: np.ndarray) -> list[av.VideoFrame]:
+def _stretch(source: Source, times: np.ndarray, counted: bool) -> list[av.VideoFrame]:
     """The frames of these times; from the start of the file if it can't be entered before them."""
     frames: list[av.VideoFrame] = []
-    for enter in (True, False):
+    for enter in (False,) if counted else (True, False):
         with _opened(source) as container:
             stream = container.streams.video[0]
             try:
@@ -98,17 +101,17 @@ def _stretch(source: Source, times: np.ndarray) -> list[av.VideoFrame]:
                     container.seek(int(times[0]), stream=stream)
             except OSError:
                 continue
-            frames = list(islice(_between(container.decode(stream), int(times[0]), int(times[-1])), len(times)))
+            decoded = container.decode(stream)
+            timed = ((n if counted or frame.pts is None else frame.pts, frame) for n, frame in enumerate(decoded))
+            frames = list(islice(_between(timed, int(times[0]), int(times[-1])), len(times)))
         if len(frames) == len(times):
             break
     return frames
 
 
-def _between(frames: Iterator[av.VideoFrame], first: int, last: int) -> Iterator[av.VideoFrame]:
-    """The frames from one time to another, which may not rise in AVI; where a file knows none, they are counted."""
-    for index, frame in enumerate(frames):
-        if first <= (index if frame.pts is None else frame.pts) <= last:
-            yield frame
+def _between(frames: Iterable[tuple[int, av.VideoFrame]], first: int, last: int) -> Iterator[av.VideoFrame]:
+    """Those of the frames that are seen from one time to another; the times may not rise in AVI."""
+    return (frame for time, frame in frames if first <= time <= last)
 
 
 def _sound(source: Source, start: Fraction) -> Audio | None:

@@ -13,13 +13,17 @@ FASTEST = 240
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """`times` of a file's frames, rising, in units of `tick` seconds, and how often a clip at `fps` shows each."""
+    """`times` of a file's frames, rising, in units of `tick` seconds, and how often a clip at `fps` shows each.
+
+    In a `counted` one they are numbers of frames, because the file doesn't say when each is seen.
+    """
 
     times: np.ndarray
     tick: Fraction
     fps: Fraction
     repeats: np.ndarray
     varies: bool
+    counted: bool = False
 
     @property
     def start(self) -> Fraction:
@@ -29,8 +33,12 @@ class Timeline:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know about the rate."""
-        how = f"read at {float(self.fps):g} fps, with the frame nearest to each moment"
-        return (f"The frame rate of the file varies: {how}.",) if self.varies else ()
+        rate = f"{float(self.fps):g} fps"
+        if self.counted:
+            return (f"The file doesn't say when each frame is seen: read at {rate}.",)
+        if self.varies:
+            return (f"The frame rate of the file varies: read at {rate}, with the frame nearest to each moment.",)
+        return ()
 
     def shown(self, time: int | None) -> int:
         """How often the frame of this time is shown; once if the file doesn't know its time."""
@@ -55,6 +63,12 @@ def timeline(times: Sequence[int], tick: Fraction, last: int, fps: Fraction) -> 
     frames = max(round((int(seen[-1] - seen[0]) + max(last, usual)) * tick * rate), 1)
     moments = seen[0] + np.arange(frames) / float(rate * tick)
     return Timeline(seen, tick, rate, np.bincount(_nearest(seen, moments), minlength=count), varies=True)
+
+
+def counted(frames: int, fps: Fraction) -> Timeline:
+    """So many frames at a constant rate, of a file that gives them no times, or all the same one."""
+    rate = exact_fps(fps)
+    return Timeline(np.arange(frames), 1 / rate, rate, np.ones(frames, np.int64), varies=False, counted=True)
 
 
 def _nearest(times: np.ndarray, moments: np.ndarray) -> np.ndarray:

@@ -135,6 +135,10 @@ def test_the_pick_says_whose_box_it_is(search: dict[str, Any], first: float) -> 
     assert places(followed([LEFT, RIGHT], [RIGHT, LEFT], **search)) == [[first, first]]
 
 
+def test_everybody_with_a_box_is_seen() -> None:
+    assert followed([LEFT], [LEFT, RIGHT], []).seen == 2
+
+
 def test_somebody_who_jumps_is_still_the_same() -> None:
     moved = (70.0, 40.0, 95.0, 90.0)
     pose = followed([LEFT, RIGHT], [LEFT, moved], people=2)

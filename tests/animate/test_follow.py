@@ -119,6 +119,13 @@ def test_the_pick_says_who_is_followed(search: dict[str, Any], expected: list[fl
     assert pose.regions[0, :, 0].tolist() == expected
 
 
+def test_the_report_tells_of_those_who_are_seen_and_not_followed() -> None:
+    pose, _ = run([[LEFT, RIGHT]] * 3)
+    assert counts(pose, "largest").splitlines()[0] == "2 people seen, 1 followed (largest)"
+    pose, _ = run([[]] * 10 + [[LEFT]] * 3, people=2)
+    assert counts(pose, "largest").splitlines()[0] == "1 person seen, 1 followed (largest)"
+
+
 def test_two_people_keep_their_places_when_one_leaves_and_comes_back() -> None:
     both, one = [LEFT, RIGHT], [LEFT]
     pose, detector = run([both] * 3 + [one] * 12 + [both] * 12, people=2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from wan_duet.animate.detector.embedded import EmbeddedDetector
-from wan_duet.animate.face_crop import BLACK, HOLD, SIZE, cropped, face_box, face_boxes, found_faces
+from wan_duet.animate.face_crop import BLACK, HOLD, SIZE, cropped, face_box, face_boxes, face_counts
 from wan_duet.animate.mask_shape import COUNT, OFF, PIXELS, blacked, grown, in_blocks
 from wan_duet.animate.person_mask import masks_of_pose
 from wan_duet.animate.pose import FACE
@@ -109,7 +109,12 @@ def test_a_face_that_is_missing_is_held_or_black() -> None:
     held, black = (face_boxes(pose, 0, 1.3, missing) for missing in (HOLD, BLACK))
     assert [box is None for box in black] == [False, True, True, True, False]
     assert held[:3] == [held[0], held[0], held[0]] and held[3] == held[4] == black[4]
-    assert found_faces(pose, 0) == 2
+    assert (
+        face_counts(pose, 0, HOLD) == "no face in 3 of 5 frames, where the place of the nearest face in time is shown"
+    )
+    assert face_counts(pose, 0, BLACK) == "no face in 3 of 5 frames, where the face video is black"
+    assert face_counts(pose_of([person(100, 120)]), 0, HOLD) == "a face in all 1 frames"
+    assert face_counts(pose_of([without]), 0, HOLD).startswith("no face in any of 1 frames: the face video is black.")
     assert face_boxes(pose_of([None]), 0, 1.3, HOLD) == [None]
 
 

@@ -255,8 +255,8 @@ def test_backwards_is_the_same_frames_the_other_way_and_few_are_held(
     stretches: list[int] = []
     stretch = read._stretch
 
-    def counted(source: str, times: np.ndarray) -> list[av.VideoFrame]:
-        frames = stretch(source, times)
+    def counted(source: str, times: np.ndarray, counted: bool) -> list[av.VideoFrame]:
+        frames = stretch(source, times, counted)
         stretches.append(len(frames))
         return frames
 
@@ -282,6 +282,30 @@ def test_no_frame_is_lost_backwards_where_the_times_of_a_file_are_guesses(
     clip = clip_of_file(str(path))
     assert numbers(clip.frames()) == list(range(30))
     assert sorted(numbers(clip.backwards())) == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "time"),
+    [("x.mkv", "libx264", 0), ("x.mkv", "mjpeg", 700), ("x.mp4", "libx264", 0), ("x.webm", "libvpx-vp9", 700)],
+)
+def test_frames_that_all_have_one_time_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str, time: int
+) -> None:
+    with av.open(str(tmp_path / name), "w") as output:
+        stream = output.add_stream(codec, rate=20)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.codec_context.max_b_frames = 0
+        pictures = (np.full((48, 64, 3), 20 + 4 * number, np.uint8) for number in range(30))
+        frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pictures]
+        for packet in [packet for frame in (*frames, None) for packet in stream.encode(frame)]:
+            packet.pts = packet.dts = time
+            output.mux(packet)
+    monkeypatch.setattr(read, "HELD", 7 * 64 * 48 * 3 // 2)
+    clip = clip_of_file(str(tmp_path / name))
+    assert (clip.count, float(clip.fps)) == (30, 20)
+    assert numbers(clip.frames()) == list(range(30))
+    assert numbers(clip.backwards()) == list(range(29, -1, -1))
+    assert "doesn't say when each frame is seen: read at 20 fps" in clip.notes[-1]
 
 
 def test_a_reversed_video_takes_its_sound_along(tmp_path: Path) -> None:
