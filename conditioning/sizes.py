@@ -7,21 +7,25 @@ PATCH = 16  # pixels a side of what the transformer sees as one: VAE 8, patch 2
 PATCH_5B = 32  # the VAE of TI2V-5B shrinks by 16
 WIDEST = 4.0  # ratio of the sides beyond which no Wan was trained
 
-RESOLUTIONS = {"480p": (832, 480), "580p": (1024, 576), "720p": (1280, 720)}
-"""The sizes at 16:9; at any other ratio their area counts. 580p is documented as a name only, the size is ours."""
+TRAINED = {"480p": (832, 480), "580p": (1024, 576), "720p": (1280, 720)}
+RESOLUTIONS = {**TRAINED, "240p": (416, 240)}
+"""The sizes at 16:9; at any other ratio their area counts. 580p is documented as a name only, the size is ours; 240p is
+for a quick look: no Wan was trained on it."""
+
+CUSTOM = "custom"
 
 AUTO, WIDE, TALL = "auto", "16:9", "9:16"
 ASPECT_RATIOS = (AUTO, WIDE, TALL, "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
 
 IMAGE_SIZES = {
-    "square_hd": (1024, 1024),
-    "square": (512, 512),
-    "portrait_4_3": (768, 1024),
-    "portrait_16_9": (576, 1024),
-    "landscape_4_3": (1024, 768),
-    "landscape_16_9": (1024, 576),
+    "fal square_hd": (1024, 1024),
+    "fal square": (512, 512),
+    "fal portrait_4_3": (768, 1024),
+    "fal portrait_16_9": (576, 1024),
+    "fal landscape_4_3": (1024, 768),
+    "fal landscape_16_9": (1024, 576),
 }
-"""fal's `image_size`."""
+"""The names of fal's `image_size`."""
 
 _ANIMATE = (
     *((480, 480), (480, 704), (704, 480), (480, 832), (832, 480), (480, 1280), (1280, 480), (704, 704)),
@@ -50,17 +54,21 @@ def on_grid(width: int, height: int, patch: int = PATCH) -> Size:
 
 
 def chosen_size(
-    resolution: str, aspect_ratio: str = AUTO, image: tuple[int, int] | None = None, patch: int = PATCH
+    resolution: str,
+    aspect_ratio: str = AUTO,
+    image: tuple[int, int] | None = None,
+    patch: int = PATCH,
+    custom: tuple[int, int] = RESOLUTIONS["480p"],
 ) -> Size:
-    """The size for a name of RESOLUTIONS at an aspect ratio, or for a name of FIXED.
+    """The size for a name of RESOLUTIONS at an aspect ratio, for a name of FIXED, or `custom` (width, height) itself.
 
     `auto` takes the ratio of `image` (width, height), or 16:9 where there is none.
     """
-    if resolution in FIXED:
+    if resolution in FIXED or resolution == CUSTOM:
         said = () if aspect_ratio == AUTO and image is None else (f"{resolution} has an aspect ratio of its own.",)
-        return _noted(on_grid(*FIXED[resolution], patch), said)
+        return _noted(on_grid(*FIXED.get(resolution, custom), patch), said)
     if resolution not in RESOLUTIONS:
-        raise ValueError(f"resolution is {resolution!r}. Choose one of {', '.join((*RESOLUTIONS, *FIXED))}.")
+        raise ValueError(f"resolution is {resolution!r}. Choose one of {', '.join((*RESOLUTIONS, CUSTOM, *FIXED))}.")
     wide = RESOLUTIONS[resolution]
     if aspect_ratio == AUTO and image is not None:
         ratio, said = _held(image[0] / image[1])

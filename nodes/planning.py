@@ -98,7 +98,12 @@ def _guidance() -> list[io.Input]:
     return [
         io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Steps of the whole run, both experts."),
         io.Float.Input(
-            "cfg_high", default=3.5, min=0.0, max=100.0, step=0.1, tooltip="Guidance of the high-noise expert."
+            "cfg_high",
+            default=3.5,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            tooltip="Guidance of the high-noise expert. 1: none, and twice as fast; 0 ignores the prompt.",
         ),
         io.Float.Input(
             "cfg_low",
@@ -119,6 +124,7 @@ def _solving() -> list[io.Input]:
             min=0.0,
             max=100.0,
             step=0.01,
+            display_name="shift (0: model's own)",
             tooltip="How long the run stays at high noise. 0 follows the model: 12 for T2V, 5 for I2V, "
             "or what a ModelSamplingSD3 node has set. Distilled LoRAs want 5.",
         ),
@@ -128,15 +134,16 @@ def _solving() -> list[io.Input]:
 
 
 def _strength() -> io.Input:
-    return io.Float.Input(
+    strength = io.Float.Input(
         "strength",
         default=1.0,
         min=0.0,
         max=1.0,
         step=0.01,
-        tooltip="How much of a given video or image is made anew. Below 1 only the last steps x strength "
-        "steps run. 0 gives it back, 1 ignores it.",
+        tooltip="For a run that starts from a video or an image: how much of it is made anew. Below 1 only the last "
+        "steps x strength steps run. 0 gives it back, 1 ignores it.",
     )
+    return advanced(strength)
 
 
 def _rarely_needed() -> list[io.Input]:
@@ -147,6 +154,7 @@ def _rarely_needed() -> list[io.Input]:
         min=0.0,
         max=1.0,
         step=0.001,
+        display_name="boundary (0: model's own)",
         tooltip="The sigma at which the experts change. 0 follows the model: .875 for T2V, .9 for I2V.",
     )
     strength_mode = io.Combo.Input(

@@ -5,14 +5,16 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..conditioning.lengths import TRAINED, TRAINED_5B, length_notes, length_of
-from ..conditioning.sizes import ASPECT_RATIOS, AUTO, FIXED, PATCH, PATCH_5B, RESOLUTIONS, chosen_size
+from ..conditioning.sizes import ASPECT_RATIOS, AUTO, CUSTOM, FIXED, PATCH, PATCH_5B, RESOLUTIONS, chosen_size
 from ..experts.kind import TI2V_5B
 from ..experts.pair import Experts
 from .clips import clip_of
 from .frames import SHELF
-from .schema import schema
+from .schema import advanced, schema
 from .sockets import WanExperts
 from .text import shown
+
+LARGEST = 4096  # pixels a side
 
 
 class Size(io.ComfyNode):
@@ -28,6 +30,7 @@ class Size(io.ComfyNode):
             inputs=[
                 *_shape(),
                 *_time(),
+                *_custom(),
                 io.MultiType.Input(
                     "image",
                     types=[io.Image, io.Video],
@@ -54,13 +57,15 @@ class Size(io.ComfyNode):
         aspect_ratio: str,
         duration: float,
         fps: float,
+        width: int = 832,
+        height: int = 480,
         image: Any = None,
         experts: Experts | None = None,
     ) -> io.NodeOutput:
         clip = None if image is None else clip_of(image, fps)
         like = None if clip is None else (clip.width, clip.height)
         patch, trained = (PATCH_5B, TRAINED_5B) if experts and experts.kind == TI2V_5B else (PATCH, TRAINED)
-        size = chosen_size(resolution, aspect_ratio, like, patch)
+        size = chosen_size(resolution, aspect_ratio, like, patch, (width, height))
         length = length_of(duration, fps)
         lines = [f"{size.width}x{size.height}, {length} frames at {fps:g} fps"]
         lines += [*size.notes, *length_notes(duration, fps, trained)]
@@ -71,10 +76,10 @@ def _shape() -> list[io.Input]:
     return [
         io.Combo.Input(
             "resolution",
-            options=[*RESOLUTIONS, *FIXED],
+            options=[*RESOLUTIONS, CUSTOM, *FIXED],
             default="480p",
-            tooltip="480p, 580p and 720p take any aspect ratio. The others are fixed: the image sizes of fal "
-            "and the sizes of Animate at Runware.",
+            tooltip="480p, 580p, 720p and, for a quick look, 240p take any aspect ratio. custom: the width and height "
+            "below. The others are fixed: fal's image sizes, and those of Animate at Runware.",
         ),
         io.Combo.Input(
             "aspect_ratio",
@@ -103,4 +108,21 @@ def _time() -> list[io.Input]:
             step=1.0,
             tooltip="Frames a second: 16 for A14B and S2V, 24 for TI2V-5B, 30 for Animate.",
         ),
+    ]
+
+
+def _custom() -> list[io.Input]:
+    return [
+        advanced(
+            io.Int.Input(
+                side,
+                default=default,
+                min=PATCH,
+                max=LARGEST,
+                step=PATCH,
+                optional=True,
+                tooltip=f"For custom: the {side} in pixels, rounded down to what the model can make.",
+            )
+        )
+        for side, default in (("width", 832), ("height", 480))
     ]

@@ -1,8 +1,11 @@
 """Text people must see."""
 
 import logging
+import textwrap
 
 from server import PromptServer
+
+NARROW = 34  # letters
 
 log = logging.getLogger("wan_duet")
 
@@ -20,4 +23,13 @@ def show(text: str, node_id: str | None) -> None:
     """
     log.info(text)
     if node_id is not None and PromptServer.instance is not None:
-        PromptServer.instance.send_progress_text(text, node_id)
+        PromptServer.instance.send_progress_text(wrapped(text), node_id)
+
+
+def wrapped(text: str) -> str:
+    """The text in lines that a narrow node holds: the frontend breaks longer ones within words."""
+    return "\n".join(
+        part
+        for line in text.splitlines()
+        for part in textwrap.wrap(line, NARROW, break_long_words=False, break_on_hyphens=False) or [""]
+    )

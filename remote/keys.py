@@ -30,10 +30,12 @@ def read_key(provider: str, profile: str, private: Path, environ: Mapping[str, s
     """
     if (found := _find(provider, profile, private, environ)) is not None:
         return _checked(*found)
+    entry = f'{{"{profile}": {{"{provider}": "…"}}}} into {private / FILE}.'
+    if profile != DEFAULT:
+        raise RemoteError("auth", f"Profile {profile!r} has no key for {provider}", advice=f"Write {entry}")
     names = " or ".join(" and ".join(group) for group in VARIABLES[provider])
-    where = f"Set {names}, or write" if profile == DEFAULT else "Write"
-    advice = f'{where} {{"{profile}": {{"{provider}": "…"}}}} into {private / FILE}.'
-    raise RemoteError("auth", f"{provider} needs a key, and profile {profile!r} has none", advice=advice)
+    advice = f"Set it there; where nobody sits, set {names}, or write {entry}"
+    raise RemoteError("auth", f"Settings, Wan Duet: there is no key for {provider}", advice=advice)
 
 
 def key_source(provider: str, profile: str, private: Path, environ: Mapping[str, str]) -> str | None:

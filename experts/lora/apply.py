@@ -83,7 +83,7 @@ def _checked(place: Placed, path: str, experts: Experts, available: Sequence[str
     )
     problem = fatal(found)
     if problem:
-        raise ValueError(f"{place.file} on the {place.role} expert: {problem}")
+        raise ValueError(f"{problem[0].upper()}{problem[1:]} ({place.file} on the {place.role} expert)")
     return [summary(found), *(f"  {note}" for note in notes(found))]
 
 

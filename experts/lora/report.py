@@ -12,7 +12,7 @@ from .family import blocks_of, family_of, width_of
 from .patches import Misfit, Patches
 from .row import Placed
 from .schedule import USUAL
-from .unread import folded, grouped
+from .unread import folded, grouped, other_model
 
 _SHOWN = 3  # kinds of misfits
 _TASKS = {16: "text to video", 36: "image to video", 48: "TI2V-5B", 52: "control"}  # by channels of the patch embedding
@@ -42,7 +42,7 @@ def fatal(found: Found) -> str | None:
     if width not in (None, found.checkpoint.dim) and len(patches.misfits) > len(patches.changed):
         blocks = blocks_of(patches.read)
         here = f"this expert is {found.checkpoint.dim} wide and has {found.checkpoint.layers} blocks"
-        return f"it was made for {family_of(width)} (width {width}, {blocks} blocks); {here}"
+        return f"made for {family_of(width)} (width {width}, {blocks} blocks), not for this model: {here}"
     if patches.changed or (found.place.shared and _empty_here(found)):
         return None
     if not patches.keys:
@@ -51,6 +51,8 @@ def fatal(found: Found) -> str | None:
     if patches.misfits:
         return f"none of its weights fits this expert: {_misfits(patches.misfits)}"
     groups = "; ".join(map(str, grouped(patches, found.checkpoint.layers)))
+    if other := other_model(patches.unread):
+        return f"made for {other}, not for Wan: none of its {patches.keys} keys was understood. {groups}"
     return f"it changes nothing: none of its {patches.keys} keys was understood. {groups}"
 
 

@@ -43,11 +43,15 @@ _REASONS = (
         Reason("text encoder, which Wan Duet leaves as it is: harmless", harmless=True),
     ),
     (r"[qkvo]_loras\.", Reason("a side path that needs its own node (Stand-In): not applied", harmless=False)),
-    (
-        r"double_blocks|single_blocks|transformer_blocks|joint_blocks|(?:down|up|input|output|mid)_blocks?[._]",
-        Reason("names of another model (Flux, Hunyuan, SD): not applied", harmless=False),
-    ),
 )
+_OTHER_MODELS = (  # the first that fits any key of a file
+    (r"double_blocks|single_(?:transformer_)?blocks", "Flux or Hunyuan Video"),
+    (r"joint_blocks", "Stable Diffusion 3"),
+    (r"(?:down|up|input|output|mid)_blocks?[._]", "Stable Diffusion"),
+    (r"transformer_blocks.*(?:img_mod|txt_mod|img_mlp|txt_mlp)", "Qwen Image"),
+    (r"transformer_blocks", "LTX Video, Qwen Image or another transformer"),
+)
+_OF_ANOTHER_MODEL = Reason("names of another model: not applied", harmless=False)
 _NO_MODULE = Reason("modules this expert doesn't have: not applied", harmless=False)
 _AGAIN = Reason("another adapter of modules that have one already: not applied", harmless=False)
 _OF_A_MODULE = (
@@ -89,15 +93,27 @@ def _folded(pattern: str, blocks: list[int]) -> str:
     return f"{pattern.replace('*', f'{{{min(blocks)}..{max(blocks)}}}')} x{len(blocks)}"
 
 
+def other_model(keys: Iterable[str]) -> str | None:
+    """The other model that a file's keys name, none of which could be read; None if that can't be told."""
+    keys = [key for key in keys if not _told(key)]
+    found = (name for pattern, name in _OTHER_MODELS if any(re.search(pattern, key) for key in keys))
+    return next(found, None)
+
+
 def _of_a_module(suffix: str) -> Reason:
     found = (reason for pattern, reason in _OF_A_MODULE if re.match(pattern, suffix, re.IGNORECASE))
     return next(found, _UNKNOWN_KIND)
 
 
+def _told(key: str) -> Reason | None:
+    return next((reason for pattern, reason in _REASONS if re.search(pattern, key)), None)
+
+
 def _reason(key: str, layers: int) -> Reason:
-    for pattern, reason in _REASONS:
-        if re.search(pattern, key):
-            return reason
+    if reason := _told(key):
+        return reason
+    if any(re.search(pattern, key) for pattern, _ in _OTHER_MODELS):
+        return _OF_ANOTHER_MODEL
     block = block_of(key)
     if block is not None and block >= layers:
         return Reason(f"blocks from {layers} on, and this expert has {layers}: not applied", harmless=False)

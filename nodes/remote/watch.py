@@ -13,6 +13,7 @@ from server import PromptServer
 from ...remote.errors import Interrupted
 from ...remote.fetch import Outcome
 from ...remote.record import Update
+from ..text import wrapped
 
 log = logging.getLogger("wan_duet")
 
@@ -60,5 +61,5 @@ class Watch:
     def _say(self, text: str) -> None:
         server = getattr(PromptServer, "instance", None)
         if text != self._said and self._node_id is not None and server is not None:
-            server.send_progress_text(text, self._node_id)
+            server.send_progress_text(wrapped(text), self._node_id)
         self._said = text

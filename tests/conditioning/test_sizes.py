@@ -11,6 +11,7 @@ from wan_duet.conditioning.sizes import (
     ASPECT_RATIOS,
     FIXED,
     IMAGE_SIZES,
+    PATCH_5B,
     RESOLUTIONS,
     chosen_size,
     on_grid,
@@ -97,7 +98,12 @@ def test_an_image_wider_or_higher_than_any_video_is_held(image: tuple[int, int],
 
 
 def test_a_fixed_size_says_that_it_ignores_the_ratio() -> None:
-    assert chosen_size("square_hd", "16:9").notes == ("square_hd has an aspect ratio of its own.",)
+    assert chosen_size("fal square_hd", "16:9").notes == ("fal square_hd has an aspect ratio of its own.",)
+
+
+def test_a_custom_size_is_brought_to_the_grid() -> None:
+    assert chosen_size("custom", custom=(640, 352)) == (640, 352, ())
+    assert chosen_size("custom", patch=PATCH_5B, custom=(650, 352))[:2] == (640, 352)
 
 
 @pytest.mark.parametrize(("resolution", "ratio"), [("1080p", "auto"), ("480p", "2:1")])

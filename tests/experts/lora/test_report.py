@@ -12,9 +12,11 @@ from wan_duet.experts.lora.patches import find_patches
 from wan_duet.experts.lora.report import Found, fatal, notes, summary
 from wan_duet.experts.lora.row import SAME, LoraRow, Placed
 from wan_duet.experts.lora.schedule import constant
+from wan_duet.experts.lora.unread import other_model
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.layouts import I2V, T2V
 
+ALIEN = "Made for Flux or Hunyuan Video, not for Wan: none of its "
 STYLE = "style.safetensors"
 A14B = {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40}
 
@@ -178,8 +180,8 @@ def test_no_rows_are_no_lora(pair: Experts) -> None:
 def test_another_familys_file_is_an_error_with_both_sizes(report: Callable, layout: str) -> None:
     with pytest.raises(ValueError) as error:
         report(layout)
-    assert "LoRA row 1 (style.safetensors): style.safetensors on the high expert" in str(error.value)
-    assert "(width 192, 2 blocks); this expert is 128 wide and has 2 blocks" in str(error.value)
+    assert "(style.safetensors on the high expert)" in str(error.value)
+    assert "(width 192, 2 blocks), not for this model: this expert is 128 wide and has 2 blocks" in str(error.value)
 
 
 @pytest.mark.parametrize(("width", "blocks", "family"), [(3072, 30, "Wan TI2V-5B"), (1536, 30, "Wan 1.3B")])
@@ -189,7 +191,8 @@ def test_a_5b_or_1_3b_file_reads_every_key_of_a14b_and_changes_none(
     found = found_on_a14b(tiny, width, blocks)
     assert "600 of 600 keys read, 0 of 300 weights changed" in summary(found)
     assert fatal(found) == (
-        f"it was made for {family} (width {width}, {blocks} blocks); this expert is 5120 wide and has 40 blocks"
+        f"made for {family} (width {width}, {blocks} blocks), not for this model: "
+        "this expert is 5120 wide and has 40 blocks"
     )
 
 
@@ -228,28 +231,48 @@ def found_on_a14b(tiny: dict[str, ModelPatcher], width: int, blocks: int, more: 
 @pytest.mark.parametrize(
     ("layout", "problem"),
     [
-        ("other_model_flux", "none of its 12 keys was understood. 12 keys: names of another model (Flux, Hunyuan, SD)"),
-        ("other_model_hunyuan", "none of its 12 keys was understood. 12 keys: names of another model"),
-        ("stand_in", "none of its 12 keys was understood. 12 keys: a side path that needs its own node (Stand-In)"),
-        ("empty_file", "none of its 1 keys was understood. 1 key: modules this expert doesn't have"),
+        ("other_model_flux", f"{ALIEN}12 keys was understood. 12 keys: names of another model"),
+        ("other_model_hunyuan", f"{ALIEN}12 keys was understood. 12 keys: names of another model"),
+        (
+            "stand_in",
+            "It changes nothing: none of its 12 keys was understood. 12 keys: a side path that needs its own node",
+        ),
+        (
+            "empty_file",
+            "It changes nothing: none of its 1 keys was understood. 1 key: modules this expert doesn't have",
+        ),
     ],
 )
 def test_a_file_that_matches_nothing_fails_at_apply(report: Callable, layout: str, problem: str) -> None:
     with pytest.raises(ValueError) as error:
         report(layout)
-    assert "row 1 (style.safetensors): style.safetensors on the high expert: it changes nothing" in str(error.value)
-    assert problem in str(error.value)
+    assert str(error.value).startswith(f"LoRA row 1 (style.safetensors): {problem}")
+
+
+@pytest.mark.parametrize(
+    ("key", "model"),
+    [
+        ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q", "Stable Diffusion"),
+        ("diffusion_model.joint_blocks.0.x_block.attn.qkv", "Stable Diffusion 3"),
+        ("transformer.transformer_blocks.0.img_mlp.net.2", "Qwen Image"),
+        ("diffusion_model.transformer_blocks.0.attn1.to_q", "LTX Video, Qwen Image or another transformer"),
+        ("lora_te1_text_model_encoder_layers_0_mlp_fc1", None),
+        ("blocks.0.cross_attn.k_img", None),
+    ],
+)
+def test_the_model_that_a_file_is_made_for_is_told_by_its_keys(key: str, model: str | None) -> None:
+    assert other_model([f"{key}.lora_down.weight", "unknown"]) == model
 
 
 def test_a_file_without_any_tensor_fails_at_apply(pair: Experts, loras: Callable) -> None:
     loras(STYLE, {})
-    with pytest.raises(ValueError, match="it changes nothing: the file is empty"):
+    with pytest.raises(ValueError, match="It changes nothing: the file is empty"):
         apply_loras(pair, (LoraRow(STYLE),))
 
 
 def test_a_file_in_which_nothing_fits_fails_at_apply(tiny: dict[str, ModelPatcher], loras: Callable) -> None:
     loras(STYLE, {"diffusion_model.patch_embedding.diff": torch.zeros(128, 16, 1, 2, 2)})
-    with pytest.raises(ValueError, match=r"none of its weights fits this expert: .*made for text to video"):
+    with pytest.raises(ValueError, match=r"None of its weights fits this expert: .*made for text to video"):
         apply_loras(Experts(Expert(ModelHandle(tiny[I2V], "high"))), (LoraRow(STYLE),))
 
 
