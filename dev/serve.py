@@ -1,25 +1,40 @@
-"""Open ComfyUI with the pack in it, on tiny models: python3 dev/serve.py [--port 8188]"""
+"""Open ComfyUI with the pack in it, on models that a CPU can run: python3 dev/serve.py [--noise] [--port 8188]
+
+The models are the miniature's, which films coloured shapes, or with --noise random ones under every name that the
+workflows use. The workflows are there at 128x128 and 17 frames, under Workflows as "small …".
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from environment import HOME, prepare
+from environment import HOME, ROOT, prepare
 from server import ServerError, serve
+from small import write_small
 from steps import SetupError
+
+PROMPT = "a red circle moving left"
+MINIATURE = (
+    "The models here are the miniature's: it films red, green, blue and yellow circles, squares and triangles that "
+    "move left, right, up or down, and nothing else. 128x128 and 17 frames take a CPU about a minute."
+)
+NOISE = "The models here are random: every film is noise. 128x128 and 17 frames take a CPU a few seconds."
 
 
 def main() -> int:
     """Serve until the server ends or Ctrl-C; return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--noise", action="store_true", help="random models: every workflow runs, every film is noise")
     parser.add_argument("--port", type=int, default=8188)
-    port: int = parser.parse_args().port
+    options = parser.parse_args()
     env = prepare()
+    base, prompt, about = (env.base, None, NOISE) if options.noise else (env.miniature_base, PROMPT, MINIATURE)
+    names = write_small(ROOT / "workflows", base, prompt, about)
     log = HOME / "serve.log"
     print(f"starting ComfyUI, log in {log}", flush=True)
-    with serve(env.comfyui, env.base, python=env.python, log=log, port=port) as server:
-        print(f"open {server.url}  (Ctrl-C stops it)", flush=True)
+    with serve(env.comfyui, base, python=env.python, log=log, port=options.port) as server:
+        print(f"open {server.url}  (Ctrl-C stops it)\n{about}\nUnder Workflows (w): {', '.join(names)}", flush=True)
         return server.process.wait()
 
 
