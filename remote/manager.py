@@ -144,7 +144,7 @@ class JobManager:
             currency=expected.currency,
         )
         journal = await self._open()
-        job = await journal.run(journal.claim, wanted, order.fingerprint_before)
+        job = await journal.run(journal.claim, wanted, order.fingerprint_before, order.fingerprint_ambiguous)
         return await self._join(job, order, handle, report)
 
     async def _jobs(self, limit: int) -> list[Job]:

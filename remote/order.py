@@ -41,23 +41,27 @@ class Order:
 
         `force_new` makes another one.
         """
-        text = self._text
-        for file in self.media.values():
-            if file.identity:
-                text = text.replace(file.sha256, file.identity).replace(
-                    file.sha256[:16], file.identity[:16]
-                )  # its name
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self._fingerprint({file.sha256: file.identity for file in self.media.values()})
 
     @property
     def fingerprint_before(self) -> str:
         """What the same order was known by until files had an identity: the bytes that are sent."""
-        return hashlib.sha256(self._text.encode()).hexdigest()
+        return self._fingerprint({})
 
     @property
-    def _text(self) -> str:
-        parts = [self.contract.provider, self.contract.endpoint, self.request, self.force_new]
-        return json.dumps(parts, sort_keys=True)
+    def fingerprint_ambiguous(self) -> str:
+        """The fingerprint until turned films and late sounds counted, which other films may share."""
+        return self._fingerprint({file.sha256: file.identity_before or file.identity for file in self.media.values()})
+
+    def _fingerprint(self, identities: Mapping[str, str]) -> str:
+        """The hash of the request, with identities in place of the hashes of files' bytes."""
+        text = json.dumps(
+            [self.contract.provider, self.contract.endpoint, self.request, self.force_new], sort_keys=True
+        )
+        for sha256, identity in identities.items():
+            if identity:
+                text = text.replace(sha256, identity).replace(sha256[:16], identity[:16])  # its name
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def estimate(self) -> Estimate:

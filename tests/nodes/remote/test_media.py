@@ -22,6 +22,7 @@ from wan_duet.nodes.remote.media import fill, film, sound
 from wan_duet.remote.contract import contract
 from wan_duet.remote.media import image_media
 from wan_duet.tests.fake_providers.film import film as small_film
+from wan_duet.tests.video.test_read import with_matrix
 from wan_duet.video.formats import QUALITIES
 from wan_duet.video.identity import identity_of_file
 from wan_duet.video.unlabelled import copy_unlabelled
@@ -179,9 +180,37 @@ def test_a_file_is_known_by_what_is_stored_and_not_by_its_labels(tmp_path: Path,
     path, bare = labelled(tmp_path / f"mine.{kind}", kind), tmp_path / "bare"
     assert copy_unlabelled(str(path), bare) and bare.read_bytes() != path.read_bytes()
     known = identity_of_file(io.BytesIO(bare.read_bytes()))
-    assert known == identity_of_file(str(path)) == film(VideoFromFile(str(path))).identity
+    assert known == identity_of_file(str(path)) == (film(VideoFromFile(str(path))).identity, "")
     (tmp_path / "other").write_bytes(small_film())
     assert known != identity_of_file(str(tmp_path / "other"))
+
+
+def spoken(path: Path, late: float) -> Path:
+    """The small film with a sound that begins so many seconds after the picture; its packets are always the same."""
+    tone = {"waveform": torch.sin(torch.arange(16000) / 20)[None, None], "sample_rate": 16000}
+    images = torch.rand(8, 32, 32, 3, generator=torch.Generator().manual_seed(0))
+    whole = film(VideoFromComponents(VideoComponents(images=images, frame_rate=Fraction(8), audio=tone)))
+    with av.open(io.BytesIO(whole.data)) as read, av.open(str(path), "w", format="mp4") as written:
+        copies = {stream.index: written.add_stream_from_template(stream) for stream in read.streams}
+        for packet in read.demux():
+            if packet.dts is None or packet.pts is None:
+                continue
+            if packet.stream.type == "audio":
+                packet.pts, packet.dts = (t + round(late / packet.time_base) for t in (packet.pts, packet.dts))
+            packet.stream = copies[packet.stream.index]
+            written.mux(packet)
+    return path
+
+
+def test_a_turned_film_and_one_whose_sound_begins_late_are_other_films(tmp_path: Path) -> None:
+    films = [spoken(tmp_path / f"{late}.mp4", late) for late in (0.0, 0.25, 0.5)]
+    films += [with_matrix(spoken(tmp_path / f"turned{m}.mp4", 0.0), *m) for m in ((0, 1, -1, 0), (-1, 0, 0, -1))]
+    sent = [film(VideoFromFile(str(path))) for path in films]
+    assert len({one.identity for one in sent}) == len(films)
+    assert len({one.identity_before or one.identity for one in sent}) == 1  # which they once shared
+    for path, one in zip(films, sent, strict=True):
+        (tmp_path / "bare").write_bytes(one.data)
+        assert identity_of_file(str(tmp_path / "bare")).now == identity_of_file(str(path)).now == one.identity
 
 
 HOSTED = "https://example.com/mine.bin"
