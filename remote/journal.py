@@ -165,6 +165,12 @@ class Journal:
         """Drop what a job was and brought; its cost stays. ValueError if there is no such job."""
         self.update(id, fingerprint="", request={}, body="", urls=None, files=(), warnings=(), error="")
 
+    def forgotten(self, node_id: str) -> int:
+        """The number of jobs that were forgotten, of one node or of its items."""
+        query = "SELECT COUNT(*) FROM jobs WHERE fingerprint = '' AND (node_id = ? OR node_id LIKE ? || '/%')"
+        with self._open() as db:
+            return db.execute(query, (node_id, node_id)).fetchone()[0]
+
     def spent(self) -> Spent:
         """By day in UTC, provider and currency: what is known to be charged, and how many jobs have no known price."""
         query = """SELECT date(created, 'unixepoch') AS day, provider, currency,

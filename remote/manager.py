@@ -96,6 +96,10 @@ class JobManager:
         """Drop every job whose answer was lost, unless its provider has it; nothing is sent again."""
         return self._thread.run(self._clear())
 
+    def forgotten(self, node_id: str) -> "Future[int]":
+        """The number of a node's jobs that were forgotten."""
+        return self._thread.run(self._forgotten(node_id))
+
     def forget(self, job_id: str) -> "Future[None]":
         """Drop what was asked for and delivered, so that asking again makes a new job; its cost stays in the totals.
 
@@ -187,6 +191,10 @@ class JobManager:
             raise ValueError(f"job {job_id} is under way: interrupt it first")
         journal = await self._open()
         await journal.run(journal.forget, job_id)
+
+    async def _forgotten(self, node_id: str) -> int:
+        journal = await self._open()
+        return await journal.run(journal.forgotten, node_id)
 
     async def _collect(self, job_id: str, handle: Handle, report: Report | None, again: bool) -> Outcome:
         journal = await self._open()

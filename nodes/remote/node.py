@@ -58,10 +58,14 @@ class ProviderNode(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **given: Any) -> float:
-        """Keeps what was delivered as long as it is whole and there; otherwise a run collects the rest."""
-        context = get_executing_context()
-        whole = context is None or is_whole(manager().jobs().result(PATIENCE), context.node_id)
-        return 0.0 if whole else float("nan")
+        """Keeps what was delivered as long as it is whole and there; otherwise a run collects the rest.
+
+        It is not kept either once a job was forgotten: the same graph is to make a new one.
+        """
+        if (context := get_executing_context()) is None:
+            return 0.0
+        whole = is_whole(manager().jobs().result(PATIENCE), context.node_id)
+        return float(manager().forgotten(context.node_id).result(PATIENCE) if whole else "nan")
 
     @classmethod
     async def execute(cls, **given: Any) -> io.NodeOutput:

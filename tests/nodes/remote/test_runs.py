@@ -224,8 +224,9 @@ def test_forgetting_and_listing(bench: Bench, graph: Graph, seed: int) -> None:
     _jobs(forgotten, "forget", job_id)
     run(bench, forgotten)
     assert bench.jobs(seed) == []
-    run_anew(bench, "runware", seed)
-    assert bench.charges() == 2
+    assert run(bench, graph).cached() == set()  # the host still had the output
+    assert run(bench, graph).cached() == {"1"}
+    assert (bench.charges(), bench.state(seed), len(bench.files(seed))) == (2, "downloaded", 1)
 
 
 def test_a_job_of_unknown_outcome_stops_none_of_its_neighbours(bench: Bench, graph: Graph, seed: int) -> None:
