@@ -93,7 +93,7 @@ class JobManager:
         return handle
 
     def clear(self) -> "Future[list[Cleared]]":
-        """Drop every job whose answer was lost, unless its provider has it; nothing is sent again."""
+        """Drop every job whose answer was lost, unless its provider has it or may have it; nothing is sent again."""
         return self._thread.run(self._clear())
 
     def forgotten(self, node_id: str) -> "Future[int]":
@@ -179,7 +179,7 @@ class JobManager:
             if job.id not in self._running and job.provider not in silent:
                 try:
                     with self._provider(job) as provider:
-                        one = await clear(journal, provider, job, self.settings.clock.now())
+                        one = await clear(journal, provider, job)
                 except RemoteError as error:  # no network, or a key that is gone
                     log.warning("job %s: %s", job.id, error)
                     silent.add(job.provider)

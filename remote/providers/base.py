@@ -12,6 +12,8 @@ from ..media import Media
 from ..settings import Settings
 from ..transport import REPEATABLE, Call, Reply, Transport
 
+SEVERAL = "several"  # the code of an error: more than one request may be the job
+
 Sent = Callable[[], bytes]  # the body of the submit, to the byte; RemoteError if it is not to be sent again
 
 

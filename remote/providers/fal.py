@@ -12,7 +12,7 @@ from ..journal import Job, State
 from ..media import Media
 from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, items, table, tables, text
-from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
+from .base import SEVERAL, Accepted, Progress, Provider, Result, Sent, Unreadable
 from .fal_requests import Requests
 
 QUEUE_HOSTS = ("queue.fal.run", "queue.falrun.com")
@@ -90,8 +90,8 @@ class Fal(Provider):
         if len(found) == 1:
             return Accepted(found[0])
         several = f", and fal lists {len(found)} requests like it: {', '.join(found)}" if found else ""
-        text = f"fal's answer to the submit was lost{several}"
-        raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST)
+        text, code = f"fal's answer to the submit was lost{several}", SEVERAL if found else ""
+        raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST, code=code)
 
     async def poll(self, job: Job) -> Progress:
         reply = await self.ask(Call("GET", self._url(job, "status_url"), self._headers()))
