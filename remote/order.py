@@ -18,7 +18,8 @@ TASK_ID = "00000000-0000-4000-8000-000000000000"  # stands for ours, which the j
 class Order:
     """One generation. `request` holds placeholders where `media`, by placeholder, will be uploaded.
 
-    `max_cost` is in the currency of the contract; None is no limit. `seconds`: how long a driving video lasts.
+    `max_cost` is in the currency of the contract; None is no limit. `seconds`: how long a driving video lasts. `log`:
+    whether the provider is asked for the lines that its model writes.
     """
 
     contract: Contract
@@ -34,6 +35,7 @@ class Order:
     max_cost: float | None = None
     force_new: int = 0
     seconds: float | None = None
+    log: bool = False
 
     @property
     def fingerprint(self) -> str:

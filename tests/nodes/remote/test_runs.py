@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from wan_duet.dev.client import PromptError
-from wan_duet.tests.fake_providers.faults import Lose
+from wan_duet.tests.fake_providers.faults import Answer, Lose
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE
 from wan_duet.tests.nodes.graph import AGAIN, Graph, Node, Result, Runner
 from wan_duet.tests.nodes.remote.conftest import NODES, Bench, seeds, text_to_video, until
 from wan_duet.tests.remote.conftest import MAX_COST
 
 NEVER = 1e9
-FAL = "fal-ai/wan/v2.2-a14b/text-to-video"
 TEXT = b"\x00\x00\x00\x03"  # how the host marks a message with the text under a node
 
 
@@ -203,6 +202,22 @@ def test_where_the_job_is_stands_under_the_node(bench: Bench, graph: Graph, seed
     assert any(" - queue 3 - " in text for text in texts)
 
 
+def test_what_the_model_writes_is_shown_and_holds_no_key(bench: Bench, graph: Graph, seed: int) -> None:
+    bench.fakes["fal"].running = 1.0
+    bench.fakes["fal"].log = ("loading the model", f"step 3 of 40 with {KEY}")
+    shown = graph.show(text_to_video(graph, "fal", seed, logs=True)[1])
+    try:
+        messages, sent = Runner(bench.server, bench.output.name).watched(graph)
+    finally:
+        bench.fakes["fal"].log = ()
+    texts = [message.decode(errors="replace") for message in sent if message.startswith(TEXT)]
+    assert any(" - step 3 of 40 with [key]" in text for text in texts)
+    ends = [message["data"] for message in messages if message["type"] == "executed"]
+    (said,) = (end["output"]["text"][0] for end in ends if end["node"] == shown.id)
+    assert "log: loading the model" in said and "log: step 3 of 40 with [key]" in said
+    assert all(KEY not in text for text in (said, *texts, bench.server.log_text()))
+
+
 def test_forgetting_and_listing(bench: Bench, graph: Graph, seed: int) -> None:
     text_to_video(graph, "runware", seed)
     run(bench, graph)
@@ -253,18 +268,24 @@ def test_a_job_of_unknown_outcome_stops_none_of_its_neighbours(bench: Bench, gra
     assert (bench.state(seed), len(bench.files(seed)), bench.charges()) == ("downloaded", 1, 2)
 
 
-def test_jobs_without_an_answer_are_cleared_together(bench: Bench, graph: Graph, seed: int) -> None:
-    bench.fakes["fal"].fault("submit", Lose("close"), Lose("close"))
-    for force_new in range(2):
-        text_to_video(graph, "fal", seed, force_new=force_new)
+def test_jobs_without_an_answer_are_cleared_together_but_for_what_may_be_at_work(
+    bench: Bench, graph: Graph, seed: int
+) -> None:
+    for provider, fault in (("runware", Answer(502)), ("fal", Lose("close"))):  # of the first nothing has arrived
+        bench.fakes[provider].fault("submit", fault, fault)
+        for force_new in range(2):
+            text_to_video(graph, provider, seed, force_new=force_new)
     run(bench, graph)
-    lost = bench.jobs(seed)
-    assert [state for _, state in lost] == ["unknown"] * 2
+    lost = {id: state for id, state in bench.jobs(seed)}
+    assert sorted(lost.values()) == ["lost", "lost", "unknown", "unknown"]
     journal = Graph()
     shown = journal_text(_jobs(journal, "clear unanswered"))
     said = run(bench, journal).text(shown)
-    assert all(f"{id[:8]} {FAL} is dropped; it may have been charged" in said for id, _ in lost)
-    assert bench.jobs(seed) == []
+    for id, state in lost.items():
+        line = next(line for line in said.splitlines() if line.startswith(id[:8]))
+        assert ("never arrived, and is dropped" if state == "lost" else "is kept: it may still be at work") in line
+    assert [state for _, state in bench.jobs(seed)] == ["unknown"] * 2
+    assert bench.charges() == 2
 
 
 def _jobs(graph: Graph, action: str, job: str = "", **more: Any) -> Node:
