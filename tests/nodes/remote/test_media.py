@@ -17,8 +17,11 @@ from PIL import Image
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.nodes.remote import media
+from wan_duet.nodes.remote.fields import EXPLICIT, fields_of
 from wan_duet.nodes.remote.files import AS_PNG, LARGE_IMAGES
 from wan_duet.nodes.remote.media import fill, film, sound
+from wan_duet.nodes.remote.node import _order as order_of
+from wan_duet.nodes.remote.table import ROWS
 from wan_duet.remote.contract import contract
 from wan_duet.remote.media import image_media
 from wan_duet.tests.fake_providers.film import film as small_film
@@ -284,6 +287,20 @@ def test_an_image_above_the_limit_is_sent_as_chosen_and_that_is_said(choice: str
     before = f"image takes {png(NOISE)} bytes as PNG, and rivya takes up to 40000"
     assert files.notes == [f"{before}: sent as {choice}, with {len(sent.data)} bytes"]
     assert fill(SMALL, {"image": NOISE[:, :8, :8]}, "Turbo", choice)[1].all[0].mime == "image/png"  # below the limit
+
+
+def test_the_node_sends_a_large_image_as_agreed_and_its_order_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = (row for row in ROWS if row.id == "RivyaWan22Turbo")
+    monkeypatch.setattr(type(row), "contracts", property(lambda _: {"Turbo": SMALL}))
+    fields = fields_of(row.contracts)
+    given = {field.name: EXPLICIT.get(field.path, "") for field in fields}
+    given |= {"prompt": "a cat", "resolution": "480p", "seed": 1, "image": NOISE, "allow_paid": True}
+    given["large_images"] = "WebP 95"
+    placed = order_of(row, fields, "Turbo", given)
+    (sent,) = placed.media.values()
+    assert sent.mime == "image/webp" and any("sent as WebP 95" in warning for warning in placed.warnings)
+    with pytest.raises(ValueError, match="Choose a format in large_images"):
+        order_of(row, fields, "Turbo", given | {"large_images": AS_PNG})
 
 
 def png(image: torch.Tensor) -> int:

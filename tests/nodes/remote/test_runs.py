@@ -75,6 +75,21 @@ def test_nothing_is_asked_of_a_provider_without_consent(bench: Bench, graph: Gra
     assert bench.fakes["fal"].seen == []
 
 
+def test_what_is_on_the_web_is_sent_by_its_address_and_nothing_is_uploaded(
+    bench: Bench, graph: Graph, seed: int
+) -> None:
+    address = "https://example.com/first.png"
+    frames = graph.add("PrimitiveString", value=address)
+    given = {"prompt": "a cat", "resolution": "480p", "num_frames": 81, "seed": seed}
+    allowed = {"allow_paid": True, "allow_upload": False, "max_cost_usd": MAX_COST}
+    graph.add("WanDuet_FalImageToVideo", variant="A14B", frames=frames, **given, **allowed)
+    run(bench, graph)
+    fal = bench.fakes["fal"]
+    (sent,) = (json.loads(seen.body) for seen in fal.seen if seen.op == "submit")
+    assert sent["image_url"] == address and fal.count("token") == fal.count("upload") == 0
+    assert (bench.charges(), bench.state(seed)) == (1, "downloaded")
+
+
 def test_what_a_provider_would_refuse_names_the_input_and_is_not_sent(bench: Bench, graph: Graph, seed: int) -> None:
     text_to_video(graph, "runware", seed, cache_end_step=3, cache_start_step=5, cache_start_step_percentage=50)
     with pytest.raises(PromptError) as refused:
