@@ -96,6 +96,7 @@ class FakeFal(Fake):
             return _json({**self._handle(job), "status": "IN_PROGRESS", "logs": logs}, 202)
         failure = {"error": "failed", "error_type": "request_error"} if job.error else {}
         metrics = {"inference_time": job.running}
+        logs += [{**logs[-1], "message": "finished"}] if logs else []
         return _json({**self._handle(job), "status": "COMPLETED", "logs": logs, "metrics": metrics, **failure})
 
     def _result(self, job: Generation) -> web.Response:
