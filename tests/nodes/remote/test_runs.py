@@ -254,7 +254,22 @@ def test_forgetting_and_listing(bench: Bench, graph: Graph, seed: int) -> None:
     _jobs(forgotten, "forget", job_id)
     run(bench, forgotten)
     assert bench.jobs(seed) == []
-    assert run(bench, graph).cached() == set()  # the host still had the output
+    run_anew(bench, "runware", seed)
+    assert bench.charges() == 2
+
+
+def test_a_forgotten_job_is_bought_anew_though_the_host_still_has_its_output(
+    bench: Bench, graph: Graph, seed: int
+) -> None:
+    text_to_video(graph, "runware", seed)
+    run(bench, graph)
+    ((job_id, _),) = bench.jobs(seed)
+    beside = Graph()
+    beside.prompt = dict(graph.prompt)  # the host drops what is not in the prompt
+    _jobs(beside, "forget", job_id)
+    assert run(bench, beside).cached() == {"1"}
+    assert bench.jobs(seed) == []
+    assert run(bench, graph).cached() == set()
     assert run(bench, graph).cached() == {"1"}
     assert (bench.charges(), bench.state(seed), len(bench.files(seed))) == (2, "downloaded", 1)
 
