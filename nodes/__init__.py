@@ -11,8 +11,8 @@ from .people import DetectPose, LoadDetector, PoseFromKeypoints, SegmentPerson
 from .planning import Preset, ProviderScheduler, StagePlan
 from .poses import DrawPose, FaceCrop, MaskShape, PoseOverlay, RetargetPose
 from .remote import REMOTE_NODES
-from .remote.budget_route import add_budget_route
-from .remote.key_route import add_key_route
+from .remote.budget_route import BUDGETS
+from .remote.key_route import KEYS
 from .sampling import Guider, Sampler
 from .size import Size
 from .source import VideoToLatent
@@ -55,6 +55,6 @@ class WanDuetExtension(ComfyExtension):
     """The list of every node of the pack, and the HTTP routes of its settings."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        add_key_route()  # ComfyUI 0.3.75 does not call on_load
-        add_budget_route()
+        KEYS.add()  # ComfyUI 0.3.75 does not call on_load
+        BUDGETS.add()
         return [*map(checked, LOCAL_NODES), *REMOTE_NODES]

@@ -49,6 +49,7 @@ class Course:
     def __init__(self, job: Job, order: Order | None, provider: Provider, tools: Tools, report: Report) -> None:
         self.cancelling = False
         self._order = order
+        self._log: tuple[str, ...] = ()
         self._provider = provider
         self._uploads = tools.uploads
         self._settings = provider.settings
@@ -62,7 +63,7 @@ class Course:
         attached = self._record.job.state is not State.PLANNED
         await self._submitter.make_sure()
         progress = await self._wait_until_done()
-        return replace(await self._fetcher.fetch_all(progress), attached=attached)
+        return replace(await self._fetcher.fetch_all(progress), attached=attached, log=self._log)
 
     async def _wait_until_done(self) -> Progress:
         backoff = Backoff(self._settings.first_poll, self._settings.longest_poll)
@@ -80,7 +81,7 @@ class Course:
                 partial = progress if progress.results else None
                 if progress.state is not self._record.job.state:
                     await self._record.note(state=progress.state)
-                self._record.tell(progress.queue, progress.percent)
+                self._record.tell(progress.queue, progress.percent, next(reversed(self._log), ""))
             wait = backoff.next()
             if self._record.seconds + wait > self._settings.deadline:
                 if partial is not None:
@@ -90,8 +91,11 @@ class Course:
 
     async def _poll(self) -> Progress | None:
         """None: no answer. The network may come back, and the job goes on without it."""
+        wanted = self._order is not None and self._order.log
         try:
-            return await self._provider.poll(self._record.job)
+            progress = await self._provider.poll(self._record.job, log=wanted)
+            self._log = self._record.readable(progress.log) or self._log
+            return progress
         except RemoteError as error:
             if error.kind != "network":
                 advice = f"{error.advice} The job is kept: run the same graph again to collect it."

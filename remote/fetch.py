@@ -21,10 +21,11 @@ LATER = "Run the same graph again to collect it."
 
 @dataclass(frozen=True)
 class Outcome:
-    """A delivered job. `attached`: it was there before and nothing was submitted for it now."""
+    """A delivered job. `attached`: it was there before and nothing was submitted for it now; `log`: its last lines."""
 
     job: Job
     attached: bool = False
+    log: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:

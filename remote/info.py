@@ -28,6 +28,7 @@ def _lines(outcome: Outcome, order: Order | None) -> Iterator[str]:
     if order is not None and order.dropped:
         yield f"not sent, this mode does not take it: {', '.join(order.dropped)}"
     yield from (*(order.warnings if order is not None else ()), *outcome.warnings)
+    yield from (f"log: {line}" for line in outcome.log)
 
 
 def cost_of(job: Job) -> str:

@@ -52,15 +52,16 @@ class Journal:
         """One of the methods below, without holding up the loop while another process writes; in the order of calls."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(operation, *args, **kwargs))
 
-    def claim(self, wanted: Job, before: str = "") -> Job:
+    def claim(self, wanted: Job, before: str = "", ambiguous: str = "") -> Job:
         """The open job with this fingerprint, or with the one that it had `before`; else `wanted` as a new one.
 
-        A job that another node of the same prompt holds is passed over, so that twins get one each. Where nothing can
-        be written, what is there can still be collected.
+        One with an `ambiguous` fingerprint, which different films may share, must have sent the same bytes. A job that
+        another node of the same prompt holds is passed over, so that twins get one each. Where nothing can be written,
+        what is there can still be collected.
         """
         try:
             with self._transaction() as db:
-                if (row := _open_job(db, wanted, before)) is None:
+                if (row := _open_job(db, wanted, before, ambiguous)) is None:
                     return self._add(db, wanted)
                 profile = wanted.profile if row["state"] == State.PLANNED else row["profile"]  # who is to pay
                 holder = (wanted.fingerprint, wanted.prompt_id, wanted.node_id, profile, row["id"])
@@ -69,7 +70,7 @@ class Journal:
                 return self._get(db, row["id"])
         except RemoteError:
             with self._open() as db:
-                row = _open_job(db, wanted, before)
+                row = _open_job(db, wanted, before, ambiguous)
             if row is None or row["state"] == State.PLANNED:
                 raise
             return decoded(row)
@@ -164,6 +165,12 @@ class Journal:
         """Drop what a job was and brought; its cost stays. ValueError if there is no such job."""
         self.update(id, fingerprint="", request={}, body="", urls=None, files=(), warnings=(), error="")
 
+    def forgotten(self, node_id: str) -> int:
+        """The number of jobs that were forgotten, of one node or of its items."""
+        query = "SELECT COUNT(*) FROM jobs WHERE fingerprint = '' AND (node_id = ? OR node_id LIKE ? || '/%')"
+        with self._open() as db:
+            return db.execute(query, (node_id, node_id)).fetchone()[0]
+
     def spent(self) -> Spent:
         """By day in UTC, provider and currency: what is known to be charged, and how many jobs have no known price."""
         query = """SELECT date(created, 'unixepoch') AS day, provider, currency,
@@ -229,12 +236,13 @@ class Journal:
         return RemoteError("storage", f"The journal {self.path} can't be used ({error})")
 
 
-def _open_job(db: sqlite3.Connection, wanted: Job, before: str) -> sqlite3.Row | None:
+def _open_job(db: sqlite3.Connection, wanted: Job, before: str, ambiguous: str) -> sqlite3.Row | None:
     """The oldest job with a fingerprint that is not over and that no twin in the same prompt holds."""
     over = ", ".join("?" * len(OVER))
-    query = f"""SELECT * FROM jobs WHERE fingerprint IN (?, ?) AND fingerprint <> '' AND state NOT IN ({over})
-        ORDER BY created, rowid"""
-    for row in db.execute(query, (wanted.fingerprint, before, *OVER)):
+    query = f"""SELECT * FROM jobs WHERE fingerprint <> '' AND state NOT IN ({over})
+        AND (fingerprint IN (?, ?) OR (fingerprint = ? AND request = ?)) ORDER BY created, rowid"""
+    request = encoded("request", wanted.request)
+    for row in db.execute(query, (*OVER, wanted.fingerprint, before, ambiguous, request)):
         if not wanted.prompt_id or row["prompt_id"] != wanted.prompt_id or row["node_id"] == wanted.node_id:
             return row
     return None

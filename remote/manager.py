@@ -93,8 +93,12 @@ class JobManager:
         return handle
 
     def clear(self) -> "Future[list[Cleared]]":
-        """Drop every job whose answer was lost, unless its provider has it; nothing is sent again."""
+        """Drop every job whose answer was lost, unless its provider has it or may have it; nothing is sent again."""
         return self._thread.run(self._clear())
+
+    def forgotten(self, node_id: str) -> "Future[int]":
+        """The number of a node's jobs that were forgotten."""
+        return self._thread.run(self._forgotten(node_id))
 
     def forget(self, job_id: str) -> "Future[None]":
         """Drop what was asked for and delivered, so that asking again makes a new job; its cost stays in the totals.
@@ -144,7 +148,7 @@ class JobManager:
             currency=expected.currency,
         )
         journal = await self._open()
-        job = await journal.run(journal.claim, wanted, order.fingerprint_before)
+        job = await journal.run(journal.claim, wanted, order.fingerprint_before, order.fingerprint_ambiguous)
         return await self._join(job, order, handle, report)
 
     async def _jobs(self, limit: int) -> list[Job]:
@@ -175,7 +179,7 @@ class JobManager:
             if job.id not in self._running and job.provider not in silent:
                 try:
                     with self._provider(job) as provider:
-                        one = await clear(journal, provider, job, self.settings.clock.now())
+                        one = await clear(journal, provider, job)
                 except RemoteError as error:  # no network, or a key that is gone
                     log.warning("job %s: %s", job.id, error)
                     silent.add(job.provider)
@@ -187,6 +191,10 @@ class JobManager:
             raise ValueError(f"job {job_id} is under way: interrupt it first")
         journal = await self._open()
         await journal.run(journal.forget, job_id)
+
+    async def _forgotten(self, node_id: str) -> int:
+        journal = await self._open()
+        return await journal.run(journal.forgotten, node_id)
 
     async def _collect(self, job_id: str, handle: Handle, report: Report | None, again: bool) -> Outcome:
         journal = await self._open()

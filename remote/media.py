@@ -22,13 +22,15 @@ Kind = Literal["image", "audio", "video"]
 class Media:
     """A file to be uploaded: stands in a request as `placeholder` until the provider has it.
 
-    `identity` is what it shows and sounds like, by which a job is found again whatever has encoded the file.
+    `identity` is what it shows and sounds like, by which a job is found again whatever has encoded the file;
+    `identity_before` what that was until turned films and late sounds counted, if it is another.
     """
 
     kind: Kind
     mime: str
     data: bytes
     identity: str = ""
+    identity_before: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -95,11 +97,12 @@ def audio_media(waveform: torch.Tensor, rate: int) -> Media:
     return Media("audio", "audio/wav", target.getvalue(), heard)
 
 
-def video_media(path: Path, identity: str = "") -> Media:
+def video_media(path: Path, identity: str = "", identity_before: str = "") -> Media:
     """A video file as it is: MP4, MOV or WebM."""
     data = path.read_bytes()
     if data[4:8] == b"ftyp":
-        return Media("video", "video/quicktime" if data[8:12] == b"qt  " else "video/mp4", data, identity)
+        mime = "video/quicktime" if data[8:12] == b"qt  " else "video/mp4"
+        return Media("video", mime, data, identity, identity_before)
     if data[:4] == b"\x1a\x45\xdf\xa3":
-        return Media("video", "video/webm", data, identity)
+        return Media("video", "video/webm", data, identity, identity_before)
     raise ValueError(f"video is {path.name}, which is neither MP4, MOV nor WebM: save it as MP4 first")

@@ -18,7 +18,8 @@ TASK_ID = "00000000-0000-4000-8000-000000000000"  # stands for ours, which the j
 class Order:
     """One generation. `request` holds placeholders where `media`, by placeholder, will be uploaded.
 
-    `max_cost` is in the currency of the contract; None is no limit. `seconds`: how long a driving video lasts.
+    `max_cost` is in the currency of the contract; None is no limit. `seconds`: how long a driving video lasts. `log`:
+    whether the provider is asked for the lines that its model writes.
     """
 
     contract: Contract
@@ -34,6 +35,7 @@ class Order:
     max_cost: float | None = None
     force_new: int = 0
     seconds: float | None = None
+    log: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -41,23 +43,27 @@ class Order:
 
         `force_new` makes another one.
         """
-        text = self._text
-        for file in self.media.values():
-            if file.identity:
-                text = text.replace(file.sha256, file.identity).replace(
-                    file.sha256[:16], file.identity[:16]
-                )  # its name
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self._fingerprint({file.sha256: file.identity for file in self.media.values()})
 
     @property
     def fingerprint_before(self) -> str:
         """What the same order was known by until files had an identity: the bytes that are sent."""
-        return hashlib.sha256(self._text.encode()).hexdigest()
+        return self._fingerprint({})
 
     @property
-    def _text(self) -> str:
-        parts = [self.contract.provider, self.contract.endpoint, self.request, self.force_new]
-        return json.dumps(parts, sort_keys=True)
+    def fingerprint_ambiguous(self) -> str:
+        """The fingerprint until turned films and late sounds counted, which other films may share."""
+        return self._fingerprint({file.sha256: file.identity_before or file.identity for file in self.media.values()})
+
+    def _fingerprint(self, identities: Mapping[str, str]) -> str:
+        """The hash of the request, with identities in place of the hashes of files' bytes."""
+        text = json.dumps(
+            [self.contract.provider, self.contract.endpoint, self.request, self.force_new], sort_keys=True
+        )
+        for sha256, identity in identities.items():
+            if identity:
+                text = text.replace(sha256, identity).replace(sha256[:16], identity[:16])  # its name
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def estimate(self) -> Estimate:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from .redact import redact, redact_all
 
 log = logging.getLogger("wan_duet")
 
+LINES, LONGEST = 20, 200  # of a provider's log: how many are kept, and of how many characters
+
 
 @dataclass(frozen=True)
 class Update:
@@ -23,12 +25,13 @@ class Update:
     seconds: float
     queue: int | None = None
     percent: float | None = None
+    line: str = ""
 
     def __str__(self) -> str:
         place = [f"queue {self.queue}"] if self.queue is not None else []
         price = Estimate(self.job.estimate, self.job.currency)
         words = [self.job.provider, f"{self.job.state.value} {self.seconds:.0f} s", *place, str(price), self.job.id[:8]]
-        return " - ".join(words)
+        return " - ".join([*words, *([self.line] if self.line else [])])
 
 
 Report = Callable[[Update], None]
@@ -99,6 +102,11 @@ class Record:
         """See what another process has written."""
         self.job = await self._journal.run(self._journal.get, self.job.id)
 
-    def tell(self, queue: int | None = None, percent: float | None = None) -> None:
-        """Say where the job is to whoever waits for it."""
-        self._report(Update(self.job, self.seconds, queue, percent))
+    def readable(self, log: Sequence[str]) -> tuple[str, ...]:
+        """The last lines of a log, short and without secrets."""
+        lines = (" ".join(redact(line, [self._secret]).split()) for line in log[-LINES:])
+        return tuple(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines if line)
+
+    def tell(self, queue: int | None = None, percent: float | None = None, line: str = "") -> None:
+        """Say where the job is to whoever waits for it, with the newest line of its log."""
+        self._report(Update(self.job, self.seconds, queue, percent, line))

@@ -7,7 +7,7 @@ from typing import NoReturn
 from .errors import RemoteError
 from .job import Job, State
 from .journal import Journal
-from .providers.base import Provider
+from .providers.base import SEVERAL, Provider
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,99}")  # it becomes part of an address
 ASKED_IN_VAIN = ("network", "auth", "storage")  # nothing was learnt about the job
@@ -15,13 +15,17 @@ ASKED_IN_VAIN = ("network", "auth", "storage")  # nothing was learnt about the j
 
 @dataclass(frozen=True)
 class Cleared:
-    """What became of one job: `found` at its provider, dropped with `no_trace` there, dropped unknown, or kept."""
+    """What became of one job: `found` at its provider, dropped with `no trace` there or unknown, or kept as it is.
+
+    It is kept if it couldn't be asked about, may be `at work` unseen, or is one of several `like` it.
+    """
 
     job: Job
     verdict: str
 
 
-FOUND, NO_TRACE, UNKNOWN, KEPT = "found", "no trace", "unknown", "kept"
+FOUND, NO_TRACE, UNKNOWN = "found", "no trace", "unknown"
+KEPT, AT_WORK, LIKE = "kept", "at work", "like"
 
 
 async def attach(journal: Journal, provider: Provider, job: Job, remote_id: str) -> Job:
@@ -41,11 +45,12 @@ async def attach(journal: Journal, provider: Provider, job: Job, remote_id: str)
     return await journal.run(journal.update, job.id, state=State.SUBMITTED, remote_id=remote_id, urls=None, error="")
 
 
-async def clear(journal: Journal, provider: Provider, job: Job, now: float) -> Cleared:
-    """Ask once more about a job, without sending it again; drop it unless the provider has it.
+async def clear(journal: Journal, provider: Provider, job: Job) -> Cleared:
+    """Ask once more about a job, without sending it again; drop it unless the provider has it or may have it.
 
     RemoteError if it can't be asked.
     """
+    now, longest = provider.settings.clock.now(), provider.settings.deadline
     sending = job.state is State.SUBMITTING
     if sending and not (now >= job.lease and await journal.run(journal.take_over, job.id, job.lease)):
         return Cleared(job, KEPT)
@@ -55,6 +60,10 @@ async def clear(journal: Journal, provider: Provider, job: Job, now: float) -> C
     except RemoteError as error:
         if error.kind in ASKED_IN_VAIN or isinstance(error.__cause__, RemoteError):
             raise
+        if error.code == SEVERAL:
+            return Cleared(job, LIKE)
+        if now - job.sent < longest:  # no provider without an answer by our id lists what it is still making
+            return Cleared(job, AT_WORK)
         await journal.run(journal.forget, job.id)
         return Cleared(job, UNKNOWN)
     if accepted is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from .clip import Frame
 
 ONE = 1 << 16  # the matrix holds 16.16 fixed point numbers
+UPRIGHT = (ONE, 0, 0, ONE)
 
 
 class Orientation(NamedTuple):
@@ -36,13 +37,19 @@ class Orientation(NamedTuple):
         return ("Turned as the file asks.",) if any(self) else ()
 
 
-def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """What the display matrix of a frame asks for (ISO 14496-12, 8.3.2); nothing for other than right angles."""
+def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """How a frame asks to be turned and scaled: a, b, c and d of ISO 14496-12, 8.3.2, in 16.16 fixed point."""
     found: Any = frame.side_data
     matrix = next((bytes(data) for data in found if data.type.name == "DISPLAYMATRIX"), None)
     if matrix is None:
-        return Orientation()
-    a, b, _, c, d = (round(number / ONE) for number in struct.unpack("=5i", matrix[:20]))
+        return UPRIGHT
+    a, b, _, c, d = struct.unpack("=5i", matrix[:20])
+    return a, b, c, d
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """The orientation that a frame's display matrix asks for; none for other than right angles."""
+    a, b, c, d = (round(number / ONE) for number in display_matrix(frame))
     if abs(b) == abs(c) == 1 and not a and not d:  # x goes to b of y, and y to c of x
         return Orientation(True, b < 0, c < 0)
     if abs(a) == abs(d) == 1 and not b and not c:

@@ -13,7 +13,7 @@ from ...remote.info import cost_of, date_of
 from ...remote.journal import Job, Spent
 from ...remote.manager import Budgets
 from ...remote.money import in_words
-from ...remote.unanswered import FOUND, KEPT, NO_TRACE, UNKNOWN, Cleared
+from ...remote.unanswered import AT_WORK, FOUND, KEPT, LIKE, NO_TRACE, UNKNOWN, Cleared
 from ...remote.wait import wait
 from ..schema import advanced, schema
 from ..text import shown
@@ -45,7 +45,8 @@ class RemoteJobs(io.ComfyNode):
                     tooltip="list: show the journal. collect: bring in the job's result; nothing is bought. fetch "
                     "again: the same, though the files are there. forget: drop the job; the same graph then buys it "
                     "anew. attach: collect a job whose answer was lost, by its request_id. clear unanswered: ask about "
-                    "all such jobs, and drop those that their provider does not have or can't tell of.",
+                    "all such jobs, and drop those that their provider does not have, or can't tell of although they "
+                    "are too old to be at work.",
                 ),
                 io.String.Input(
                     "job",
@@ -165,6 +166,8 @@ WORDS = {
     NO_TRACE: "never arrived, and is dropped",
     UNKNOWN: "is dropped; it may have been charged, see the provider's dashboard",
     KEPT: "is kept: it is being sent, or its provider can't be asked now",
+    AT_WORK: "is kept: it may still be at work, and its provider can't tell. Clear it later, or attach or forget it",
+    LIKE: "is kept: its provider has several like it. Attach one by its request_id",
 }
 
 

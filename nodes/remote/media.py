@@ -116,7 +116,8 @@ def film(video: Any) -> Media:
         clip = clip_of(video, FPS_OF_IMAGES)
         if source is None or not copy_unlabelled(source, path):
             write_video(path, clip, SENT, {}, _go_on)
-        return video_media(path, identity_of_clip(clip) if source is None else identity_of_file(source))
+        known = (identity_of_clip(clip),) if source is None else identity_of_file(source)
+        return video_media(path, *known)
 
 
 def _go_on() -> None:

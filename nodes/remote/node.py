@@ -11,6 +11,7 @@ from ...remote.build import InvalidRequest
 from ...remote.contract import Contract
 from ...remote.errors import RemoteError
 from ...remote.order import Order, order
+from ...remote.providers import PROVIDERS
 from ...remote.wait import deliver
 from ..schema import schema
 from .fields import EXPLICIT, LATER, Field, fields_of, not_taken, values_of
@@ -20,7 +21,7 @@ from .office import manager
 from .results import is_whole, outputs, set_aside
 from .table import RemoteNode
 from .watch import Watch
-from .widgets import ON_INTERRUPT, consent, large_images, widget
+from .widgets import ON_INTERRUPT, consent, large_images, logs, widget
 
 SHELF = "Wan Duet/Paid services"
 PATIENCE = 30.0  # seconds for a look at the journal
@@ -58,10 +59,14 @@ class ProviderNode(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **given: Any) -> float:
-        """Keeps what was delivered as long as it is whole and there; otherwise a run collects the rest."""
-        context = get_executing_context()
-        whole = context is None or is_whole(manager().jobs().result(PATIENCE), context.node_id)
-        return 0.0 if whole else float("nan")
+        """Keeps what was delivered as long as it is whole and there; otherwise a run collects the rest.
+
+        It is not kept either once a job was forgotten: the same graph is to make a new one.
+        """
+        if (context := get_executing_context()) is None:
+            return 0.0
+        whole = is_whole(manager().jobs().result(PATIENCE), context.node_id)
+        return float(manager().forgotten(context.node_id).result(PATIENCE) if whole else "nan")
 
     @classmethod
     async def execute(cls, **given: Any) -> io.NodeOutput:
@@ -108,6 +113,8 @@ def _inputs(row: RemoteNode, fields: list[Field]) -> Iterator[Any]:
     yield from (widget(field, shown=False) for field in fields if field.path in LATER)
     if "image" in uploads and any("image" in contract.uploads for contract in row.contracts.values()):
         yield large_images()
+    if any(PROVIDERS[contract.provider].gives_log for contract in row.contracts.values()):
+        yield logs()
 
 
 def _currency(contract: Contract) -> str:
@@ -129,6 +136,7 @@ def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[st
         "profile": given.get("profile") or "default",
         "force_new": given.get("force_new", 0),
         "seconds": _seconds(contract, sockets),
+        "log": given.get("logs", False),
         "prompt_id": context.prompt_id if context else "",
         "node_id": f"{context.node_id}/{context.list_index or 0}" if context else "",
     }

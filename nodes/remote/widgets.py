@@ -9,7 +9,7 @@ from ...remote.contract import Parameter
 from ..schema import advanced
 from .fields import DEFAULT, DELIVERY, EXPLICIT, LARGEST_SEED, OFF, ON, UNSET, Field
 from .files import LARGE_IMAGES
-from .words import CONSENT, WORDS
+from .words import CONSENT, LOGS, WORDS
 
 UNLIMITED = 100_000  # where no maximum is documented
 MULTILINE = ("prompt", "negative_prompt")
@@ -30,7 +30,7 @@ def _widget(field: Field) -> tuple[Any, dict[str, Any]]:
         return io.Boolean, {"default": EXPLICIT[field.path]}
     if field.name == "seed":
         most = min(field.bound("max") or LARGEST_SEED, LARGEST_SEED)
-        return io.Int, {"default": 0, "min": UNSET, "max": int(most), "control_after_generate": False}
+        return io.Int, {"default": 0, "min": UNSET, "max": int(most), "control_after_generate": True}
     if field.name == "number_results":
         return io.Int, {"default": 1, "min": 1, "max": int(field.bound("max") or UNLIMITED)}
     if choices := field.choices or ([ON, OFF] if "boolean" in one.types else []):
@@ -86,6 +86,11 @@ def large_images() -> Any:
     """The input by which a person agrees to what a provider's limit makes of a large image."""
     options = {"options": list(LARGE_IMAGES), "default": LARGE_IMAGES[0]}
     return advanced(io.Combo.Input("large_images", tooltip=CONSENT["large_images"], optional=True, **options))
+
+
+def logs() -> Any:
+    """The input by which a person asks for what the model writes while it works."""
+    return advanced(io.Boolean.Input("logs", default=False, tooltip=LOGS, optional=True))
 
 
 def _plain(value: Any) -> str:

@@ -5,8 +5,8 @@ WORDS = {
     "negative_prompt": "What it should not show. Has no effect where the guidance is 1 or less.",
     "num_frames": "How many frames are generated, before any interpolation.",
     "frames_per_second": "Frames a second of the generated frames, before any interpolation.",
-    "seed": "The same seed repeats a result. It never changes on its own: a new seed makes a new job, which is paid. "
-    "-1: not sent, the provider draws one.",
+    "seed": "The same seed repeats a result, and another one makes a new job, which is paid. -1: not sent, the "
+    "provider draws one. Control after generate is fixed at first: with randomize, every run is paid.",
     "resolution": "How many pixels. The price depends on it.",
     "aspect_ratio": "Width to height. auto: that of the image or video.",
     "num_inference_steps": "Sampling steps: more is slower, and often better.",
@@ -71,6 +71,11 @@ WORDS = {
     "ttl": "For how many seconds the provider keeps the result at its address. It is fetched at once.",
     "prompt_extend": "A language model writes more into the prompt. The seed alone then doesn't repeat a result.",
 }
+
+LOGS = (
+    "Show the newest line that the model writes at the provider under the node, and the last ones in info. Changes "
+    "nothing of the job."
+)
 
 CONSENT = {
     "allow_paid": "Running this costs money, and it does nothing until you allow that and the provider has a budget "

@@ -12,6 +12,8 @@ from ..media import Media
 from ..settings import Settings
 from ..transport import REPEATABLE, Call, Reply, Transport
 
+SEVERAL = "several"  # the code of an error: more than one request may be the job
+
 Sent = Callable[[], bytes]  # the body of the submit, to the byte; RemoteError if it is not to be sent again
 
 
@@ -39,6 +41,7 @@ class Progress:
     """Where a job is at the provider. None as `state`: it has no trace of the job.
 
     `pending`: whether it says that something is still being made; without that, part of the results may be all.
+    `log`: the lines that the model has written so far.
     """
 
     state: State | None
@@ -48,6 +51,7 @@ class Progress:
     percent: float | None = None
     cost: float | None = None
     pending: bool = True
+    log: tuple[str, ...] = ()
 
     @property
     def told(self) -> tuple[int, int]:
@@ -65,6 +69,7 @@ class Provider(ABC):
     name: ClassVar[str]
     hosts: ClassVar[tuple[str, ...] | None]
     upload_lives: ClassVar[float]  # seconds for which an uploaded file is taken to be there
+    gives_log: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, transport: Transport, key: str) -> None:
         self.settings = settings
@@ -99,8 +104,8 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    async def poll(self, job: Job) -> Progress:
-        """Ask where the job is. Asking again also gives fresh addresses of the results."""
+    async def poll(self, job: Job, *, log: bool = False) -> Progress:
+        """Ask where the job is, with its log if wished. Asking again also gives fresh addresses of the results."""
 
     async def cancel(self, job: Job) -> bool:
         """Ask the provider to stop; False if it can't."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from ..journal import Job, State
 from ..media import Media
 from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, items, table, tables, text
-from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
+from .base import SEVERAL, Accepted, Progress, Provider, Result, Sent, Unreadable
 from .fal_requests import Requests
 
 QUEUE_HOSTS = ("queue.fal.run", "queue.falrun.com")
@@ -50,6 +51,7 @@ class Fal(Provider):
     name = "fal"
     hosts = ("*.fal.media", "*.fal.run", "*.fal.ai", "storage.googleapis.com")
     upload_lives = 24 * 3600.0
+    gives_log = True
 
     def complete(self, contract: Contract, request: dict[str, Any]) -> dict[str, Any]:
         complete = dict(request)
@@ -90,18 +92,20 @@ class Fal(Provider):
         if len(found) == 1:
             return Accepted(found[0])
         several = f", and fal lists {len(found)} requests like it: {', '.join(found)}" if found else ""
-        text = f"fal's answer to the submit was lost{several}"
-        raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST)
+        text, code = f"fal's answer to the submit was lost{several}", SEVERAL if found else ""
+        raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST, code=code)
 
-    async def poll(self, job: Job) -> Progress:
-        reply = await self.ask(Call("GET", self._url(job, "status_url"), self._headers()))
+    async def poll(self, job: Job, *, log: bool = False) -> Progress:
+        query = "?logs=1" if log else ""
+        reply = await self.ask(Call("GET", self._url(job, "status_url") + query, self._headers()))
         if reply.status == 404:
             return Progress(None)
         body = table(reply.json())
         state = STATES.get(text(body.get("status")) or "", State.RUNNING)
+        lines = tuple(line for entry in tables(body.get("logs")) if (line := text(entry.get("message"))))
         if state is not State.REMOTE_DONE:
-            return Progress(state, queue=integer(body.get("queue_position")))
-        return await self._result(job)
+            return Progress(state, queue=integer(body.get("queue_position")), log=lines)
+        return replace(await self._result(job), log=lines)
 
     async def _result(self, job: Job) -> Progress:
         """COMPLETED is not success: the result's own status decides, if it is the job's and not the gateway's."""

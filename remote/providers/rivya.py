@@ -99,7 +99,7 @@ class Rivya(Provider):
             advice += ADVICE["unknown_outcome"][1:]
             raise RemoteError("unknown_outcome", text, charged="unknown", advice=advice)
 
-    async def poll(self, job: Job) -> Progress:
+    async def poll(self, job: Job, *, log: bool = False) -> Progress:
         reply = await self.ask(Call("GET", self._url(f"generations/{job.remote_id}"), self._headers()))
         if reply.status == 404:
             return Progress(None)

@@ -110,7 +110,7 @@ class Runware(Provider):
                 return Accepted(job.id)
         return None
 
-    async def poll(self, job: Job) -> Progress:
+    async def poll(self, job: Job, *, log: bool = False) -> Progress:
         return await self._look(job.id, job.wanted)
 
     async def _look(self, id: str, wanted: int = 1) -> Progress:

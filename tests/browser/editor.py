@@ -68,6 +68,7 @@ SET = """([name, value]) => {
 SEARCH = "() => app.extensionManager.command.execute('Workspace.SearchBox.Toggle')"
 FOUND = """() => [...document.querySelectorAll("[role=option]")].map(
     option => option.innerText.split("\\n")[0].trim()).filter(title => title)"""
+VALUE = "name => app.graph.nodes.flatMap(node => node.widgets).find(widget => widget.name === name).value"
 SETTLE = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ALERTS = """() => [...document.querySelectorAll("[role=dialog], [role=alert]")].map(
     box => box.innerText).filter(text => text)"""
@@ -157,6 +158,10 @@ class Editor:
     def set(self, widget: str, value: Any) -> None:
         """Choose a value in the first node that has such a widget."""
         self.page.evaluate(SET, [widget, value])
+
+    def value(self, widget: str) -> Any:
+        """What the first node that has such a widget has in it."""
+        return self.page.evaluate(VALUE, widget)
 
     def help_title(self, node_type: str) -> str:
         """Put a node of this type on the canvas, press its info button, and return the title of the page that opens."""

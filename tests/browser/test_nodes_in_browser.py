@@ -86,6 +86,18 @@ def test_a_provider_node_shows_its_price_where_it_is_documented(
     assert [badge for badge in editor.badges() if badge.startswith("est.")] == ([price] if price else [])
 
 
+@pytest.mark.parametrize(("node", "control"), [("WanDuet_FalTextToVideo", "fixed"), ("WanDuet_Sampler", "randomize")])
+def test_a_new_node_changes_its_seed_by_itself_only_where_that_costs_nothing(
+    editor: Editor, node: str, control: str
+) -> None:
+    editor.put(node)
+    assert editor.value("control_after_generate") == control
+    editor.put(node, seed=5)
+    editor.set("control_after_generate", "increment")
+    editor.load(editor.save())  # what was chosen stays chosen
+    assert (editor.value("control_after_generate"), editor.value("seed")) == ("increment", 5)
+
+
 def test_the_price_that_is_seen_follows_what_is_chosen(editor: Editor) -> None:
     editor.put("WanDuet_FalAnimate", resolution="480p")
     editor.render(vue=True)

@@ -21,6 +21,7 @@ class FakeFal(Fake):
     token_works = True
     cancels = True
     lists = False
+    log: tuple[str, ...] = ()  # what the model writes; told to those who ask
     put_url: str | None = None  # where files are to be put, in place of the signed address here
 
     def routes(self) -> None:
@@ -68,7 +69,10 @@ class FakeFal(Fake):
         }
 
     async def status(self, request: web.Request) -> web.StreamResponse:
-        return await self._about_job("poll", request, self._status)
+        def told(job: Generation) -> web.Response:
+            return self._status(job, self.log if request.query.get("logs") == "1" else ())
+
+        return await self._about_job("poll", request, told)
 
     async def result(self, request: web.Request) -> web.StreamResponse:
         return await self._about_job("result", request, self._result)
@@ -83,15 +87,17 @@ class FakeFal(Fake):
 
         return await self.guarded(op, request, handle)
 
-    def _status(self, job: Generation) -> web.Response:
+    def _status(self, job: Generation, log: tuple[str, ...]) -> web.Response:
+        logs = [{"message": line, "level": "INFO", "timestamp": "2026-11-21T10:00:00.000Z"} for line in log]
         state = "done" if job.cancelled else job.state(self.clock.seconds)
         if state == "queued":
             return _json({**self._handle(job), "status": "IN_QUEUE", "queue_position": 3}, 202)
         if state == "running":
-            return _json({**self._handle(job), "status": "IN_PROGRESS", "logs": []}, 202)
+            return _json({**self._handle(job), "status": "IN_PROGRESS", "logs": logs}, 202)
         failure = {"error": "failed", "error_type": "request_error"} if job.error else {}
         metrics = {"inference_time": job.running}
-        return _json({**self._handle(job), "status": "COMPLETED", "logs": [], "metrics": metrics, **failure})
+        logs += [{**logs[-1], "message": "finished"}] if logs else []
+        return _json({**self._handle(job), "status": "COMPLETED", "logs": logs, "metrics": metrics, **failure})
 
     def _result(self, job: Generation) -> web.Response:
         if job.cancelled:

@@ -41,6 +41,25 @@ def test_a_job_made_by_the_bytes_is_found_and_known_by_its_pixels_from_then_on(a
     assert len(any_bench.fake.charges) == 1
 
 
+def test_films_that_once_shared_a_fingerprint_are_a_job_each_and_the_first_is_found(any_bench: Bench) -> None:
+    """Until it counted how a film is turned and when its sound begins, one identity stood for several films."""
+    shared, turned = "5" * 64, "7" * 64
+    upright = dataclasses.replace(picture(), identity=shared)
+    other = dataclasses.replace(picture(1), identity=turned, identity_before=shared)
+    any_bench.run(image_order(any_bench, upright))
+    assert not any_bench.run(image_order(any_bench, other)).attached
+    assert len(any_bench.fake.charges) == 2
+
+
+def test_a_job_made_under_the_shared_fingerprint_is_found_by_the_same_bytes(any_bench: Bench) -> None:
+    film = dataclasses.replace(picture(), identity="7" * 64, identity_before="5" * 64)
+    any_bench.run(image_order(any_bench, dataclasses.replace(film, identity="5" * 64, identity_before="")))
+    any_bench.restart()
+    assert any_bench.run(image_order(any_bench, film)).attached
+    assert any_bench.run(image_order(any_bench, encoded_anew(film))).attached  # known by what it is from then on
+    assert len(any_bench.fake.charges) == 1
+
+
 def referenced(image: Media, sound: Media) -> Order:
     """Rivya is also told the names of files, which come from their bytes."""
     items = [

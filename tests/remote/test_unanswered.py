@@ -87,14 +87,21 @@ def test_a_set_of_jobs_that_were_never_sent_is_cleared_at_once(any_bench: Bench)
         order = any_bench.order(force_new=number)
         wanted = Job("", order.fingerprint, any_bench.name, order.contract.endpoint, "default", {}, State.PLANNED)
         job = journal.claim(wanted)
-        assert journal.begin_submit(job.id, any_bench.clock.now() - 1.0, "{}", dataclasses.replace(NOTHING, budget=9.0))
+        reserved = dataclasses.replace(NOTHING, amount=1.0, budget=9.0)
+        assert journal.begin_submit(job.id, any_bench.clock.now() - 1.0, "{}", reserved)
     alive = journal.claim(dataclasses.replace(wanted, fingerprint="alive"))
-    assert journal.begin_submit(alive.id, any_bench.clock.now() + 1000.0, "{}", NOTHING)
+    assert journal.begin_submit(alive.id, any_bench.clock.now() + 1000.0, "{}", dataclasses.replace(reserved, amount=0))
+    if any_bench.name != "runware":  # the others may be making what they can't tell of
+        assert [one.verdict for one in any_bench.manager.clear().result(REAL_SECONDS)] == ["at work"] * 5 + ["kept"]
+        assert len(journal.jobs()) == 6
+        any_bench.clock.virtual.advance(any_bench.settings.deadline)
+        journal.update(alive.id, lease=any_bench.clock.now() + 1000.0)
     cleared = any_bench.manager.clear().result(REAL_SECONDS)
     verdict = "no trace" if any_bench.name == "runware" else "unknown"
     assert [one.verdict for one in cleared] == [verdict] * 5 + ["kept"]
     assert [job.id for job in journal.jobs()] == [alive.id]
     assert any_bench.fake.count("submit") == 0
+    assert journal.used_today(any_bench.name) == (0.0 if verdict == "no trace" else 5.0)  # which may have been charged
     for number in range(5):
         any_bench.run(any_bench.order(force_new=number))
     assert len(any_bench.fake.charges) == any_bench.fake.count("submit") == 5
@@ -106,9 +113,35 @@ def test_what_its_provider_has_after_all_is_not_cleared(bench: MakeBench) -> Non
     runware.clock.skew += 20.0
     runware.restart()
     (one,) = runware.manager.clear().result(REAL_SECONDS)
-    assert one.verdict == "found"
+    assert one.verdict == "found" and runware.job.remote_id in runware.fake.generations
     assert runware.run().attached
     runware.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_what_fal_is_still_making_is_not_cleared(bench: MakeBench) -> None:
+    """Its list of requests has the finished ones only."""
+    fal = lost(bench)
+    (making,) = fal.fake.generations.values()
+    making.running = fal.settings.deadline - 60.0
+    making.created = fal.clock.now()
+    (one,) = fal.manager.clear().result(REAL_SECONDS)
+    assert one.verdict == "at work" and fal.job.state is State.UNKNOWN
+    fal.clock.virtual.advance(fal.settings.deadline - 30.0)
+    (one,) = fal.manager.clear().result(REAL_SECONDS)
+    assert one.verdict == "found" and fal.job.remote_id == making.id
+    assert fal.run().attached
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_what_fal_has_several_of_is_not_cleared_however_old(bench: MakeBench) -> None:
+    fal = lost(bench)
+    (job,) = fal.fake.generations.values()
+    fal.fake.generations["another-one"] = dataclasses.replace(job, id="another-one")
+    fal.clock.virtual.advance(fal.settings.deadline * 2)
+    (one,) = fal.manager.clear().result(REAL_SECONDS)
+    assert one.verdict == "like" and fal.job.state is State.UNKNOWN
+    fal.manager.attach(fal.job.id, "another-one").future.result(REAL_SECONDS)
+    fal.check(State.DOWNLOADED, charges=1, files=1)
 
 
 def test_what_can_not_be_asked_about_is_kept(bench: MakeBench) -> None:

@@ -1,18 +1,14 @@
 """The route that sets budgets: who may, what it says, and that a graph pays nothing beyond it."""
 
-import json
-import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 from wan_duet.dev.client import PromptError
-from wan_duet.nodes.remote import budget_route, key_route
+from wan_duet.nodes.remote.budget_route import BUDGETS
 from wan_duet.tests.nodes.graph import Graph
 from wan_duet.tests.nodes.remote.conftest import Bench, text_to_video
+from wan_duet.tests.nodes.remote.test_keys import Answers
 from wan_duet.tests.remote.conftest import KEYS
 
 NONE = {"budget": 0, "used": 0, "unit": "USD", "fixed": False}
@@ -24,22 +20,9 @@ def unset(start_bench: Callable[..., Bench]) -> Bench:
     return start_bench(environ=KEYS)
 
 
-def ask(bench: Bench, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-    """What the route answers to the server's own page, but for what a test changes; a budget comes with the code."""
-    url = bench.server.url
-    if isinstance(body, dict) and "code" not in body:
-        status, _ = ask(bench, {**body, "code": ""}, headers)
-        codes = re.findall(r"the code for the settings page is (\w{8}),", bench.server.log_text())
-        body = {**body, "code": codes[-1] if status == 202 else ""}
-    usual = {"Origin": url, "Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
-    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    given = {name: value for name, value in {**usual, **(headers or {})}.items() if value}
-    request = urllib.request.Request(f"{url}{budget_route.PATH}", data=data, headers=given)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+def ask(bench: Bench, *request: Any) -> tuple[int, Any]:
+    """The answer to the server's own page."""
+    return Answers(bench, BUDGETS)(*request)
 
 
 def test_a_graph_of_somebody_else_pays_nothing_until_the_machine_has_a_budget(unset: Bench, graph: Graph) -> None:
@@ -91,17 +74,3 @@ def test_a_budget_needs_the_code_in_the_terminal(bench: Bench) -> None:
     for given in ("", "ABCDEFGH"):
         assert ask(bench, {"provider": "fal", "budget": 5, "code": given})[0] == 202
     assert not (bench.private / "budgets.json").exists()
-
-
-def test_it_is_switched_off_with_the_way_to_write_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Server:
-        def __init__(self) -> None:
-            self.routes = web.RouteTableDef()
-
-    for value, count in (("", 2), ("1", 0)):
-        monkeypatch.setenv(key_route.SWITCH, value)
-        server = Server()
-        monkeypatch.setattr(budget_route.PromptServer, "instance", server, raising=False)
-        budget_route.add_budget_route()
-        budget_route.add_budget_route()
-        assert len(server.routes) == count

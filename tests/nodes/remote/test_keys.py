@@ -14,7 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from wan_duet.nodes.remote import key_code, key_route
+from wan_duet.nodes.remote import guarded_route, key_code, key_route
+from wan_duet.nodes.remote.budget_route import BUDGETS
+from wan_duet.nodes.remote.key_route import KEYS
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.nodes.remote.conftest import Bench
 
@@ -23,14 +25,14 @@ BODY = {"provider": "fal", "key": SECRET}
 
 
 class Answers:
-    """Calls the route of one server as a browser on its own page would, but for what a test changes."""
+    """Calls a route of one server as a browser on its own page would, but for what a test changes."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.url, self.bench = bench.server.url, bench
+    def __init__(self, bench: Bench, route: guarded_route.GuardedRoute = KEYS) -> None:
+        self.url, self.bench, self.route = bench.server.url, bench, route
 
     def code(self) -> str:
         """The newest code in the terminal, after a request without one."""
-        status, said = self({**BODY, "code": ""})
+        status, said = self({"provider": "fal", self.route.field: "1", "code": ""})
         assert status == 202 and "terminal" in said["wanted"]
         return re.findall(r"the code for the settings page is (\w{8}),", self.bench.server.log_text())[-1]
 
@@ -40,7 +42,7 @@ class Answers:
             body = {**body, "code": self.code()}
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {name: value for name, value in {**usual, **(headers or {})}.items() if value}
-        request = urllib.request.Request(f"{self.url}{prefix}{key_route.PATH}", data=data, headers=given)
+        request = urllib.request.Request(f"{self.url}{prefix}{self.route.path}", data=data, headers=given)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, json.load(answer)
@@ -158,7 +160,7 @@ def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 async def _answer_from(address: str) -> int:
     """The status that the handler gives a client that comes from `address`, whatever it writes in its headers."""
     app = web.Application()
-    app.router.add_post(key_route.PATH, key_route.write)
+    app.router.add_post(KEYS.path, KEYS.take)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "0.0.0.0", 0)
@@ -166,22 +168,23 @@ async def _answer_from(address: str) -> int:
     assert site._server is not None
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
     headers = {"Host": f"127.0.0.1:{port}", "Origin": f"http://127.0.0.1:{port}"}
-    url = f"http://{address}:{port}{key_route.PATH}"
+    url = f"http://{address}:{port}{KEYS.path}"
     async with aiohttp.ClientSession() as session, session.post(url, json=BODY, headers=headers) as answer:
         status = answer.status
     await runner.cleanup()
     return status
 
 
-def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("route", [KEYS, BUDGETS])
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, route: guarded_route.GuardedRoute) -> None:
     class Server:
         def __init__(self) -> None:
             self.routes = web.RouteTableDef()
 
     for value, count in (("", 2), ("1", 0)):
-        monkeypatch.setenv(key_route.SWITCH, value)
+        monkeypatch.setenv(guarded_route.SWITCH, value)
         server = Server()
-        monkeypatch.setattr(key_route.PromptServer, "instance", server, raising=False)
-        key_route.add_key_route()
-        key_route.add_key_route()
+        monkeypatch.setattr(guarded_route.PromptServer, "instance", server, raising=False)
+        route.add()
+        route.add()
         assert len(server.routes) == count

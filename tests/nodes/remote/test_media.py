@@ -17,11 +17,15 @@ from PIL import Image
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.nodes.remote import media
+from wan_duet.nodes.remote.fields import EXPLICIT, fields_of
 from wan_duet.nodes.remote.files import AS_PNG, LARGE_IMAGES
 from wan_duet.nodes.remote.media import fill, film, sound
+from wan_duet.nodes.remote.node import _order as order_of
+from wan_duet.nodes.remote.table import ROWS
 from wan_duet.remote.contract import contract
 from wan_duet.remote.media import image_media
 from wan_duet.tests.fake_providers.film import film as small_film
+from wan_duet.tests.video.test_read import with_matrix
 from wan_duet.video.formats import QUALITIES
 from wan_duet.video.identity import identity_of_file
 from wan_duet.video.unlabelled import copy_unlabelled
@@ -179,9 +183,37 @@ def test_a_file_is_known_by_what_is_stored_and_not_by_its_labels(tmp_path: Path,
     path, bare = labelled(tmp_path / f"mine.{kind}", kind), tmp_path / "bare"
     assert copy_unlabelled(str(path), bare) and bare.read_bytes() != path.read_bytes()
     known = identity_of_file(io.BytesIO(bare.read_bytes()))
-    assert known == identity_of_file(str(path)) == film(VideoFromFile(str(path))).identity
+    assert known == identity_of_file(str(path)) == (film(VideoFromFile(str(path))).identity, "")
     (tmp_path / "other").write_bytes(small_film())
     assert known != identity_of_file(str(tmp_path / "other"))
+
+
+def spoken(path: Path, late: float) -> Path:
+    """The small film with a sound that begins so many seconds after the picture; its packets are always the same."""
+    tone = {"waveform": torch.sin(torch.arange(16000) / 20)[None, None], "sample_rate": 16000}
+    images = torch.rand(8, 32, 32, 3, generator=torch.Generator().manual_seed(0))
+    whole = film(VideoFromComponents(VideoComponents(images=images, frame_rate=Fraction(8), audio=tone)))
+    with av.open(io.BytesIO(whole.data)) as read, av.open(str(path), "w", format="mp4") as written:
+        copies = {stream.index: written.add_stream_from_template(stream) for stream in read.streams}
+        for packet in read.demux():
+            if packet.dts is None or packet.pts is None:
+                continue
+            if packet.stream.type == "audio":
+                packet.pts, packet.dts = (t + round(late / packet.time_base) for t in (packet.pts, packet.dts))
+            packet.stream = copies[packet.stream.index]
+            written.mux(packet)
+    return path
+
+
+def test_a_turned_film_and_one_whose_sound_begins_late_are_other_films(tmp_path: Path) -> None:
+    films = [spoken(tmp_path / f"{late}.mp4", late) for late in (0.0, 0.25, 0.5)]
+    films += [with_matrix(spoken(tmp_path / f"turned{m}.mp4", 0.0), *m) for m in ((0, 1, -1, 0), (-1, 0, 0, -1))]
+    sent = [film(VideoFromFile(str(path))) for path in films]
+    assert len({one.identity for one in sent}) == len(films)
+    assert len({one.identity_before or one.identity for one in sent}) == 1  # which they once shared
+    for path, one in zip(films, sent, strict=True):
+        (tmp_path / "bare").write_bytes(one.data)
+        assert identity_of_file(str(tmp_path / "bare")).now == identity_of_file(str(path)).now == one.identity
 
 
 HOSTED = "https://example.com/mine.bin"
@@ -255,6 +287,20 @@ def test_an_image_above_the_limit_is_sent_as_chosen_and_that_is_said(choice: str
     before = f"image takes {png(NOISE)} bytes as PNG, and rivya takes up to 40000"
     assert files.notes == [f"{before}: sent as {choice}, with {len(sent.data)} bytes"]
     assert fill(SMALL, {"image": NOISE[:, :8, :8]}, "Turbo", choice)[1].all[0].mime == "image/png"  # below the limit
+
+
+def test_the_node_sends_a_large_image_as_agreed_and_its_order_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = (row for row in ROWS if row.id == "RivyaWan22Turbo")
+    monkeypatch.setattr(type(row), "contracts", property(lambda _: {"Turbo": SMALL}))
+    fields = fields_of(row.contracts)
+    given = {field.name: EXPLICIT.get(field.path, "") for field in fields}
+    given |= {"prompt": "a cat", "resolution": "480p", "seed": 1, "image": NOISE, "allow_paid": True}
+    given["large_images"] = "WebP 95"
+    placed = order_of(row, fields, "Turbo", given)
+    (sent,) = placed.media.values()
+    assert sent.mime == "image/webp" and any("sent as WebP 95" in warning for warning in placed.warnings)
+    with pytest.raises(ValueError, match="Choose a format in large_images"):
+        order_of(row, fields, "Turbo", given | {"large_images": AS_PNG})
 
 
 def png(image: torch.Tensor) -> int:

@@ -19,10 +19,15 @@ def test_a_workflow_pays_only_when_allowed_and_delivers_its_file(bench: Bench, n
     with pytest.raises(PromptError, match="allow_paid is off"):
         bench.client.run(prompt, timeout=60)
     assert bench.charges() == 0
-    bench.client.run(paid(prompt), timeout=60)
+    for end in (node["inputs"] for node in prompt.values() if node["class_type"] == "SaveVideo"):
+        end["filename_prefix"] = f"{bench.output.name}/kept"
+    entry = bench.client.run(paid(prompt), timeout=60)
     assert (bench.charges(), bench.state(seed), len(bench.files(seed))) == (1, "downloaded", 1)
+    ends = [id for id, node in prompt.items() if node["class_type"] in ("SaveVideo", "PreviewImage")]
+    assert len(ends) == 1 and entry["outputs"][ends[0]]["images"]
 
 
 def test_the_journal_opens(bench: Bench) -> None:
     entry = bench.client.run(json.loads((FOLDER / "remote_jobs.json").read_text(encoding="utf-8")), timeout=60)
     assert "Spent by day (UTC), as far as it is known:" in entry["outputs"]["2"]["text"][0]
+    assert entry["outputs"].keys() == {"2"}  # nothing was collected that could be shown

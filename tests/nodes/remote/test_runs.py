@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from wan_duet.dev.client import PromptError
-from wan_duet.tests.fake_providers.faults import Lose
+from wan_duet.tests.fake_providers.faults import Answer, Lose
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE
 from wan_duet.tests.nodes.graph import AGAIN, Graph, Node, Result, Runner
 from wan_duet.tests.nodes.remote.conftest import NODES, Bench, seeds, text_to_video, until
 from wan_duet.tests.remote.conftest import MAX_COST
 
 NEVER = 1e9
-FAL = "fal-ai/wan/v2.2-a14b/text-to-video"
 TEXT = b"\x00\x00\x00\x03"  # how the host marks a message with the text under a node
 
 
@@ -74,6 +73,21 @@ def test_nothing_is_asked_of_a_provider_without_consent(bench: Bench, graph: Gra
     with pytest.raises(PromptError, match=r"max_cost is 0\.2, below the price"):
         run(bench, graph)
     assert bench.fakes["fal"].seen == []
+
+
+def test_what_is_on_the_web_is_sent_by_its_address_and_nothing_is_uploaded(
+    bench: Bench, graph: Graph, seed: int
+) -> None:
+    address = "https://example.com/first.png"
+    frames = graph.add("PrimitiveString", value=address)
+    given = {"prompt": "a cat", "resolution": "480p", "num_frames": 81, "seed": seed}
+    allowed = {"allow_paid": True, "allow_upload": False, "max_cost_usd": MAX_COST}
+    graph.add("WanDuet_FalImageToVideo", variant="A14B", frames=frames, **given, **allowed)
+    run(bench, graph)
+    fal = bench.fakes["fal"]
+    (sent,) = (json.loads(seen.body) for seen in fal.seen if seen.op == "submit")
+    assert sent["image_url"] == address and fal.count("token") == fal.count("upload") == 0
+    assert (bench.charges(), bench.state(seed)) == (1, "downloaded")
 
 
 def test_what_a_provider_would_refuse_names_the_input_and_is_not_sent(bench: Bench, graph: Graph, seed: int) -> None:
@@ -203,6 +217,22 @@ def test_where_the_job_is_stands_under_the_node(bench: Bench, graph: Graph, seed
     assert any(" - queue 3 - " in text for text in texts)
 
 
+def test_what_the_model_writes_is_shown_and_holds_no_key(bench: Bench, graph: Graph, seed: int) -> None:
+    bench.fakes["fal"].running = 1.0
+    bench.fakes["fal"].log = ("loading the model", f"step 3 of 40 with {KEY}")
+    shown = graph.show(text_to_video(graph, "fal", seed, logs=True)[1])
+    try:
+        messages, sent = Runner(bench.server, bench.output.name).watched(graph)
+    finally:
+        bench.fakes["fal"].log = ()
+    texts = [message.decode(errors="replace") for message in sent if message.startswith(TEXT)]
+    assert any(" - step 3 of 40 with [key]" in text for text in texts)
+    ends = [message["data"] for message in messages if message["type"] == "executed"]
+    (said,) = (end["output"]["text"][0] for end in ends if end["node"] == shown.id)
+    assert "log: loading the model" in said and "log: step 3 of 40 with [key]" in said
+    assert all(KEY not in text for text in (said, *texts, bench.server.log_text()))
+
+
 def test_forgetting_and_listing(bench: Bench, graph: Graph, seed: int) -> None:
     text_to_video(graph, "runware", seed)
     run(bench, graph)
@@ -226,6 +256,22 @@ def test_forgetting_and_listing(bench: Bench, graph: Graph, seed: int) -> None:
     assert bench.jobs(seed) == []
     run_anew(bench, "runware", seed)
     assert bench.charges() == 2
+
+
+def test_a_forgotten_job_is_bought_anew_though_the_host_still_has_its_output(
+    bench: Bench, graph: Graph, seed: int
+) -> None:
+    text_to_video(graph, "runware", seed)
+    run(bench, graph)
+    ((job_id, _),) = bench.jobs(seed)
+    beside = Graph()
+    beside.prompt = dict(graph.prompt)  # the host drops what is not in the prompt
+    _jobs(beside, "forget", job_id)
+    assert run(bench, beside).cached() == {"1"}
+    assert bench.jobs(seed) == []
+    assert run(bench, graph).cached() == set()
+    assert run(bench, graph).cached() == {"1"}
+    assert (bench.charges(), bench.state(seed), len(bench.files(seed))) == (2, "downloaded", 1)
 
 
 def test_a_job_of_unknown_outcome_stops_none_of_its_neighbours(bench: Bench, graph: Graph, seed: int) -> None:
@@ -252,18 +298,24 @@ def test_a_job_of_unknown_outcome_stops_none_of_its_neighbours(bench: Bench, gra
     assert (bench.state(seed), len(bench.files(seed)), bench.charges()) == ("downloaded", 1, 2)
 
 
-def test_jobs_without_an_answer_are_cleared_together(bench: Bench, graph: Graph, seed: int) -> None:
-    bench.fakes["fal"].fault("submit", Lose("close"), Lose("close"))
-    for force_new in range(2):
-        text_to_video(graph, "fal", seed, force_new=force_new)
+def test_jobs_without_an_answer_are_cleared_together_but_for_what_may_be_at_work(
+    bench: Bench, graph: Graph, seed: int
+) -> None:
+    for provider, fault in (("runware", Answer(502)), ("fal", Lose("close"))):  # of the first nothing has arrived
+        bench.fakes[provider].fault("submit", fault, fault)
+        for force_new in range(2):
+            text_to_video(graph, provider, seed, force_new=force_new)
     run(bench, graph)
-    lost = bench.jobs(seed)
-    assert [state for _, state in lost] == ["unknown"] * 2
+    lost = {id: state for id, state in bench.jobs(seed)}
+    assert sorted(lost.values()) == ["lost", "lost", "unknown", "unknown"]
     journal = Graph()
     shown = journal_text(_jobs(journal, "clear unanswered"))
     said = run(bench, journal).text(shown)
-    assert all(f"{id[:8]} {FAL} is dropped; it may have been charged" in said for id, _ in lost)
-    assert bench.jobs(seed) == []
+    for id, state in lost.items():
+        line = next(line for line in said.splitlines() if line.startswith(id[:8]))
+        assert ("never arrived, and is dropped" if state == "lost" else "is kept: it may still be at work") in line
+    assert [state for _, state in bench.jobs(seed)] == ["unknown"] * 2
+    assert bench.charges() == 2
 
 
 def _jobs(graph: Graph, action: str, job: str = "", **more: Any) -> Node:
