@@ -10,6 +10,12 @@ from .rules import UNSET, value_at
 
 Prices = Mapping[str, Any]
 ROUNDING = 1e-9  # of sums of prices
+PRICES_AT = {
+    "runware": "https://runware.ai/docs/platform/pricing",
+    "fal": "https://fal.ai/pricing",
+    "rivya": "https://rivya.ai/docs/api/models/wan-2-2-a14b-turbo",
+}
+UNITS = {"USD": "US dollars", "credits": "credits"}
 LEAST_UNKNOWN = {"USD": 0.5, "credits": 12.0}  # a graph must not count what nobody knows as next to nothing
 
 
@@ -90,19 +96,25 @@ def in_words(amount: float, currency: str) -> str:
     return f"{amount:g} credits" if currency == "credits" else f"${round(amount, 6):g}"
 
 
-def agreed(expected: Estimate, *, allow_paid: bool, max_cost: float | None) -> tuple[float, str]:
+def agreed(provider: str, expected: Estimate, *, allow_paid: bool, max_cost: float | None) -> tuple[float, str]:
     """The most that a job may cost, and the price in words; RemoteError unless paying that is agreed to."""
+    unit = UNITS[expected.currency]
+    prices = f"Prices are in {unit}, at {PRICES_AT[provider]}."
     if not allow_paid:
-        advice = "Nothing was sent. Turn allow_paid on to run it."
+        also = " and set max_cost, which an unknown price is counted as" if expected.amount is None else ""
+        advice = f"Nothing was sent. {prices} Turn allow_paid on to run it{also}."
         raise RemoteError("consent", f"This is a paid job ({expected}) and allow_paid is off", advice=advice)
     if expected.amount is None:
         if max_cost is None or not max_cost > 0:
             text = f"This is a paid job ({expected}), and max_cost is {max_cost or 0:g}"
-            advice = "Nothing was sent. Set max_cost to what it may cost at most: so much of the budget is set aside."
+            advice = (
+                f"Nothing was sent. {prices} Set max_cost, in {unit}, to the most that you expect: it is set aside "
+                "from the budget, but the provider doesn't know of it and may charge more."
+            )
             raise RemoteError("consent", text, advice=advice)
         counted = max(max_cost, LEAST_UNKNOWN[expected.currency])
         return counted, f"{expected}, counted as {in_words(counted, expected.currency)}"
     if max_cost is not None and not expected.amount <= max_cost:  # nan is no limit that anything keeps to
-        advice = "Nothing was sent. Ask for less, or raise the limit."
+        advice = f"Nothing was sent. {prices} Ask for less, or raise the limit."
         raise RemoteError("consent", f"max_cost is {max_cost:g}, below the price ({expected})", advice=advice)
     return expected.amount, str(expected)

@@ -131,8 +131,8 @@ class Submitter:
 
     def _reservation(self, order: Order) -> Reservation:
         """What the job takes of the budget; RemoteError unless that is agreed to."""
-        amount, price = agreed(order.estimate, allow_paid=order.allow_paid, max_cost=order.max_cost)
         name = self._record.job.provider
+        amount, price = agreed(name, order.estimate, allow_paid=order.allow_paid, max_cost=order.max_cost)
         budget = read_budget(name, self._settings.private, self._settings.environ)
         return Reservation(amount, order.estimate.currency, price, budget, where_to_set(name))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,17 @@ def test_estimates_in_words() -> None:
 
 
 def test_nothing_is_paid_without_consent(any_bench: Bench) -> None:
-    with pytest.raises(RemoteError, match="allow_paid is off"):
+    with pytest.raises(RemoteError, match="allow_paid is off") as refused:
         any_bench.run(any_bench.order(allow_paid=False))
     assert any_bench.fake.seen == []
+    unit = "credits" if any_bench.name == "rivya" else "US dollars"
+    assert re.search(rf"Prices are in {unit}, at https://{any_bench.name}\.a?i", str(refused.value))
 
 
 def test_a_limit_below_the_price_or_none_beside_an_unknown_one_sends_nothing(bench: MakeBench) -> None:
     fal, rivya = bench("fal"), bench("rivya")
     for limit in (None, 0.0, float("nan")):
-        with pytest.raises(RemoteError, match=r"\(price unknown\), and max_cost is"):
+        with pytest.raises(RemoteError, match=r"\(price unknown\), and max_cost is .*, in US dollars, .* more"):
             fal.run(fal.order(max_cost=limit))
     with pytest.raises(RemoteError, match=r"max_cost is 11, below the price \(est. 12 credits\)"):
         rivya.run(rivya.order(max_cost=11.0))
