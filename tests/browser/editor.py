@@ -52,6 +52,7 @@ SHOW_ADVANCED = """shown => {
 }"""
 ADVANCED = """type => LiteGraph.createNode(type).widgets.filter(
     widget => widget.options.advanced).map(widget => widget.name)"""
+LABELS = "type => LiteGraph.createNode(type).widgets.map(widget => widget.label ?? widget.name)"
 SELECT_ONLY_NODE = """values => {
     const [node] = app.graph.nodes;
     for (const widget of node.widgets.filter(widget => widget.name in values)) widget.value = values[widget.name];
@@ -148,6 +149,10 @@ class Editor:
     def advanced(self, node_type: str) -> list[str]:
         """The widgets of a node that the frontend may fold away."""
         return self.page.evaluate(ADVANCED, node_type)
+
+    def labels(self, node_type: str) -> list[str]:
+        """What the widgets of a node are called."""
+        return self.page.evaluate(LABELS, node_type)
 
     def put(self, node_type: str, **values: Any) -> None:
         """Open a graph of one node, selected, with these values of its widgets."""

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 from wan_duet.dev.client import Client
 from wan_duet.tests.browser.editor import Editor
-from wan_duet.tests.data.object_info import Info, inputs, ours
+from wan_duet.tests.data.object_info import Info, inputs, options, ours
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,20 @@ def test_the_words_that_people_type_find_a_node(nodes: Info, typed: str, found: 
     if "search_aliases" not in nodes[found]:
         pytest.skip("this ComfyUI's nodes have no search aliases")
     assert any(typed in alias.lower() for alias in nodes[found]["search_aliases"])
+
+
+def test_a_widget_is_called_by_its_label_on_every_frontend(editor: Editor, client: Client, nodes: Info) -> None:
+    """Older frontends read no display_name, but the English texts of a pack."""
+    labelled = {
+        name: {key: options(it).get("display_name") for key, it in inputs(nodes[name]).items()} for name in nodes
+    }
+    english = {name: {"inputs": found} for name, node in labelled.items() if (found := _texts(node))}
+    assert client.request("/i18n")["en"]["nodeDefs"] == english
+    assert {"shift (0: model's own)", "boundary (0: model's own)"} <= set(editor.labels("WanDuet_StagePlan"))
+
+
+def _texts(labels: dict[str, str | None]) -> dict[str, dict[str, str]]:
+    return {key: {"name": label} for key, label in labels.items() if label}
 
 
 @pytest.mark.parametrize("typed", WORDS)
