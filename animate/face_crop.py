@@ -34,20 +34,23 @@ def face_boxes(pose: Pose, person: int, area: float, missing: str) -> list[Box |
         seen = state != MISSING and (face[:, 2] >= SEEN).all()
         box = face_box(face[:, :2], area, pose.width, pose.height) if seen else None
         boxes.append(box if box and box[2] > box[0] and box[3] > box[1] else None)
-    there = [i for i, box in enumerate(boxes) if box]
-    if missing == BLACK or not there:
+    there = np.array([i for i, box in enumerate(boxes) if box])
+    if missing == BLACK or not len(there):
         return boxes
-    return [boxes[min(there, key=lambda other: abs(other - i))] for i in range(len(boxes))]
+    middles = (there[1:] + there[:-1]) / 2  # up to which the earlier one is the nearest
+    return [boxes[there[place]] for place in np.searchsorted(middles, range(len(boxes)))]
 
 
 def cropped(frames: Iterable[np.ndarray], boxes: list[Box | None]) -> Tensor:
     """The boxes of as many frames [H, W, 3] in bytes, as images [T, 512, 512, 3] in 0..1."""
-    faces = torch.zeros(len(boxes), SIZE, SIZE, 3)
+    faces = torch.empty(len(boxes), SIZE, SIZE, 3)  # filled frame by frame: zeroing it all takes long
     for face, frame, box in zip(faces, frames, boxes, strict=True):
         if box:
             left, top, right, bottom = box
             part = torch.from_numpy(frame[top:bottom, left:right]).permute(2, 0, 1)[None] / 255
             face.copy_(F.interpolate(part, (SIZE, SIZE), mode="bilinear")[0].permute(1, 2, 0))
+        else:
+            face.zero_()
     return faces
 
 

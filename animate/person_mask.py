@@ -22,11 +22,13 @@ def mask_of(found: Bodies, height: int, width: int) -> Tensor:
 
 def masks_of_pose(detector: EmbeddedDetector, frames: Iterable[np.ndarray], pose: Pose) -> Tensor:
     """How surely each pixel [T, H, W] is one of the pose's people; as many frames [H, W, 3] in bytes as it has."""
-    masks = torch.zeros(len(pose), pose.height, pose.width)
+    masks = torch.empty(len(pose), pose.height, pose.width)  # filled frame by frame: zeroing it all takes long
     for number, (mask, frame) in enumerate(zip(masks, frames, strict=True)):
         if len(regions := _regions(pose, number)):
             seen = detector.look(torch.from_numpy(frame), regions)
             mask.copy_(mask_of(seen, pose.height, pose.width))
+        else:
+            mask.zero_()
     return masks
 
 

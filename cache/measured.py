@@ -1,6 +1,8 @@
 """MagCache's ratios measured on the user's own checkpoints, a small file for each in ComfyUI's user folder."""
 
 import json
+import os
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,5 +34,10 @@ def save(name: str, points: Sequence[Point]) -> Path:
     """Keep measured points, in the place of earlier ones; returns the file."""
     path = path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(points), encoding="utf-8")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")  # another server may write it too
+    try:
+        partial.write_text(json.dumps(points), encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path

@@ -57,4 +57,4 @@ class WanDuetExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         KEYS.add()  # ComfyUI 0.3.75 does not call on_load
         BUDGETS.add()
-        return [*map(checked, LOCAL_NODES), *REMOTE_NODES]
+        return [*map(checked, [*LOCAL_NODES, *REMOTE_NODES])]

@@ -1,9 +1,11 @@
 """What comes over a socket for VIDEO or IMAGE, as a clip."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
+import comfy.model_management
+import comfy.utils
 import numpy as np
 import torch
 from comfy_api.input_impl import VideoFromFile
@@ -13,13 +15,28 @@ from ..video.read import clip_of_file
 
 FPS_OF_IMAGES = 16.0  # what Wan 2.2 A14B is made for
 SAME_SECONDS = 1e-3
+Frame = TypeVar("Frame")
+
+
+def stop_if_interrupted() -> None:
+    """End a loop over frames once somebody has interrupted the run."""
+    comfy.model_management.throw_exception_if_processing_interrupted()
+
+
+def watched(frames: Iterable[Frame], count: int) -> Iterator[Frame]:
+    """The frames, with a progress bar, until somebody interrupts the run."""
+    progress = comfy.utils.ProgressBar(count)
+    for frame in frames:
+        stop_if_interrupted()
+        yield frame
+        progress.update(1)
 
 
 def clip_of(video: Any, fps_of_images: float) -> Clip:
     """The clip of a VIDEO, streamed if it is a file, or of images, which have no frame rate of their own."""
     if (source := whole_file(video)) is not None:
-        return clip_of_file(source)
-    return clip_of_images(*images_of(video, fps_of_images))
+        return clip_of_file(source, stop_if_interrupted)
+    return clip_of_images(*images_of(video, fps_of_images), stop_if_interrupted)
 
 
 def sound_of(audio: Any) -> Callable[[], Audio | None]:
@@ -32,7 +49,7 @@ def images_of(video: Any, fps_of_images: float) -> tuple[torch.Tensor, float | F
     if isinstance(video, torch.Tensor):
         return video, fps_of_images, None
     if (source := whole_file(video)) is not None:
-        clip = clip_of_file(source)
+        clip = clip_of_file(source, stop_if_interrupted)
         return torch.from_numpy(np.stack(list(clip.frames()))) / 255, clip.fps, clip.sound()
     parts = video.get_components()
     return parts.images, parts.frame_rate, parts.audio

@@ -1,10 +1,9 @@
 """Nodes of the shelf "Animate" that look for people: in pictures in, what was found out."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import comfy.model_management
-import comfy.utils
 import numpy as np
 import torch
 from comfy_api.latest import io
@@ -19,7 +18,7 @@ from ..animate.pose import Pose, counts
 from ..animate.smooth import REACH, filled, smoothed
 from ..experts.files import fingerprint
 from ..video.clip import Clip
-from .clips import clip_of
+from .clips import clip_of, watched
 from .schema import advanced, schema
 from .sockets import BoundingBox, PoseKeypoint, WanDetector, WanPose
 from .text import shown
@@ -27,22 +26,12 @@ from .text import shown
 SHELF = "Wan Duet/Animate"
 FPS = 30.0  # of images, which have no frame rate of their own; Animate was trained at 30
 DEVICES = ("auto", "cpu")
-Frame = TypeVar("Frame")
 SAME_VIDEO = "Connect the video that the pose was detected in."
 
 
 def clip_input(name: str = "video") -> io.MultiType.Input:
     """The socket of a driving video."""
     return io.MultiType.Input(name, types=[io.Video, io.Image], tooltip="The driving video, or images of one.")
-
-
-def watched(frames: Iterable[Frame], count: int) -> Iterator[Frame]:
-    """The frames, with a progress bar, until somebody interrupts the run."""
-    progress = comfy.utils.ProgressBar(count)
-    for frame in frames:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        yield frame
-        progress.update(1)
 
 
 class LoadDetector(io.ComfyNode):

@@ -13,8 +13,8 @@ from ..animate.overlay import overlaid
 from ..animate.person_mask import given_masks
 from ..animate.pose import MISSING, Pose
 from ..animate.retarget import retargeted
-from .clips import clip_of
-from .people import FPS, SHELF, clip_input, frames_of, watched
+from .clips import clip_of, watched
+from .people import FPS, SHELF, clip_input, frames_of
 from .schema import advanced, schema
 from .sockets import WanPose
 from .text import shown
@@ -64,7 +64,7 @@ class DrawPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: Pose, head: bool = True, hands: bool = True) -> io.NodeOutput:
-        images = torch.zeros(len(pose), pose.height, pose.width, 3)
+        images = torch.empty(len(pose), pose.height, pose.width, 3)
         for frame, image in watched(enumerate(images), len(images)):
             picture = drawn(pose.people(frame), pose.width, pose.height, head=head, hands=hands)
             image.copy_(torch.from_numpy(picture) / 255)
@@ -168,7 +168,7 @@ class MaskShape(io.ComfyNode):
                 f"images are {frames} of {width}x{height}, mask is {len(masks)} of {masks.shape[2]}x{masks.shape[1]}. "
                 "Connect the frames that the mask was made of."
             )
-        made = torch.zeros_like(masks, dtype=torch.float32)
+        made = torch.empty(masks.shape, device=masks.device)
         for one, shaped in watched(zip(masks, made, strict=True), len(made)):
             shaped.copy_(in_blocks(grown((one[None] >= 0.5).float(), grow), blocks, across, along)[0])
         background = made[..., None].expand(-1, -1, -1, 3) if images is None else blacked(images[..., :3], made)
@@ -205,7 +205,7 @@ class PoseOverlay(io.ComfyNode):
     ) -> io.NodeOutput:
         crops = [face_boxes(pose, person, FACE_AREA, BLACK) for person in range(pose.states.shape[1] if faces else 0)]
         tints = None if mask is None else given_masks(mask, len(pose), pose.width, pose.height).cpu().numpy()
-        images = torch.zeros(len(pose), pose.height, pose.width, 3)
+        images = torch.empty(len(pose), pose.height, pose.width, 3)
         for place, (image, frame) in enumerate(zip(images, frames_of(pose, clip_of(video, FPS)), strict=True)):
             outlines = _corners(pose.boxes(place)[pose.states[place] != MISSING]) if boxes else []
             crop = [box for person in crops if (box := person[place])]

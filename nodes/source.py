@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..conditioning.sizes import on_grid
 from ..conditioning.source import chosen_frames, chosen_lines, gather
-from .clips import FPS_OF_IMAGES, clip_of
+from .clips import FPS_OF_IMAGES, clip_of, watched
 from .frames import SHELF
 from .schema import schema
 from .text import shown
@@ -59,7 +59,7 @@ class VideoToLatent(io.ComfyNode):
         size = on_grid(width, height, grid_of(vae))
         given = (clip.count, float(clip.fps), resample_fps, length)
         chosen = chosen_frames(*given)
-        images = gather(clip.frames(), chosen, size.width, size.height)
+        images = gather(watched(clip.frames(), clip.count), chosen, size.width, size.height)
         lines = [f"{size.width}x{size.height}", *chosen_lines(chosen, *given), *clip.notes, *size.notes]
         if (clip.width, clip.height) != (size.width, size.height):
             lines.append(f"{clip.width}x{clip.height} scaled and cropped to {size.width}x{size.height}.")

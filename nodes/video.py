@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import comfy.model_management
 import comfy.utils
 import comfyui_version
 import folder_paths
@@ -24,7 +23,7 @@ from ..video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES
 from ..video.metadata import RECEIPT, texts
 from ..video.plain_frames import PlainFrames
 from ..video.whole import reserved
-from .clips import FPS_OF_IMAGES, clip_of, images_of, sound_of
+from .clips import FPS_OF_IMAGES, clip_of, images_of, sound_of, stop_if_interrupted
 from .interpolation import INTERPOLATIONS, NONE, interpolated
 from .schema import advanced, schema
 from .sockets import WanExperts, WanPlan
@@ -191,7 +190,7 @@ def _interpolated(video: Any, model: str, between: int, adjust_fps: bool) -> Cli
     """The clip of a video, or of images, with new frames in each gap."""
     images, rate, sound = images_of(video, FPS_OF_IMAGES)
     rate = rate * (between + 1) if adjust_fps else rate
-    return clip_of_images(interpolated(images, model, between), rate, sound)
+    return clip_of_images(interpolated(images, model, between), rate, sound, stop_if_interrupted)
 
 
 def _played(clip: Clip, fps: float, reverse: bool, audio: Any) -> Clip:
@@ -251,7 +250,7 @@ def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str])
     progress = comfy.utils.ProgressBar(clip.count)
 
     def step() -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        stop_if_interrupted()
         progress.update(1)
 
     return write_video(path, clip, settings, metadata, step)

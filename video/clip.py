@@ -1,10 +1,10 @@
 """A video as its frames one at a time, wherever they come from, so that a long one never is in memory twice."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +12,17 @@ from torch import Tensor
 
 SLOWEST = Fraction(1, 1001)
 NOT_NUMBERS = "a LoRA that is too strong, fp16 accumulation, an attention backend that does not suit the model"
+Part = TypeVar("Part")
 Frame = np.ndarray
 """[H, W, 3], uint8."""
+Look = Callable[[], None]
+"""Called between frames; it may raise to end a loop over them."""
 Audio = Mapping[str, Any]
 """The host's AUDIO: `waveform` [B, C, S] in -1..1 and `sample_rate`."""
+
+
+def never() -> None:
+    """Go on whatever happens."""
 
 
 def silence() -> Audio | None:
@@ -40,8 +47,8 @@ class Clip:
     notes: tuple[str, ...] = ()
 
 
-def clip_of_images(images: Tensor, fps: float | Fraction, audio: Audio | None = None) -> Clip:
-    """A clip of images [B, H, W, C] in 0..1, converted when they are asked for."""
+def clip_of_images(images: Tensor, fps: float | Fraction, audio: Audio | None = None, look: Look = never) -> Clip:
+    """A clip of images [B, H, W, C] in 0..1, converted when they are asked for; NaN is looked for at once."""
     height, width = images.shape[1:3]
     count = len(images)
     return Clip(
@@ -52,7 +59,7 @@ def clip_of_images(images: Tensor, fps: float | Fraction, audio: Audio | None = 
         exact_fps(fps),
         count,
         lambda: audio,
-        _not_numbers(images),
+        _not_numbers(images, look),
     )
 
 
@@ -98,9 +105,16 @@ def _reversed_sound(audio: Audio | None, seconds: Fraction) -> Audio | None:
     return {**whole, "waveform": whole["waveform"].flip(-1)}
 
 
-def _not_numbers(images: Tensor) -> tuple[str, ...]:
+def looking(parts: Iterable[Part], look: Look) -> Iterator[Part]:
+    """The parts, and before each a look."""
+    for part in parts:
+        look()
+        yield part
+
+
+def _not_numbers(images: Tensor, look: Look) -> tuple[str, ...]:
     """Warn of images that hold NaN or infinity, which end as black."""
-    found = [number for number, image in enumerate(images) if not torch.isfinite(image).all()]
+    found = [number for number, image in enumerate(looking(images, look)) if not torch.isfinite(image).all()]
     if not found:
         return ()
     which = f"{share(len(found), len(images))} not made of numbers (NaN or infinity), from frame {found[0]} on"

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import torch
 
-from .clip import Audio, Clip, Frame, moved
+from .clip import Audio, Clip, Frame, Look, looking, moved, never
 from .orientation import Orientation, orientation_of
 from .timeline import Timeline, counted, timeline
 
@@ -19,20 +19,23 @@ HELD = 256 << 20  # bytes of decoded frames that a file played backwards may kee
 Source = str | io.BytesIO
 
 
-def clip_of_file(source: Source) -> Clip:
-    """A clip of a video file; only its index and its first frame are read. Raises ValueError if it holds no video."""
-    found = _timeline(source)
-    first = next(_decoded(source), None)
+def clip_of_file(source: Source, look: Look = never) -> Clip:
+    """A clip of a video file; only its index and its first frame are read. Raises ValueError if it holds no video.
+
+    `look` is called between frames, packets and stretches of sound, whoever reads them, and may raise.
+    """
+    found = _timeline(source, look)
+    first = next(_decoded(source, look), None)
     if first is None:
         raise ValueError(f"{_name(source)} holds no frame that can be read. Connect another video.")
     upright = orientation_of(first)
     return Clip(
-        partial(_frames, source, found, upright),
-        partial(_backwards, source, found, upright, max(HELD // (first.width * first.height * 3 // 2), 1)),
+        partial(_frames, source, found, upright, look),
+        partial(_backwards, source, found, upright, max(HELD // (first.width * first.height * 3 // 2), 1), look),
         *upright.size(first.width, first.height),
         found.fps,
         int(found.repeats.sum()),
-        partial(_sound, source, found.start),
+        partial(_sound, source, found.start, look),
         (*upright.notes, *found.notes),
     )
 
@@ -47,13 +50,14 @@ def _opened(source: Source) -> Any:
     return av.open(source)
 
 
-def _timeline(source: Source) -> Timeline:
+def _timeline(source: Source, look: Look) -> Timeline:
     """When the frames are seen, from the packets, which need not be decoded for that."""
     with _opened(source) as container:
         if not container.streams.video:
             raise ValueError(f"{_name(source)} holds no video stream. Connect a video.")
         stream = container.streams.video[0]
-        packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        demuxed = looking(container.demux(stream), look)
+        packets = (packet for packet in demuxed if packet.size and not packet.is_discard)
         seen = [(packet.pts, packet.duration or 0) for packet in packets]
         if not seen:
             raise ValueError(f"{_name(source)} holds no frame. Connect another video.")
@@ -66,13 +70,13 @@ def _timeline(source: Source) -> Timeline:
         return timeline(times, stream.time_base, max(seen)[1], fps)
 
 
-def _decoded(source: Source) -> Iterator[av.VideoFrame]:
+def _decoded(source: Source, look: Look) -> Iterator[av.VideoFrame]:
     with _opened(source) as container:
-        yield from container.decode(video=0)
+        yield from looking(container.decode(video=0), look)
 
 
-def _frames(source: Source, times: Timeline, upright: Orientation) -> Iterator[Frame]:
-    for frame in _decoded(source):
+def _frames(source: Source, times: Timeline, upright: Orientation, look: Look) -> Iterator[Frame]:
+    for frame in _decoded(source, look):
         yield from _shown(frame, times, upright)
 
 
@@ -82,15 +86,15 @@ def _shown(frame: av.VideoFrame, times: Timeline, upright: Orientation) -> Itera
         yield from repeat(upright(frame.to_ndarray(format="rgb24")), count)
 
 
-def _backwards(source: Source, times: Timeline, upright: Orientation, held: int) -> Iterator[Frame]:
+def _backwards(source: Source, times: Timeline, upright: Orientation, held: int, look: Look = never) -> Iterator[Frame]:
     """Stretches of at most `held` frames, the last one first, each decoded from the key frame before it."""
     for end in range(len(times.times), 0, -held):
-        frames = _stretch(source, times.times[max(end - held, 0) : end], times.counted)
+        frames = _stretch(source, times.times[max(end - held, 0) : end], times.counted, look)
         while frames:  # each gone as it is shown, before the next stretch is decoded
             yield from _shown(frames.pop(), times, upright)
 
 
-def _stretch(source: Source, times: np.ndarray, counted: bool) -> list[av.VideoFrame]:
+def _stretch(source: Source, times: np.ndarray, counted: bool, look: Look) -> list[av.VideoFrame]:
     """The frames of these times; from the start of the file if it can't be entered before them."""
     frames: list[av.VideoFrame] = []
     for enter in (False,) if counted else (True, False):
@@ -101,7 +105,7 @@ def _stretch(source: Source, times: np.ndarray, counted: bool) -> list[av.VideoF
                     container.seek(int(times[0]), stream=stream)
             except OSError:
                 continue
-            decoded = container.decode(stream)
+            decoded = looking(container.decode(stream), look)
             timed = ((n if counted or frame.pts is None else frame.pts, frame) for n, frame in enumerate(decoded))
             frames = list(islice(_between(timed, int(times[0]), int(times[-1])), len(times)))
         if len(frames) == len(times):
@@ -114,7 +118,7 @@ def _between(frames: Iterable[tuple[int, av.VideoFrame]], first: int, last: int)
     return (frame for time, frame in frames if first <= time <= last)
 
 
-def _sound(source: Source, start: Fraction) -> Audio | None:
+def _sound(source: Source, start: Fraction, look: Look) -> Audio | None:
     """The sound from the moment `start` on, in seconds: silence where it begins later, cut where it began before."""
     with _opened(source) as container:
         if not container.streams.audio:
@@ -123,7 +127,7 @@ def _sound(source: Source, start: Fraction) -> Audio | None:
         # Packed: of planar sound with eight channels and more PyAV reads past the planes
         packed = av.AudioResampler(format="flt", layout=stream.layout, rate=stream.rate)
         begun, parts = None, []
-        for frame in container.decode(stream):
+        for frame in looking(container.decode(stream), look):
             begun = frame.pts * frame.time_base if begun is None and frame.pts is not None else begun
             parts += [part.to_ndarray().reshape(-1, stream.channels) for part in packed.resample(frame)]
         if not parts:

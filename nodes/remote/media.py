@@ -18,7 +18,7 @@ from ...video.encode import write_video
 from ...video.formats import QUALITIES, Settings
 from ...video.identity import identity_of_clip, identity_of_file
 from ...video.unlabelled import copy_unlabelled
-from ..clips import FPS_OF_IMAGES, clip_of, whole_file
+from ..clips import FPS_OF_IMAGES, clip_of, stop_if_interrupted, whole_file
 from ..sockets import WanFrames, WanLoras
 from .files import AS_PNG, Files, addresses
 
@@ -115,13 +115,9 @@ def film(video: Any) -> Media:
         source = whole_file(video)
         clip = clip_of(video, FPS_OF_IMAGES)
         if source is None or not copy_unlabelled(source, path):
-            write_video(path, clip, SENT, {}, _go_on)
+            write_video(path, clip, SENT, {}, stop_if_interrupted)
         known = (identity_of_clip(clip),) if source is None else identity_of_file(source)
         return video_media(path, *known)
-
-
-def _go_on() -> None:
-    """Encoding an upload shows no progress of its own."""
 
 
 def named_frames(frames: Any) -> dict[str, torch.Tensor | str]:

@@ -18,6 +18,7 @@ PAIRS = [
     ("wan_high_speed.safetensors", "wan_low_speed.safetensors"),
     ("wan_high_res.safetensors", "wan_low_res.safetensors"),
     ("myhighmodel.safetensors", "mylowmodel.safetensors"),
+    ("clay_HN_v2.safetensors", "clay_LN_v2.safetensors"),
 ]
 POOL = [name for pair in PAIRS for name in pair]
 
@@ -28,6 +29,11 @@ def test_the_halves_find_each_other_and_know_their_places(high: str, low: str, t
     assert (partner_of(high, POOL, trained_apart), partner_of(low, POOL, trained_apart)) == (low, high)
     assert roles_of(high, low) == ("high", "low")
     assert roles_of(low, high) == ("low", "high")
+
+
+@pytest.mark.parametrize(("high", "low"), PAIRS)
+def test_the_word_alone_tells_them_apart_and_nothing_else_has_to(high: str, low: str) -> None:
+    assert (role_beside(high, low), role_beside(low, high)) == ("high", "low")
 
 
 @pytest.mark.parametrize("name", ["wan_high_lighting_v2.0", "wan_high_speed", "wan_low_res", "Hi-Fi", "lo-fi_beats"])

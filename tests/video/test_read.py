@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.video import read
-from wan_duet.video.clip import clip_of_images, moved, reversed_clip
+from wan_duet.video.clip import Look, clip_of_images, moved, reversed_clip
 from wan_duet.video.encode import write_video
 from wan_duet.video.formats import Settings
 from wan_duet.video.read import clip_of_file
@@ -255,8 +255,8 @@ def test_backwards_is_the_same_frames_the_other_way_and_few_are_held(
     stretches: list[int] = []
     stretch = read._stretch
 
-    def counted(source: str, times: np.ndarray, counted: bool) -> list[av.VideoFrame]:
-        frames = stretch(source, times, counted)
+    def counted(source: str, times: np.ndarray, counted: bool, look: Look) -> list[av.VideoFrame]:
+        frames = stretch(source, times, counted, look)
         stretches.append(len(frames))
         return frames
 

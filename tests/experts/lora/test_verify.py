@@ -9,6 +9,7 @@ from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.handle import ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.verify import takes_patches
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.conftest import copy_of, open_tiny
 
@@ -104,6 +105,25 @@ def test_a_lora_that_adds_nothing_is_no_proof_against_a_loader(loras: Callable, 
     loras(STYLE, {key: torch.zeros_like(tensor) if "lora_B" in key else tensor for key, tensor in tensors.items()})
     experts = Experts(Expert(ModelHandle(open_tiny(0), "high MODEL")))
     assert "20 of 20 weights changed" in apply_loras(experts, (LoraRow(STYLE),))[1]
+
+
+def test_a_loader_without_a_plain_layer_is_not_taken_at_its_word() -> None:
+    patcher = open_tiny(0)
+    shapes = {"blocks.0.modulation": torch.Size([1, 6, 128]), "patch_embedding.weight": torch.Size([128, 16, 1, 2, 2])}
+    assert takes_patches(patcher, shapes, shapes) is False
+
+
+@pytest.mark.parametrize(("kind", "verified"), [(Own, True), (Hidden, False), (Int8, False)])
+def test_a_foreign_loader_is_believed_as_far_as_its_layers_go(kind: type, verified: bool, said: Callable) -> None:
+    """Its patcher has a class of its own, as GGUF's has and others' may; what counts is what the layers do."""
+
+    class ForeignPatcher(type(open_tiny(0))):
+        pass
+
+    patcher = with_layers(kind)
+    patcher.__class__ = ForeignPatcher
+    text = said(patcher)
+    assert ("20 of 20 weights changed" in text, NOT_VERIFIED in text) == (verified, not verified)
 
 
 def test_trying_a_layer_leaves_the_model_as_it_was(said: Callable) -> None:

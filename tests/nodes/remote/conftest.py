@@ -6,7 +6,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -124,27 +124,39 @@ def start_bench(
 
         def start(before: Bench | None = None, environ: dict[str, str] = ENVIRON) -> Bench:
             folder = tmp_path_factory.mktemp("remote")
-            fakes = before.fakes if before else {name: kind(clock=WallClock()) for name, kind in FAKES.items()}
-            if before is None:
-                for fake in fakes.values():
-                    stack.enter_context(fake.serving())
+            providers = before.fakes if before else stack.enter_context(fakes())
             private = before.private if before else folder / "private"
             name = before.output.name if before else f"test-{uuid.uuid4().hex[:8]}"
-            server = start_server("--extra-model-paths-config", str(_pack(folder, fakes, private, name, environ)))
+            server = start_server(
+                "--extra-model-paths-config", str(write_pack(folder, providers, private, name, environ))
+            )
             output = server.base / "output" / name
             stack.callback(shutil.rmtree, output, ignore_errors=True)
-            bench = Bench(fakes, server, private, output, (folder / f"mark{n}" for n in count()))
+            bench = Bench(providers, server, private, output, (folder / f"mark{n}" for n in count()))
             bench.forget()
             return bench
 
         yield start
 
 
-def _pack(folder: Path, fakes: dict[str, Any], private: Path, output: str, environ: dict[str, str]) -> Path:
+@contextmanager
+def fakes() -> Iterator[dict[str, Any]]:
+    """Every fake, by its provider's name, answering on a port."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(kind(clock=WallClock(), queued=0.0, running=0.0).serving())
+            for name, kind in FAKES.items()
+        }
+
+
+def write_pack(
+    folder: Path, fakes: dict[str, Any], private: Path, output: str, environ: dict[str, str] = ENVIRON
+) -> Path:
     """Write the test's own node pack and the file that names its folder."""
     nodes = folder / "custom_nodes"
     nodes.mkdir()
     shutil.copy(HERE / "in_server.py", nodes / "fakes.py")
+    shutil.copy(HERE.parents[1] / "fuzz" / "values.py", nodes / "values.py")
     urls = {name: fake.url for name, fake in fakes.items()}
     settings = {
         "private": str(private),
