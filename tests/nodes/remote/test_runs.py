@@ -208,7 +208,8 @@ def test_where_the_job_is_stands_under_the_node(bench: Bench, graph: Graph, seed
     bench.fakes["fal"].queued = bench.fakes["fal"].running = 1.2
     text_to_video(graph, "fal", seed)
     _, sent = Runner(bench.server, bench.output.name).watched(graph)
-    texts = [message[4:].partition(b"fal")[2].decode() for message in sent if message.startswith(TEXT)]
+    shown = [message[4:].partition(b"fal")[2].decode() for message in sent if message.startswith(TEXT)]
+    texts = [text.replace("\n", " ") for text in shown]
     states = [text.split(" ")[2] for text in texts]
     assert [state for n, state in enumerate(states) if state != states[n - 1 : n]] and {"queued", "running"} <= {
         *states
@@ -225,7 +226,7 @@ def test_what_the_model_writes_is_shown_and_holds_no_key(bench: Bench, graph: Gr
         messages, sent = Runner(bench.server, bench.output.name).watched(graph)
     finally:
         bench.fakes["fal"].log = ()
-    texts = [message.decode(errors="replace") for message in sent if message.startswith(TEXT)]
+    texts = [message.decode(errors="replace").replace("\n", " ") for message in sent if message.startswith(TEXT)]
     assert any(" - step 3 of 40 with [key]" in text for text in texts)
     ends = [message["data"] for message in messages if message["type"] == "executed"]
     (said,) = (end["output"]["text"][0] for end in ends if end["node"] == shown.id)
