@@ -158,6 +158,24 @@ def test_a_stream_that_drips_or_stops_is_given_up(tmp_path: Path, endless: str, 
         fetch(f"{endless}?pause={pause}", tmp_path, **{limit: 0.5})
 
 
+def test_no_more_than_sixteen_results_are_fetched_at_once(tmp_path: Path, endless: str) -> None:
+    async def begin() -> int:
+        downloader = Downloader(Settings(tmp_path, tmp_path, allow_loopback=True))
+        fetching = [asyncio.ensure_future(downloader.fetch(endless, f"{n}", None)) for n in range(20)]
+        try:
+            while len(list(tmp_path.iterdir())) < 16:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            return len(list(tmp_path.iterdir()))
+        finally:
+            for one in fetching:
+                one.cancel()
+            await asyncio.gather(*fetching, return_exceptions=True)
+            await downloader.close()
+
+    assert asyncio.run(asyncio.wait_for(begin(), 10)) == 16
+
+
 @pytest.fixture
 def endless() -> Iterator[str]:
     """The address of a film that never ends; `pause` seconds lie between its pieces."""
