@@ -1,6 +1,7 @@
 """A result is fetched whole and checked; what is paid is fetched again, never bought again."""
 
 import asyncio
+import gzip
 import hashlib
 import signal
 import struct
@@ -17,7 +18,7 @@ from wan_duet.remote.download import Downloader, Gone
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.settings import Settings
-from wan_duet.tests.fake_providers.faults import Answer, Bytes, Lose
+from wan_duet.tests.fake_providers.faults import Answer, Bytes, Handler, Lose
 from wan_duet.tests.fake_providers.film import film, frames_zip, picture
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
@@ -71,6 +72,19 @@ def test_text_is_no_result_whatever_its_first_bytes(bench: MakeBench, kind: str)
     fal = bench("fal")
     fal.fake.fault("download", *[Bytes(film(), kind)] * 3)
     with pytest.raises(RemoteError, match="which is neither video nor image"):
+        fal.run()
+    fal.check(State.REMOTE_DONE, charges=1, files=0)
+
+
+def test_what_is_packed_though_it_was_not_asked_for_is_not_unpacked(bench: MakeBench) -> None:
+    """A few bytes could become more than the disk holds."""
+    fal = bench("fal")
+
+    async def packed(request: web.Request, handle: Handler) -> web.StreamResponse:
+        return web.Response(body=gzip.compress(film()), headers={"Content-Encoding": "gzip"}, content_type="video/mp4")
+
+    fal.fake.fault("download", *[packed] * 3)
+    with pytest.raises(RemoteError, match="neither a video nor an image"):
         fal.run()
     fal.check(State.REMOTE_DONE, charges=1, files=0)
 
