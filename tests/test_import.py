@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import comfy.cli_args
 import pytest
 import wan_duet
 import wan_duet.nodes
+from wan_duet.dev.bench.host import INSIDE
+from wan_duet.tests.conftest import COMFYUI
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_SHIPPED = (".*", "__pycache__", "dev", "tests")
@@ -59,6 +62,16 @@ print(sorted(set(sys.modules) - before))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_start_imports_and_reads_nothing_that_only_a_run_needs() -> None:
+    command = [sys.executable, ROOT / "tests" / "at_start.py"]
+    done = subprocess.run(command, env={**os.environ, INSIDE: str(COMFYUI)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["imported"] == ["wave"]
+    assert found["import"] == []
+    assert {Path(file).parent.as_posix() for file in found["schemas"]} == {"remote/contracts", "samplers"}
 
 
 def test_the_entry_point_offers_the_v3_interface_only() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,16 +19,16 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
-from host import DEV, enter, interval_of_median, load_pack
+from host import DEV, LIVE, enter, interval_of_median, load_pack
 
-enter()
+enter("mediapipe", "people")
 load_pack()
 sys.path.append(str(DEV))  # after the host, whose modules come first
 
 import av  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from environment import LIVE, live_python, prepare_live  # noqa: E402
+from environment import PYTHON  # noqa: E402
 from wan_duet.animate.detector.body import Bodies  # noqa: E402
 from wan_duet.animate.detector.embedded import EmbeddedDetector  # noqa: E402
 from wan_duet.animate.follow import Search, detected  # noqa: E402
@@ -86,8 +87,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="5 pairs of 10 frames in place of 20 pairs of 23")
     pairs, each = (5, 10) if parser.parse_args().quick else (20, 23)
-    (video,) = (prepare_live() / "people").rglob("demo.mp4")
-    command = [live_python("mediapipe"), LIVE / "mediapipe_speed.py", video]
+    live = Path(os.environ[LIVE])
+    (video,) = (live / "people").rglob("demo.mp4")
+    command = [live / "mediapipe" / PYTHON, DEV / "live" / "mediapipe_speed.py", video]
     detector = EmbeddedDetector(torch.device("cpu"))
     figures: dict[str, object] = {}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -14,25 +14,29 @@ from types import ModuleType
 DEV = Path(__file__).resolve().parents[1]
 ROOT = DEV.parent
 INSIDE = "WAN_DUET_BENCH_HOST"  # names the host's folder to the process that `enter` starts
+LIVE = "WAN_DUET_LIVE"  # and the folder of what comes from `dev/live`
 
 
-def enter(gpu: bool = False) -> None:
+def enter(*live: str, gpu: bool = False) -> None:
     """Go on in a process of the development environment, set up if need be, with the host importable on the CPU.
 
-    Or on the GPU, which takes an environment whose torch has CUDA.
+    Or on the GPU, which takes an environment whose torch has CUDA. `live` names what else is to be set up, see
+    `prepare_live`; LIVE then says where it is. That takes pip, which the development environment lacks.
     """
     if comfyui := os.environ.get(INSIDE):
         _make_importable(comfyui, gpu)
         return
     sys.path.insert(0, str(DEV))
-    from environment import prepare
+    from environment import prepare, prepare_live
     from steps import SetupError
 
     try:
         env = prepare()
+        variables = {**os.environ, INSIDE: str(env.comfyui)}
+        if live:
+            variables[LIVE] = str(prepare_live(*live))
     except SetupError as error:
         sys.exit(f"\n{error}")
-    variables = {**os.environ, INSIDE: str(env.comfyui)}
     sys.exit(subprocess.run([str(env.python), *sys.argv], env=variables).returncode)
 
 

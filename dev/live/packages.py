@@ -27,7 +27,8 @@ def run(script: str, results: Callable[[Path], Any]) -> int:
     from environment import prepare, prepare_live
 
     with redirect_stdout(sys.stderr):
-        env, packages = prepare(), prepare_live() / Path(script).stem
+        name = Path(script).stem
+        env, packages = prepare(), prepare_live(name) / name
     variables = {**os.environ, INSIDE: str(packages)}
     return subprocess.run([str(env.python), script], env=variables).returncode
 

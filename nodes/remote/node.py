@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, ClassVar
 
 from comfy_api.latest import io
@@ -28,10 +29,15 @@ PATIENCE = 30.0  # seconds for a look at the journal
 
 
 class ProviderNode(io.ComfyNode):
-    """What the nodes of all providers have in common; `row` and `fields` are set by `provider_node`."""
+    """What the nodes of all providers have in common; `row` is set by `provider_node`."""
 
     row: ClassVar[RemoteNode]
-    fields: ClassVar[list[Field]]
+
+    @classmethod
+    @cache
+    def fields(cls) -> list[Field]:
+        """The widgets, read from the contracts when the schema is first asked for."""
+        return fields_of(cls.row.contracts)
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -43,7 +49,7 @@ class ProviderNode(io.ComfyNode):
             category=SHELF,
             description=f"{row.description} This is a paid service: nothing is sent before you allow it.",
             search_aliases=list(row.aliases),
-            inputs=list(_inputs(row, cls.fields)),
+            inputs=list(_inputs(row, cls.fields())),
             outputs=[
                 kind.Output(
                     display_name="video" if video else "image",
@@ -70,9 +76,9 @@ class ProviderNode(io.ComfyNode):
 
     @classmethod
     async def execute(cls, **given: Any) -> io.NodeOutput:
-        given = {field.name: _untouched(field) for field in cls.fields} | given
+        given = {field.name: _untouched(field) for field in cls.fields()} | given
         variant = given.get("variant") or next(iter(cls.row.endpoints))
-        placed = _order(cls.row, cls.fields, variant, given)
+        placed = _order(cls.row, cls.fields(), variant, given)
         watch = Watch(cls.hidden.unique_id)
         policy = given.get("on_interrupt", ON_INTERRUPT[0])
         job = deliver(manager(), placed, report=watch.hear, interrupted=watch.interrupted, on_interrupt=policy)
@@ -86,7 +92,7 @@ class ProviderNode(io.ComfyNode):
 
 def provider_node(row: RemoteNode) -> type[ProviderNode]:
     """The node of a row."""
-    return type(row.id, (ProviderNode,), {"row": row, "fields": fields_of(row.contracts)})
+    return type(row.id, (ProviderNode,), {"row": row})
 
 
 def _output(row: RemoteNode) -> str:

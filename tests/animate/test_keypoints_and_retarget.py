@@ -178,6 +178,15 @@ def test_long_legs_make_long_legs_and_leave_the_arms() -> None:
     assert ratio[[2, 3, 4, 5]] == pytest.approx(1, abs=0.01)
 
 
+def test_feet_go_with_their_own_leg() -> None:
+    tall = person(100, 120)
+    tall[13:23, 1] += 80
+    before, after = person(100, 120), retargeted(pose_of([person(100, 120)]), pose_of([tall])).points[0, 0]
+    for foot, ankle in ((range(17, 20), 15), (range(20, 23), 16)):
+        apart = [np.linalg.norm(body[list(foot), :2] - body[ankle, :2], axis=1) for body in (before, after)]
+        assert apart[1] == pytest.approx(apart[0], abs=0.01)
+
+
 def test_an_arm_that_points_at_the_camera_at_first_is_not_drawn_out_of_all_proportion() -> None:
     frames = walking()
     pointing = frames[0][0]

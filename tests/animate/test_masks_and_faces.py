@@ -1,10 +1,13 @@
 """Masks are shaped and faces are cut as Wan's official preprocessing does it, without its crashes."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from wan_duet.animate.detector.body import MARGIN
 from wan_duet.animate.detector.embedded import EmbeddedDetector
 from wan_duet.animate.face_crop import BLACK, HOLD, SIZE, cropped, face_box, face_boxes, face_counts
 from wan_duet.animate.mask_shape import COUNT, OFF, PIXELS, blacked, grown, in_blocks
@@ -100,6 +103,26 @@ def test_somebody_of_a_single_joint_has_a_mask_all_the_same() -> None:
     pose.regions[:] = 0
     masks = masks_of_pose(EmbeddedDetector(torch.device("cpu")), [np.zeros((240, 320, 3), np.uint8)], pose)
     assert masks.shape == (1, 240, 320) and masks.isfinite().all()
+
+
+@pytest.mark.parametrize(("unseen", "middle", "reach"), [((), 120, 84.1), ((11, 12), 60, 140.7)])
+def test_a_person_of_another_detector_is_looked_for_around_the_hips_or_else_the_shoulders(
+    unseen: tuple[int, ...], middle: float, reach: float
+) -> None:
+    somebody = person(100, 120)
+    somebody[list(unseen), 2] = 0
+    pose = pose_of([somebody])
+    pose.regions[:] = 0
+    looked: list[np.ndarray] = []
+
+    class Detector:
+        def look(self, image: torch.Tensor, regions: np.ndarray) -> Any:
+            looked.append(regions)
+            return SimpleNamespace(masks=torch.zeros(1, 8, 8), regions=regions)
+
+    masks_of_pose(Detector(), [np.zeros((240, 320, 3), np.uint8)], pose)  # pyright: ignore[reportArgumentType]
+    ((x, y, size, angle),) = looked[0]
+    assert (x, y, size / 2 / MARGIN, angle) == pytest.approx((100, middle, reach, 0), abs=0.1)
 
 
 def test_a_face_that_is_missing_is_held_or_black() -> None:

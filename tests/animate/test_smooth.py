@@ -70,6 +70,12 @@ def test_a_short_gap_is_closed_on_a_straight_line_and_a_long_one_stays() -> None
     assert counts(whole) == "person 0: found in 12 of 20 frames, filled 2, missing 6"
 
 
+@pytest.mark.parametrize(("gap", "state"), [(3, FILLED), (4, MISSING)])
+def test_a_gap_of_the_longest_length_is_closed_and_one_frame_more_is_not(gap: int, state: int) -> None:
+    whole = filled(pose_of([person(100, 120)], *[[None]] * gap, [person(110, 120)]), 3)
+    assert whole.states[1:-1, 0].tolist() == [state] * gap
+
+
 def test_a_hand_seen_at_one_end_of_a_gap_only_is_not_invented() -> None:
     first, last = person(100, 120), person(106, 120)
     last[91:112] = 0

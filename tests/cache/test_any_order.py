@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from wan_duet.cache.batch import Batch
+from wan_duet.cache.batch import UNKNOWN, Batch
 from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.guards import Stage
 from wan_duet.cache.seacache import SeaCache
@@ -79,3 +79,23 @@ def test_a_window_that_was_elsewhere_meanwhile_is_computed_anew() -> None:
         held.append(len(state.residuals))
     assert made == [True] * 4
     assert held == [1] * 4
+
+
+def test_another_leading_prompt_is_compared_with_nothing_and_so_computed() -> None:
+    """What one prompt's first blocks made tells nothing about how another one's have changed."""
+    steps = 6
+    sigmas = tuple(torch.linspace(1, 0, steps + 1).tolist())
+    stage = Stage(sigmas, tuple(range(steps)), "." * steps)
+    state = StageState(Settings(1e9, max_consecutive=99), DualBlock(1), stage, torch.tensor(sigmas), "")
+    made: list[tuple[bool, str | None]] = []
+    for step, prompts in enumerate([["a", "b"], ["a", "b"], ["b", "a"], ["b", "a"]]):
+        evaluation = state.begin(sigmas[step], (), torch.zeros(1))
+        batch = Batch(state, evaluation, evaluation.keys(torch.zeros(2, 1), {"uuids": prompts}))
+        reused = batch.decide(torch.ones(2, 4, 1)) is not None
+        if not reused:
+            batch.keep(torch.ones(2, 4, 1))
+        batch.end()
+        state.end(evaluation)
+        made.append((reused, evaluation.forced))
+    assert [reused for reused, _ in made] == [False, True, False, True]
+    assert made[2][1] == UNKNOWN

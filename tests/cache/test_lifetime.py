@@ -21,7 +21,7 @@ from torch import nn
 from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.evaluation import Evaluation
 from wan_duet.cache.policy import Technique
-from wan_duet.cache.run import CacheRun, StepCache, with_cache
+from wan_duet.cache.run import CacheRun, StepCache, taken_off, with_cache
 from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.stage import StageState
@@ -269,3 +269,7 @@ def test_another_size_in_the_middle_of_a_run_is_computed_and_no_more(base: Model
 
     assert run(1e-9) == [True] * 8
     assert run(1e9) == [True, False, False, False, True, False, False, True]
+
+
+def test_models_that_bring_no_cache_are_left_as_they_are(base: ModelPatcher) -> None:
+    assert taken_off([base, base]) == ([base, base], None)

@@ -172,6 +172,13 @@ def test_a_target_beyond_what_the_guards_allow_is_met_as_nearly_as_can_be() -> N
     assert strip(decisions(Accumulated(), changes, settings, stage(20), threshold)) == "#." * 9 + "##"[:2]
 
 
+@pytest.mark.parametrize("steps", [{"start_step": 2}, {"end_step": 9}])
+@pytest.mark.parametrize("percent", [{"start_percent": 10}, {"end_percent": 90}])
+def test_a_window_in_steps_and_in_percent_at_once_is_refused(steps: dict[str, int], percent: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"both steps .* and percent .*\. Set start_step and end_step back to 0"):
+        Window(**steps, **percent)
+
+
 def test_guards_hold_for_each_of_their_reasons() -> None:
     always = {"threshold": 1e9, "max_consecutive": 99}
 

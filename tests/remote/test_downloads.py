@@ -1,6 +1,7 @@
 """A result is fetched whole and checked; what is paid is fetched again, never bought again."""
 
 import asyncio
+import gzip
 import hashlib
 import signal
 import struct
@@ -17,7 +18,7 @@ from wan_duet.remote.download import Downloader, Gone
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.settings import Settings
-from wan_duet.tests.fake_providers.faults import Answer, Bytes, Lose
+from wan_duet.tests.fake_providers.faults import Answer, Bytes, Handler, Lose
 from wan_duet.tests.fake_providers.film import film, frames_zip, picture
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
@@ -71,6 +72,19 @@ def test_text_is_no_result_whatever_its_first_bytes(bench: MakeBench, kind: str)
     fal = bench("fal")
     fal.fake.fault("download", *[Bytes(film(), kind)] * 3)
     with pytest.raises(RemoteError, match="which is neither video nor image"):
+        fal.run()
+    fal.check(State.REMOTE_DONE, charges=1, files=0)
+
+
+def test_what_is_packed_though_it_was_not_asked_for_is_not_unpacked(bench: MakeBench) -> None:
+    """A few bytes could become more than the disk holds."""
+    fal = bench("fal")
+
+    async def packed(request: web.Request, handle: Handler) -> web.StreamResponse:
+        return web.Response(body=gzip.compress(film()), headers={"Content-Encoding": "gzip"}, content_type="video/mp4")
+
+    fal.fake.fault("download", *[packed] * 3)
+    with pytest.raises(RemoteError, match="neither a video nor an image"):
         fal.run()
     fal.check(State.REMOTE_DONE, charges=1, files=0)
 
@@ -156,6 +170,24 @@ def test_a_length_beyond_the_limit_is_not_waited_for(tmp_path: Path, endless: st
 def test_a_stream_that_drips_or_stops_is_given_up(tmp_path: Path, endless: str, pause: float, limit: str) -> None:
     with pytest.raises(Gone, match="no data came any more"):
         fetch(f"{endless}?pause={pause}", tmp_path, **{limit: 0.5})
+
+
+def test_no_more_than_sixteen_results_are_fetched_at_once(tmp_path: Path, endless: str) -> None:
+    async def begin() -> int:
+        downloader = Downloader(Settings(tmp_path, tmp_path, allow_loopback=True))
+        fetching = [asyncio.ensure_future(downloader.fetch(endless, f"{n}", None)) for n in range(20)]
+        try:
+            while len(list(tmp_path.iterdir())) < 16:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            return len(list(tmp_path.iterdir()))
+        finally:
+            for one in fetching:
+                one.cancel()
+            await asyncio.gather(*fetching, return_exceptions=True)
+            await downloader.close()
+
+    assert asyncio.run(asyncio.wait_for(begin(), 10)) == 16
 
 
 @pytest.fixture

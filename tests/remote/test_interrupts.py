@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 
 import pytest
+from aiohttp import web
 from wan_duet.remote.errors import Interrupted, RemoteError
 from wan_duet.remote.fetch import Outcome
 from wan_duet.remote.journal import State
 from wan_duet.remote.manager import Handle
 from wan_duet.remote.wait import OnInterrupt, deliver, wait
-from wan_duet.tests.fake_providers.faults import Lose
+from wan_duet.tests.fake_providers.faults import Handler, Lose
 from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench
 
 NEVER = 1e9
@@ -64,6 +65,22 @@ def test_a_running_job_is_kept_unless_asked_otherwise(bench: MakeBench) -> None:
     with pytest.raises(RemoteError, match="cancelled"):
         handle.future.result(REAL_SECONDS)
     fal.check(State.CANCELLED, charges=1, files=0)
+
+
+def test_a_cancelled_job_that_its_provider_forgets_at_once_is_cancelled_and_not_lost(bench: MakeBench) -> None:
+    fal = bench("fal")
+    handle = hold(fal, State.QUEUED)
+
+    async def forget(request: web.Request, handle: Handler) -> web.StreamResponse:
+        (job,) = fal.fake.generations.values()
+        return web.json_response({"detail": "Request not found"}, status=404) if job.cancelled else await handle()
+
+    fal.fake.fault("poll", *[forget] * 100_000)
+    with pytest.raises(Interrupted, match="asked to cancel"):
+        wait_for(handle, lambda: True, "cancel if queued")
+    with pytest.raises(RemoteError, match=r"was cancelled at fal"):
+        handle.future.result(REAL_SECONDS)
+    fal.check(State.CANCELLED, charges=0, files=0)
 
 
 @pytest.mark.parametrize("policy", ["cancel", "cancel if queued", "keep"])

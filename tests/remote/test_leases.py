@@ -91,6 +91,7 @@ def test_a_submit_is_taken_over_only_as_it_was_found(tmp_path: Path) -> None:
     job = journal.claim(Job("", "f", "fal", "e", "default", {}, State.PLANNED))
     assert journal.begin_submit(job.id, 10.0, "", NOTHING) and journal.renew_submit(job.id, 10.0, 20.0)
     assert not journal.take_over(job.id, 10.0)
+    assert not journal.renew_submit(job.id, 10.0, 30.0) and journal.get(job.id).lease == 20.0
     journal.update(job.id, state=State.SUBMITTED)
     assert not journal.take_over(job.id, 20.0)
     assert journal.get(job.id).state is State.SUBMITTED

@@ -1,13 +1,15 @@
 """An answer to the submit that is lost or says nothing: what became of the job is asked, and it is never paid twice."""
 
 import dataclasses
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiohttp import web
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.journal import State
 from wan_duet.remote.order import Order
-from wan_duet.tests.fake_providers.faults import Answer, Lose, Overrule, Refuse
+from wan_duet.tests.fake_providers.faults import Answer, Handler, Lose, Overrule, Refuse
 from wan_duet.tests.remote.conftest import ENDPOINTS, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture
 
@@ -23,6 +25,24 @@ def test_a_lost_answer_is_found_again(bench: MakeBench, name: str, how: str) -> 
     one.run()
     one.check(State.DOWNLOADED, charges=1, files=1)
     assert one.fake.count("submit") == (2 if name == "rivya" else 1)  # Rivya's second has the same key
+
+
+@pytest.mark.parametrize(("name", "asks"), [("runware", "poll"), ("fal", "list"), ("rivya", "submit")])
+def test_a_job_is_unknown_in_the_journal_while_its_provider_is_asked_about_it(
+    bench: MakeBench, name: str, asks: str
+) -> None:
+    """If this process ends now, the next one asks, too, and submits nothing."""
+    one, states = bench(name, submit_timeout=0.5), []
+
+    async def look(request: web.Request, handle: Handler) -> web.StreamResponse:
+        states.append(one.job.state)
+        return await handle()
+
+    one.fake.fault("submit", Lose("close"))
+    one.fake.fault(asks, look)
+    with suppress(RemoteError):
+        one.run()
+    assert states == [State.UNKNOWN]
 
 
 def lost_for_good(bench: MakeBench, signed: bool = False) -> tuple[Bench, Order]:

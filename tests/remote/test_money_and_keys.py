@@ -125,7 +125,7 @@ def test_a_key_that_can_not_be_one_is_refused_and_not_shown(tmp_path: Path, key:
 @pytest.mark.parametrize("content", ["{", "[]", '{"fal": "planted-key"}'])
 def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
     write_keys(tmp_path, content)
-    with pytest.raises(RemoteError, match=r"keys.json") as broken:
+    with pytest.raises(RemoteError, match=r"keys.json .*Correct the file\.") as broken:
         read_key("fal", "default", tmp_path, {})
     assert "planted" not in str(broken.value)
 

@@ -100,6 +100,14 @@ def test_one_damaged_result_keeps_the_others_back_no_longer(bench: MakeBench) ->
     runware.check(State.DOWNLOADED, charges=3, files=3)
 
 
+def test_a_result_whose_address_has_run_out_is_fetched_and_not_another_one(bench: MakeBench) -> None:
+    runware = bench("runware")
+    runware.fake.fault("download", None, Answer(403, "<Error>Request has expired</Error>"))
+    outcome = runware.run(runware.order({"numberResults": 2}))
+    runware.check(State.DOWNLOADED, charges=2, files=2)
+    assert outcome.seeds == (5, 6) and [path.stem[-2:] for path in outcome.files] == ["_0", "_1"]
+
+
 @pytest.mark.parametrize(
     "indices", [(2, 0, 2, 1, 0), (None, None, None), (None, 0, 2), (1, None, 0, 1)], ids=lambda found: f"{found}"
 )

@@ -128,6 +128,10 @@ def test_the_nearest_partner_wins_and_keeps_its_own() -> None:
     assert other_half("a_high_v2.pt", files[:3]) is None
 
 
+def test_a_file_without_a_role_does_not_hide_the_half_of_another_epoch() -> None:
+    assert other_half("style_high_e10.pt", ["style_e10.pt", "style_low_e20.pt"]) == "style_low_e20.pt"
+
+
 def test_the_same_precision_is_nearer_than_another() -> None:
     files = ["a_low_e20_bf16.pt", "a_low_e20_fp16.pt"]
     assert other_half("a_high_e10_fp16.pt", files) == "a_low_e20_fp16.pt"
