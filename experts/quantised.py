@@ -12,6 +12,7 @@ import comfy.ops
 import comfy.utils
 import torch
 from comfy.model_base import BaseModel
+from comfy.quant_ops import QuantizedTensor
 from torch import Tensor, nn
 
 SCALES = (".weight_scale", ".scale_weight")  # of a weight, in ComfyUI's newer and older files
@@ -59,7 +60,7 @@ def is_rounded(module: nn.Module) -> bool:
     weight: Any = module._parameters.get("weight")
     if weight is None or not weight.is_floating_point():  # GGUF loaders leave theirs as it is
         return False
-    return type(weight.detach()) is not Tensor or weight.dtype.itemsize == 1
+    return isinstance(weight.detach(), QuantizedTensor) or weight.dtype.itemsize == 1
 
 
 def misread(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str | None:

@@ -12,6 +12,7 @@ import comfy.model_management
 import pytest
 import torch
 from safetensors.torch import save_file
+from wan_duet.dev import dynamic_vram
 from wan_duet.dev.tiny import transformer
 from wan_duet.experts import host_report
 from wan_duet.experts.disk import Disk
@@ -142,7 +143,12 @@ def pair(put: Callable[..., str]) -> Experts:
 
 def test_this_host_is_seen_as_it_is(pair: Experts) -> None:
     facts = gather(pair)
-    assert (facts.vram_state, facts.nvidia, facts.capability, facts.maps) == ("DISABLED", False, None, False)
+    assert (facts.vram_state, facts.nvidia, facts.capability, facts.maps) == (
+        "DISABLED",
+        False,
+        None,
+        dynamic_vram.wanted() is not None,
+    )
     assert facts.attention in comfy.ldm.modules.attention.optimized_attention.__name__
     assert facts.attention in host_report.ATTENTION
     assert facts.ram == comfy.model_management.get_total_memory(torch.device("cpu"))

@@ -12,8 +12,16 @@ from wan_duet.experts.files import load_pair
 from wan_duet.experts.handle import MissingHandle
 from wan_duet.experts.pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
 
+# What an ordinary host does, wherever the suite runs; `mapped` is the other kind
+pytestmark = pytest.mark.usefixtures("ordinary")
 A14B = {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40}
 A14B_BYTES = 28.58e9  # 14.29e9 weights of two bytes
+
+
+@pytest.fixture
+def ordinary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without DynamicVRAM."""
+    monkeypatch.setattr(memory, "host_maps_files", lambda: False)
 
 
 @pytest.fixture
@@ -125,7 +133,7 @@ def test_what_was_asked_for_is_done_whatever_is_free(
 
 
 @pytest.fixture
-def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+def mapped(monkeypatch: pytest.MonkeyPatch, ordinary: None) -> None:
     """DynamicVRAM as the host has it when it is on."""
     monkeypatch.setattr(memory, "host_maps_files", lambda: True)
 
