@@ -29,7 +29,7 @@ def with_lora(caption: str, seed: int, weight: float, transformer: str = "both")
     prompt = _shipped("text_to_video_turbo", caption, seed)
     inputs(prompt, "EmptyHunyuanLatentVideo").update(width=SIZE, height=SIZE, length=LENGTH)
     inputs(prompt, "WanDuet_Preset")["preset"] = UNDISTILLED
-    inputs(prompt, "WanDuet_Lora").update(file=LORA, weight=weight, transformer=transformer)
+    inputs(prompt, "WanDuet_Lora").update(file=LORA, low_file="auto", weight=weight, transformer=transformer)
     return prompt
 
 
