@@ -15,9 +15,9 @@ import pytest
 import wan_duet
 import wan_duet.nodes
 from wan_duet.dev.bench.host import INSIDE
-from wan_duet.tests.conftest import COMFYUI
 
 ROOT = Path(__file__).resolve().parents[1]
+HOST = Path(comfy.cli_args.__file__).parents[1]
 NOT_SHIPPED = (".*", "__pycache__", "dev", "tests")
 SHIPPED = sorted(
     path.relative_to(ROOT).as_posix() for package in ROOT.glob("*/__init__.py") for path in package.parent.rglob("*.py")
@@ -30,7 +30,7 @@ def test_the_hosts_nodes_are_not_the_packs() -> None:
 
     assert nodes is not wan_duet.nodes
     assert nodes.NODE_CLASS_MAPPINGS["KSampler"] is nodes.KSampler
-    assert Path(nodes.__file__).parent == Path(comfy.cli_args.__file__).parents[1]
+    assert Path(nodes.__file__).parent == HOST
 
 
 @pytest.mark.parametrize("name", ["wan-duet", "wan_duet", "Wan Duet", "wan.duet-0.1", "2.2", "nodes"])
@@ -66,7 +66,7 @@ print(sorted(set(sys.modules) - before))
 
 def test_the_start_imports_and_reads_nothing_that_only_a_run_needs() -> None:
     command = [sys.executable, ROOT / "tests" / "at_start.py"]
-    done = subprocess.run(command, env={**os.environ, INSIDE: str(COMFYUI)}, capture_output=True, text=True)
+    done = subprocess.run(command, env={**os.environ, INSIDE: str(HOST)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["imported"] == ["wave"]

@@ -101,14 +101,16 @@ CASES: Mapping[str, Callable[[Graph], Any]] = {
     "Video To Latent, file": lambda graph: graph.add(
         "WanDuet_VideoToLatent", video=loaded(graph), vae=vae(graph), width=64, height=64, length=0, resample_fps=0.0
     ),
-    "Save Wan Video, images": lambda graph: graph.add(
+    "Save Wan 2.2 Video, images": lambda graph: graph.add(
         "WanDuet_SaveVideo", video=give(graph, "long/film"), reverse=False, **SAVE
     ),
-    "Save Wan Video, file": lambda graph: graph.add("WanDuet_SaveVideo", video=loaded(graph), reverse=False, **SAVE),
-    "Save Wan Video, backwards": lambda graph: graph.add(
+    "Save Wan 2.2 Video, file": lambda graph: graph.add(
+        "WanDuet_SaveVideo", video=loaded(graph), reverse=False, **SAVE
+    ),
+    "Save Wan 2.2 Video, backwards": lambda graph: graph.add(
         "WanDuet_SaveVideo", video=loaded(graph), reverse=True, **SAVE
     ),
-    "Duet Sampler": sampling,
+    "Wan 2.2 Video Sampler": sampling,
     "a remote job": remote,
 }
 

@@ -60,7 +60,7 @@ def test_every_text_of_every_node_is_translated(client: Client, nodes: Info) -> 
     ("node", "folded"),
     [
         ("WanDuet_LoadExperts", ["allow_same_file"]),
-        ("WanDuet_StagePlan", ["boundary", "strength_mode"]),
+        ("WanDuet_StagePlan", ["strength", "boundary", "strength_mode"]),
         ("WanDuet_Preset", []),
     ],
 )
