@@ -1,6 +1,6 @@
 """WAN_DETECTOR: what finds people, their points and their masks, whoever made the networks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,13 +47,21 @@ class Detector:
         return _followed(self.embedded, network, frames, search, fps)
 
 
-def load_detector(device: torch.device, pose_model: str = EMBEDDED, person_model: str = EMBEDDED) -> Detector:
-    """The detector on a device. Raises FileNotFoundError for a file that is not there, RuntimeError if none can run."""
+def load_detector(
+    device: torch.device,
+    pose_model: str = EMBEDDED,
+    person_model: str = EMBEDDED,
+    look: Callable[[], None] = lambda: None,
+) -> Detector:
+    """The detector on a device; `look` is called between the layers of its networks, and may raise.
+
+    Raises FileNotFoundError for a file that is not there, RuntimeError if none can run.
+    """
     for name in (pose_model, person_model):
         if name != EMBEDDED:
             onnx_path(name)
             need_onnxruntime(name)
-    return Detector(EmbeddedDetector(device), pose_model, person_model)
+    return Detector(EmbeddedDetector(device, look), pose_model, person_model)
 
 
 def _followed(

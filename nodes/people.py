@@ -18,7 +18,7 @@ from ..animate.pose import Pose, counts
 from ..animate.smooth import REACH, filled, smoothed
 from ..experts.files import fingerprint
 from ..video.clip import Clip
-from .clips import clip_of, watched
+from .clips import clip_of, stop_if_interrupted, watched
 from .schema import advanced, schema
 from .sockets import BoundingBox, PoseKeypoint, WanDetector, WanPose
 from .text import shown
@@ -67,7 +67,7 @@ class LoadDetector(io.ComfyNode):
     @classmethod
     def execute(cls, device: str, pose_model: str = EMBEDDED, person_model: str = EMBEDDED) -> io.NodeOutput:
         chosen = comfy.model_management.get_torch_device() if device == "auto" else torch.device("cpu")
-        return io.NodeOutput(load_detector(chosen, pose_model, person_model))
+        return io.NodeOutput(load_detector(chosen, pose_model, person_model, stop_if_interrupted))
 
 
 def _models() -> list[io.Input]:

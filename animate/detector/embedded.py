@@ -1,5 +1,6 @@
 """The embedded detector: what it sees in one image."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,26 +35,33 @@ class Details(NamedTuple):
 
 
 class EmbeddedDetector:
-    """People in one image [H, W, 3] in bytes. It owns its networks, which are read when they are first used."""
+    """People in one image [H, W, 3] in bytes. It owns its networks, which are read when they are first used.
 
-    def __init__(self, device: torch.device):
+    `look` is called before each of their layers, and may raise to end an interrupted run.
+    """
+
+    def __init__(self, device: torch.device, look: Callable[[], None] = lambda: None):
         self.device = device
+        self._look = look
+
+    def _network(self, name: str) -> Network:
+        return Network(name, self.device, self._look)
 
     @cached_property
     def _person(self) -> Network:
-        return Network("pose_detection", self.device)
+        return self._network("pose_detection")
 
     @cached_property
     def _body(self) -> Network:
-        return Network("pose_landmark_full", self.device)
+        return self._network("pose_landmark_full")
 
     @cached_property
     def _hand(self) -> tuple[Network, Network]:
-        return Network("hand_recrop", self.device), Network("hand_landmark_full", self.device)
+        return self._network("hand_recrop"), self._network("hand_landmark_full")
 
     @cached_property
     def _face(self) -> tuple[Network, Network]:
-        return Network("face_detection_short_range", self.device), Network("face_landmark", self.device)
+        return self._network("face_detection_short_range"), self._network("face_landmark")
 
     def find(self, image: Tensor, *, tiled: bool = False) -> Bodies | None:
         """Everybody in the image, the clearest first; `tiled` sees several and small people, and takes longer."""

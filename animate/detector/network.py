@@ -18,12 +18,16 @@ Layer = Callable[..., Tensor]
 
 
 class Network:
-    """One network on one device: images [B, size, size, 3] in, its outputs out, each [B, …] with channels last."""
+    """One network on one device: images [B, size, size, 3] in, its outputs out, each [B, …] with channels last.
 
-    def __init__(self, name: str, device: torch.device):
+    `look` is called before each layer, and may raise to end a run that somebody has interrupted.
+    """
+
+    def __init__(self, name: str, device: torch.device, look: Callable[[], None] = lambda: None):
         graph = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         weights = load_file(FOLDER / f"{name}.safetensors")
         self.device = device
+        self._look = look
         self.size: int = graph["size"]
         self._input: int = graph["input"]
         self._outputs: list[int] = graph["outputs"]
@@ -39,6 +43,7 @@ class Network:
         values = {self._input: images.to(self.device, torch.float32).permute(0, 3, 1, 2)}
         with torch.inference_mode():
             for place, (layer, step) in enumerate(self._steps):
+                self._look()
                 values[step["out"]] = layer(*(values[number] for number in step["in"]))
                 for number in self._unused[place]:
                     del values[number]

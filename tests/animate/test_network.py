@@ -118,3 +118,18 @@ def test_a_network_gives_what_litert_gives_on_real_pictures(litert: Callable[[Ar
     for key, value in outputs(name, images).items():
         for found, wanted in zip(value, live[key], strict=True):
             assert difference(found, wanted) <= TOLERANCE, key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_can_be_left_at_any_layer(name: str) -> None:
+    asked = []
+
+    def look() -> None:
+        asked.append(name)
+        if len(asked) == 5:
+            raise InterruptedError
+
+    left = Network(name, torch.device("cpu"), look)
+    with pytest.raises(InterruptedError):
+        left(torch.zeros(1, left.size, left.size, 3))
+    assert len(asked) == 5
