@@ -28,15 +28,14 @@ export function row(path, provider, name, properties, tell) {
     button.style.cursor = "pointer";
     const state = document.createElement("span");
     state.style.minWidth = "5em";
+    let newest = 0;
     const show = async asked => {
+        const own = ++newest;
         code.hidden = true;
-        try {
-            const said = await asked;
-            code.hidden = !("wanted" in said);
-            state.textContent = said.wanted ?? tell(said[provider], field, button);
-        } catch (error) {
-            state.textContent = error.message;
-        }
+        const [said, error] = await asked.then(said => [said], error => [null, error]);
+        if (own !== newest) return; // somebody has saved while the first look was under way
+        code.hidden = !said?.wanted;
+        state.textContent = error?.message ?? said.wanted ?? tell(said[provider], field, button);
         if (code.hidden && field.type === "password") field.value = "";
     };
     button.onclick = async () => {
