@@ -56,8 +56,8 @@ def test_the_seconds_go_on_between_the_polls(screen: Screen, seconds: list[float
     for seconds[0] in (100.0, 100.2, 102.0):
         assert not watch.interrupted()
     said = [
-        "fal - running 40 s - queue 2 - est. $0.4 - 12345678",
-        "fal - running 42 s - queue 2 - est. $0.4 - 12345678",
+        "fal - running 40 s - queue 2 -\nest. $0.4 - 12345678",
+        "fal - running 42 s - queue 2 -\nest. $0.4 - 12345678",
     ]
     assert screen.texts == said
 
