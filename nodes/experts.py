@@ -71,17 +71,26 @@ class LoadExperts(io.ComfyNode):
 
 
 def _is_sampled(prompt: Mapping[str, Any], node_id: str) -> bool:
-    """Whether the experts of this node go to one that opens them: a sampler, or a guider that something uses."""
-    users = [id for id, node in prompt.items() if node["inputs"].get("experts") == [node_id, 0]]
+    """Whether the experts of this node go to one that opens both: a sampler, or a guider that something uses.
+
+    A run below strength 1 may leave an expert out: there a missing file is said by the sampler, if it is missed.
+    """
+    users = {id: node for id, node in prompt.items() if node["inputs"].get("experts") == [node_id, 0]}
     return any(
-        prompt[user]["class_type"] in OPENING
-        or (
-            prompt[user]["class_type"] == GUIDER
-            and any([user, 0] in node["inputs"].values() for node in prompt.values())
-        )
-        or _is_sampled(prompt, user)
-        for user in users
+        (node["class_type"] in OPENING and _is_whole(prompt, node))
+        or (node["class_type"] == GUIDER and _is_whole(prompt, node) and _is_used(prompt, id))
+        or _is_sampled(prompt, id)
+        for id, node in users.items()
     )
+
+
+def _is_used(prompt: Mapping[str, Any], node_id: str) -> bool:
+    return any([node_id, 0] in node["inputs"].values() for node in prompt.values())
+
+
+def _is_whole(prompt: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+    plan = node["inputs"].get("plan")
+    return not isinstance(plan, list) or prompt[plan[0]]["inputs"].get("strength", 1.0) == 1.0
 
 
 def _files() -> list[io.Input]:
