@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Request, Route
+from playwright.sync_api import Locator, Request
 from wan_duet.dev.server import Server
 from wan_duet.tests.browser.editor import Editor
 
@@ -76,29 +76,3 @@ def test_a_refusal_is_shown(page: Locator, keys: Path, server: Server) -> None:
     enter_code(field.locator(".."), server)
     field.locator("..").get_by_text("has a character that no key has").wait_for()
     assert not keys.exists()
-
-
-def test_a_first_look_that_comes_late_takes_nothing_away(editor: Editor, keys: Path, server: Server) -> None:
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route) if route.request.method == "GET" else route.continue_()
-
-    editor.page.route("**/wan_duet/keys", hold)
-    try:
-        editor.page.evaluate("() => app.extensionManager.command.execute('Comfy.ShowSettingsDialog')")
-        dialog = editor.page.get_by_role("dialog")
-        dialog.get_by_text("Wan Duet", exact=True).first.click()
-        field = dialog.get_by_role("textbox", name="Rivya key")
-        field.fill(KEY)
-        field.locator("..").get_by_role("button").click()
-        field.locator("..").get_by_text("Enter the code").wait_for()
-        for route in held:
-            route.continue_()
-        editor.page.wait_for_load_state("networkidle")
-        enter_code(field.locator(".."), server)
-        field.locator("..").get_by_text("set", exact=True).wait_for()
-    finally:
-        editor.page.unroute("**/wan_duet/keys", hold)
-        editor.page.keyboard.press("Escape")
-    assert json.loads(keys.read_text(encoding="utf-8")) == {"default": {"rivya": KEY}}
