@@ -1,12 +1,13 @@
 """WAN_DETECTOR: what finds people, their points and their masks, whoever made the networks."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..video.clip import Look, never
 from .detector.body import Bodies
 from .detector.embedded import EmbeddedDetector
 from .detector.in_box import EmbeddedPoints
@@ -51,7 +52,7 @@ def load_detector(
     device: torch.device,
     pose_model: str = EMBEDDED,
     person_model: str = EMBEDDED,
-    look: Callable[[], None] = lambda: None,
+    look: Look = never,
 ) -> Detector:
     """The detector on a device; `look` is called between the layers of its networks, and may raise.
 

@@ -1,6 +1,5 @@
 """The embedded detector: what it sees in one image."""
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...video.clip import Look, never
 from .anchors import covered
 from .body import Bodies, bodies, candidates
 from .face import POINTS as FACE_POINTS
@@ -40,7 +40,7 @@ class EmbeddedDetector:
     `look` is called before each of their layers, and may raise to end an interrupted run.
     """
 
-    def __init__(self, device: torch.device, look: Callable[[], None] = lambda: None):
+    def __init__(self, device: torch.device, look: Look = never):
         self.device = device
         self._look = look
 

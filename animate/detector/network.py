@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ...video.clip import Look, never
 from .fused import FusedConvolution, fused_here
 
 FOLDER = Path(__file__).parent / "weights"
@@ -23,7 +24,7 @@ class Network:
     `look` is called before each layer, and may raise to end a run that somebody has interrupted.
     """
 
-    def __init__(self, name: str, device: torch.device, look: Callable[[], None] = lambda: None):
+    def __init__(self, name: str, device: torch.device, look: Look = never):
         graph = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         weights = load_file(FOLDER / f"{name}.safetensors")
         self.device = device
