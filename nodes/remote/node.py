@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any, ClassVar
 
 from comfy_api.latest import io
@@ -15,7 +14,7 @@ from ...remote.order import Order, order
 from ...remote.providers import PROVIDERS
 from ...remote.wait import deliver
 from ..schema import schema
-from .fields import EXPLICIT, LATER, Field, fields_of, not_taken, values_of
+from .fields import EXPLICIT, LATER, Field, not_taken, values_of
 from .files import AS_PNG
 from .media import SOCKETS, fill
 from .office import manager
@@ -29,15 +28,9 @@ PATIENCE = 30.0  # seconds for a look at the journal
 
 
 class ProviderNode(io.ComfyNode):
-    """What the nodes of all providers have in common; `row` is set by `provider_node`."""
+    """The common part of all providers' nodes; `provider_node` sets `row`."""
 
     row: ClassVar[RemoteNode]
-
-    @classmethod
-    @cache
-    def fields(cls) -> list[Field]:
-        """The widgets, read from the contracts when the schema is first asked for."""
-        return fields_of(cls.row.contracts)
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -49,7 +42,7 @@ class ProviderNode(io.ComfyNode):
             category=SHELF,
             description=f"{row.description} This is a paid service: nothing is sent before you allow it.",
             search_aliases=list(row.aliases),
-            inputs=list(_inputs(row, cls.fields())),
+            inputs=list(_inputs(row, cls.row.fields)),
             outputs=[
                 kind.Output(
                     display_name="video" if video else "image",
@@ -76,9 +69,9 @@ class ProviderNode(io.ComfyNode):
 
     @classmethod
     async def execute(cls, **given: Any) -> io.NodeOutput:
-        given = {field.name: _untouched(field) for field in cls.fields()} | given
+        given = {field.name: _untouched(field) for field in cls.row.fields} | given
         variant = given.get("variant") or next(iter(cls.row.endpoints))
-        placed = _order(cls.row, cls.fields(), variant, given)
+        placed = _order(cls.row, cls.row.fields, variant, given)
         watch = Watch(cls.hidden.unique_id)
         policy = given.get("on_interrupt", ON_INTERRUPT[0])
         job = deliver(manager(), placed, report=watch.hear, interrupted=watch.interrupted, on_interrupt=policy)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...remote.contract import Contract, contract
+from .fields import Field, fields_of
 
 A14B = "fal-ai/wan/v2.2-a14b"
 S14B = "fal-ai/wan/v2.2-14b"
@@ -30,6 +32,11 @@ class RemoteNode:
     def contracts(self) -> dict[str, Contract]:
         """The documented request of each variant."""
         return {variant: contract(endpoint) for variant, endpoint in self.endpoints.items()}
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        """The widgets, read from the contracts when they are first asked for."""
+        return fields_of(self.contracts)
 
 
 ROWS = (
