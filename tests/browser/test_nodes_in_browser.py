@@ -1,10 +1,12 @@
 """What the frontend is given with each node: its help page, its translation, and which widgets to fold away."""
 
+import json
 from contextlib import closing
 
 import pytest
 from wan_duet.dev.client import Client
 from wan_duet.tests.browser.editor import Editor
+from wan_duet.tests.browser.shipped import SHIPPED
 from wan_duet.tests.data.object_info import Info, inputs, options, ours
 
 
@@ -25,6 +27,7 @@ def test_every_node_has_a_help_page_that_names_its_inputs_and_outputs(editor: Ed
 
 
 PAID = "Wan Duet/Paid services"
+REMOTE = ["remote_fal_image_to_video", "remote_runware_turbo", "remote_rivya_turbo"]
 WORDS = [  # that a name holds: a host without search aliases finds them too
     *("wan 2.2", "high noise", "wan video sampler", "wan sampler", "ksampler", "lora", "wan lora", "first last frame"),
     *("frame image", "image to video", "animate", "wan animate", "pose", "teacache", "save video"),
@@ -96,6 +99,20 @@ def test_a_new_node_changes_its_seed_by_itself_only_where_that_costs_nothing(
     editor.set("control_after_generate", "increment")
     editor.load(editor.save())  # what was chosen stays chosen
     assert (editor.value("control_after_generate"), editor.value("seed")) == ("increment", 5)
+
+
+@pytest.mark.parametrize("name", REMOTE)
+def test_a_graph_from_before_the_seed_had_a_control_asks_for_the_same(editor: Editor, nodes: Info, name: str) -> None:
+    """Otherwise the prompt that follows allow_paid would decide whether somebody pays."""
+    graph = json.loads((SHIPPED / f"{name}.json").read_text(encoding="utf-8"))
+    editor.load(graph)
+    expected = editor.prompt()
+    for node in graph["nodes"]:
+        if "allow_paid" in inputs(nodes.get(node["type"], {"input": {}})):
+            assert node["widgets_values"].count("fixed") == 1
+            node["widgets_values"].remove("fixed")
+    editor.load(graph)
+    assert editor.prompt() == expected
 
 
 def test_the_price_that_is_seen_follows_what_is_chosen(editor: Editor) -> None:
