@@ -132,8 +132,8 @@ def _next_move(logs: Sequence[Log], passed: Sequence[Outlook]) -> str:
     """The way to reuse something, after a run in which every evaluation was computed."""
     if sum(log.reasons.total() for log in logs) == sum(log.computed for log in logs):
         return (
-            "every evaluation had to be computed, for the reasons below. Only force reuses in short runs and with "
-            "distilled models; elsewhere lower warmup, or widen the window or the step_mask."
+            "every evaluation had to be computed, for the reasons below. For a short run or a distilled model, turn "
+            "force on; otherwise lower warmup, or widen the window or the step_mask."
         )
     near = f" of about {solved(passed, 1.5):.2g}" if passed else ""
     return (

@@ -219,7 +219,7 @@ def _list_of(kind: type) -> Test:
 
 
 def _with(*names: str) -> Test:
-    """What other packs make in classes of their own is known by what it has."""
+    """Recognise by its attributes a thing for which other packs have classes of their own."""
     return lambda value, _: all(hasattr(value, name) for name in names)
 
 

@@ -71,7 +71,7 @@ class LoadExperts(io.ComfyNode):
 
 
 def _is_sampled(prompt: Mapping[str, Any], node_id: str) -> bool:
-    """Whether the experts of this node go to one that opens both: a sampler, or a guider that something uses.
+    """Say whether this node's experts reach one that opens both: a sampler, or a guider that something uses.
 
     A run below strength 1 may leave an expert out: there a missing file is said by the sampler, if it is missed.
     """

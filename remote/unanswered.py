@@ -15,7 +15,7 @@ ASKED_IN_VAIN = ("network", "auth", "storage")  # nothing was learnt about the j
 
 @dataclass(frozen=True)
 class Cleared:
-    """What became of one job: `found` at its provider, dropped with `no trace` there or unknown, or kept as it is.
+    """The fate of one job: `found` at its provider, dropped with `no trace` there or unknown, or kept as it is.
 
     It is kept if it couldn't be asked about, may be `at work` unseen, or is one of several `like` it.
     """

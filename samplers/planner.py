@@ -105,15 +105,17 @@ def _warnings(plan: Plan, experts: Experts, sampler: str, spacing: str) -> list[
     if any(shift != plan.shift for shift in connected):
         values = " and ".join(f"{shift:g}" for shift in dict.fromkeys(connected))
         lines.append(f"The connected MODELs carry shift {values}; this run uses {plan.shift:g} for both experts.")
-    lines += [f"cfg {cfg:g} is below 1, which is no guidance: {_UNGUIDED[cfg > 0]}." for cfg in _below_1(plan)]
+    lines += _unguided_lines(plan)
     lines.append(ignored_negative_line(plan) or "")
     lines += distilled_lines(experts, plan)
     return [line for line in lines if line]
 
 
-_UNGUIDED = ("at 0 only the negative prompt counts", "it leads towards the negative prompt")
-
-
-def _below_1(plan: Plan) -> list[float]:
-    """Every cfg of the run's steps that is below 1."""
-    return sorted({cfg for sigma in plan.steps() if (cfg := plan.cfg(sigma)) < 1})
+def _unguided_lines(plan: Plan) -> list[str]:
+    """A warning for every cfg below 1 among the run's steps."""
+    low = sorted({cfg for sigma in plan.steps() if (cfg := plan.cfg(sigma)) < 1})
+    return [
+        f"cfg {cfg:g} is below 1, where there is no guidance: "
+        + ("it leads towards the negative prompt." if cfg else "only the negative prompt counts.")
+        for cfg in low
+    ]

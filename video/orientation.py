@@ -38,7 +38,7 @@ class Orientation(NamedTuple):
 
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """How a frame asks to be turned and scaled: a, b, c and d of ISO 14496-12, 8.3.2, in 16.16 fixed point."""
+    """The turn and scale that a frame asks for: a, b, c and d of ISO 14496-12, 8.3.2, in 16.16 fixed point."""
     found: Any = frame.side_data
     matrix = next((bytes(data) for data in found if data.type.name == "DISPLAYMATRIX"), None)
     if matrix is None:

@@ -81,7 +81,7 @@ class GuardedRoute:
 
 
 def refusal(request: web.Request) -> str | None:
-    """Why a request is not answered; None if it comes from a page of this server, opened on this machine.
+    """The reason not to answer a request; None if it comes from a page of this server, opened on this machine.
 
     A page of another site can send requests here from the user's own browser, under a name that it lets point here:
     so peer, Host and Origin must all be local, and the page's own. A proxy's requests are everybody's.

@@ -92,8 +92,8 @@ def test_a_plan_that_starts_late_tells_where() -> None:
     [
         ({"boundary": 0.001}, "The low expert gets no step at all."),
         ({"cfg_low": 1.0}, "7 of 20 steps run at cfg 1 and skip the negative prompt."),
-        ({"cfg_low": 0.0}, "cfg 0 is below 1, which is no guidance: at 0 only the negative prompt counts."),
-        ({"cfg_low": 0.5}, "cfg 0.5 is below 1, which is no guidance: it leads towards the negative prompt."),
+        ({"cfg_low": 0.0}, "cfg 0 is below 1, where there is no guidance: only the negative prompt counts."),
+        ({"cfg_low": 0.5}, "cfg 0.5 is below 1, where there is no guidance: it leads towards the negative prompt."),
     ],
 )
 def test_what_looks_odd_is_told(values: dict[str, Any], warning: str) -> None:
