@@ -1,4 +1,4 @@
-"""How soon a node stops when the run is interrupted: python3 dev/bench/interrupt.py [--quick] [--node Save]
+"""Measure the time from an interrupt to the end of a run: python3 dev/bench/interrupt.py [--quick] [--node Save]
 
 Each local node that loops, on an input that takes minutes, and a remote one that waits, on a real ComfyUI.
 """
@@ -116,7 +116,7 @@ CASES: Mapping[str, Callable[[Graph], Any]] = {
 
 
 def seconds_to_stop(client: Client, graph: Graph) -> float | None:
-    """How long a prompt goes on after an interrupt; None if it ended before."""
+    """The seconds that a prompt goes on after an interrupt; None if it ended before."""
     id = client.queue(graph.prompt)
     time.sleep(AFTER)
     if client.request(f"/history/{id}"):

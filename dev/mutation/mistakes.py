@@ -36,7 +36,7 @@ class Mistake:
 
     @property
     def key(self) -> str:
-        """What it is known by when lines above it have moved."""
+        """The name by which it is known when lines above it have moved."""
         return f"{self.file}: {self.line} -> {self.becomes}"
 
     @property
@@ -52,7 +52,7 @@ class Mistake:
         return "\n".join(lines)
 
     def compiles_in(self, source: str) -> bool:
-        """Whether the source with the mistake is Python."""
+        """Say whether the source with the mistake is Python."""
         try:
             compile(self.put_into(source), self.file, "exec")
         except SyntaxError:
@@ -119,7 +119,7 @@ def _statement(node: ast.AST) -> Iterator[tuple]:
 
 
 def _can_go(node: ast.AST) -> bool:
-    """Whether a statement's absence leaves no name undefined."""
+    """Say whether every name is still defined without a statement."""
     if isinstance(node, ast.Expr):
         return not isinstance(node.value, ast.Constant)  # a docstring, or `...`
     if isinstance(node, ast.Assign):

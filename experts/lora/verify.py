@@ -30,7 +30,7 @@ def takes_patches(patcher: ModelPatcher, weights: Iterable[str], shapes: dict[st
         plain = _output(patcher, name, {}, x)
         change *= _PART * plain.std() / shapes[name][1] ** 0.5
         changed = _output(patcher, name, {name: ("diff", (change,))}, x)
-    except Exception:
+    except Exception:  # a foreign loader's layer raises what it likes
         log.info("a layer of %s could not be tried", type(patcher).__name__, exc_info=True)
         return False
     wanted = x @ change.T

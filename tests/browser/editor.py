@@ -151,7 +151,7 @@ class Editor:
         return self.page.evaluate(ADVANCED, node_type)
 
     def labels(self, node_type: str) -> list[str]:
-        """What the widgets of a node are called."""
+        """The labels of a node's widgets."""
         return self.page.evaluate(LABELS, node_type)
 
     def put(self, node_type: str, **values: Any) -> None:
@@ -165,7 +165,7 @@ class Editor:
         self.page.evaluate(SET, [widget, value])
 
     def value(self, widget: str) -> Any:
-        """What the first node that has such a widget has in it."""
+        """The value of a widget, in the first node that has it."""
         return self.page.evaluate(VALUE, widget)
 
     def help_title(self, node_type: str) -> str:

@@ -82,7 +82,7 @@ def test_a_window_that_was_elsewhere_meanwhile_is_computed_anew() -> None:
 
 
 def test_another_leading_prompt_is_compared_with_nothing_and_so_computed() -> None:
-    """What one prompt's first blocks made tells nothing about how another one's have changed."""
+    """The first blocks' output for one prompt says nothing about their change for another."""
     steps = 6
     sigmas = tuple(torch.linspace(1, 0, steps + 1).tolist())
     stage = Stage(sigmas, tuple(range(steps)), "." * steps)

@@ -1,4 +1,4 @@
-"""What is done to a good prompt: one input at a time, every kind of wrong value that the schema knows of."""
+"""Mutations of a good prompt: one input at a time, every kind of wrong value that the schema knows of."""
 
 import math
 import random
@@ -64,7 +64,7 @@ def _of_node(good: Good, info: Info) -> Iterator[Case]:
 
 
 def _changes(declared: list[Any], required: bool) -> Iterator[tuple[str, Any, bool]]:
-    """What to put in place of an input's value: in words, itself, and whether that is outside what it takes."""
+    """A value to put in place of an input's: its name, itself, and whether the input must refuse it."""
     kinds = ["COMBO"] if choices(declared) is not None else declared[0].split(",")
     yield "left out", Left(), required
     for value, outside in _widget_values(kinds, declared):
@@ -81,7 +81,7 @@ def _changes(declared: list[Any], required: bool) -> Iterator[tuple[str, Any, bo
 
 
 def _widget_values(kinds: Sequence[str], declared: list[Any]) -> Iterator[tuple[Any, bool]]:
-    """What stands in a prompt as it is; outside is what stays so after the host has converted it."""
+    """Values that stand in a prompt as they are; `outside` marks those that stay wrong once the host converts them."""
     if len(kinds) > 1 or not {*kinds} & {"COMBO", "INT", "FLOAT", "STRING", "BOOLEAN"}:
         yield from ((value, True) for value in (7, None, {"a": 1}, True))
         yield from ((text, "STRING" not in kinds) for text in TEXTS)

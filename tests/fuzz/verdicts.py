@@ -1,4 +1,4 @@
-"""What became of a prompt, told from its entry in the server's history."""
+"""The verdict on a prompt, from its entry in the server's history."""
 
 import os
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ def verdict(case: Case, entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def is_deliberate(frame: str) -> bool:
-    """Whether the last frame of a traceback is a `raise` in the pack."""
+    """Say whether the last frame of a traceback is a `raise` in the pack."""
     where, _, line = frame.strip().partition("\n")
     return PACK in where and line.strip().startswith("raise ")
 
 
 def _is_named(case: Case, message: str) -> bool:
-    """Whether a message says which input it is about: by its name, or by the name that was given."""
+    """Say whether a message names the input that it is about, by its name or by the name that was given."""
     return case.input in message or "nope" in message or (len(case.what) > 2 and case.what.strip("'") in message)

@@ -1,4 +1,4 @@
-"""What a call of a node comes to, flat: its outputs and what it has handed to the domain, each part by its path."""
+"""The outcome of a call of a node, flat: its outputs and all it has handed to the domain, each part by its path."""
 
 import asyncio
 import enum
@@ -55,7 +55,7 @@ def _name(value: Any) -> str:
 
 
 class Calls(list[Outcome]):
-    """What was handed to functions, by the names of their parameters, as it was when they were called."""
+    """The arguments that functions were given, by the names of their parameters, as it was when they were called."""
 
     def heard(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], more: dict[str, Any]) -> None:
         """Keep one call."""
@@ -122,7 +122,7 @@ def _same(before: Outcome, after: Outcome, path: tuple[str, ...]) -> bool:
 
 
 def arrives(name: str, was: Any, value: Any, before: Outcome, after: Outcome) -> str:
-    """What is wrong about an input that was changed from `was` to `value`; empty if nothing is.
+    """The fault of an input that was changed from `was` to `value`; empty if nothing is.
 
     Something must change, and if any part bears the name, such a part: to the very value where it was what was given.
     """

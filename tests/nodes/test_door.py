@@ -94,7 +94,7 @@ def inputs() -> list[Any]:
 
 
 def _is_bad(value: Any, other_kinds: list[str], optional: bool) -> bool:
-    """Whether a value that its first kind refuses is none of the others either, nor stands for no value."""
+    """Say whether a value that its first kind refuses is none of the others either, nor stands for no value."""
     if value is None:
         return not optional
     of_kind = {"IMAGE": torch.Tensor, "STRING": str}
@@ -115,7 +115,7 @@ def test_every_input_is_looked_at(node: type[io.ComfyNode], declared: Any, bad: 
 
 
 def received(inputs: list[io.Input], **values: Any) -> dict[str, Any]:
-    """What a node with these inputs is called with."""
+    """The values that a node with these inputs is called with."""
     calls: list[dict[str, Any]] = []
 
     class Node(io.ComfyNode):

@@ -270,7 +270,7 @@ class Bench:
         self.monkeypatch = monkeypatch
 
     def outcome(self, name: str, given: Given) -> dict[tuple[str, ...], Any]:
-        """What a call comes to, with what was asked of a detector and the file that was written."""
+        """The outcome of a call, with all that was asked of a detector and the file that was written."""
         number = len(list(self.folder.iterdir()))
         output = self.folder / str(number) / "output"
         output.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What a model writes while it works: asked for only on wish, told without secrets, and no part of the job."""
+"""The log of a model at work: asked for only on wish, told without secrets, and no part of the job."""
 
 from wan_duet.remote.info import info
 from wan_duet.remote.journal import State

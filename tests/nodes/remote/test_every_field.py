@@ -51,7 +51,7 @@ MODES: dict[str, list[Given]] = {"RivyaWan22Turbo": [{"image": WEB.format("a"), 
 
 
 class Sent(Exception):
-    """Where a job would be made, with everything that it would be made of."""
+    """The point at which a job would be made, with all of its parts."""
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
 
 
 def placed(row: RemoteNode, given: Given) -> Outcome:
-    """What comes of a node up to where its job would be made."""
+    """The outcome of a node up to the point at which its job would be made."""
     own = type(row.id, (NODES[f"WanDuet_{row.id}"],), {"hidden": SimpleNamespace(unique_id=None)})
     try:
         asyncio.run(own.execute(**given))
@@ -87,7 +87,7 @@ def placed(row: RemoteNode, given: Given) -> Outcome:
 
 
 def sent(order: Order, folder: Path) -> Given:
-    """What the provider's own file makes of it."""
+    """The request as the provider's own file builds it."""
     contract = order.contract
     provider = PROVIDERS[contract.provider](Settings(folder, folder), None, "key")  # pyright: ignore[reportArgumentType]
     call = provider.submission(contract, provider.complete(contract, order.request), TASK_ID)
@@ -146,7 +146,7 @@ def test_another_value_arrives_in_the_request(row: RemoteNode, variant: str, pla
 
 
 def problems_of(row: RemoteNode, variant: str, given: Given, place: Place) -> dict[tuple[str, str], str]:
-    """What is wrong about each other value of each input, in one mode of a request."""
+    """The faults of each other value of each input, in one mode of a request."""
     contract, fields = row.contracts[variant], {field.name: field for field in fields_of(row.contracts)}
     before = place(row, given)
     assert ("error",) not in before and place(row, given) == before
@@ -168,7 +168,7 @@ def problems_of(row: RemoteNode, variant: str, given: Given, place: Place) -> di
 
 
 def in_request(found: Outcome) -> Outcome:
-    """What the provider gets."""
+    """The body that the provider gets."""
     return {path: value for path, value in found.items() if path[0] == "sent"}
 
 
@@ -203,7 +203,7 @@ ANSWERS = {  # by the action in which an input matters
 
 
 def asked(given: Given, monkeypatch: pytest.MonkeyPatch) -> Outcome:
-    """What the journal's node asks its manager for, and says."""
+    """The requests of the journal's node to its manager, and its report."""
     books = Books()
 
     def wait(handle: Any, interrupted: Any, on_interrupt: str) -> Any:
