@@ -1,7 +1,7 @@
 """Open ComfyUI with the pack in it, on models that a CPU can run: python3 dev/serve.py [--noise] [--port 8188]
 
-The models are the miniature's, which films coloured shapes, or with --noise random ones under every name that the
-workflows use. The workflows are there at 128x128 and 17 frames, under Workflows as "small …".
+The models are the miniature's, which films coloured shapes at 64x64, or with --noise random ones under every name
+that the workflows use, at 128x128. The workflows are there, of 17 frames, under Workflows as "small …".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from steps import SetupError
 PROMPT = "a red circle moving left"
 MINIATURE = (
     "The models here are the miniature's: it films red, green, blue and yellow circles, squares and triangles that "
-    "move left, right, up or down, and nothing else. 128x128 and 17 frames take a CPU about a minute."
+    "move left, right, up or down, at 64x64, and nothing else. 17 frames take a CPU about half a minute."
 )
 NOISE = "The models here are random: every film is noise. 128x128 and 17 frames take a CPU a few seconds."
 
@@ -29,8 +29,10 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8188)
     options = parser.parse_args()
     env = prepare()
-    base, prompt, about = (env.base, None, NOISE) if options.noise else (env.miniature_base, PROMPT, MINIATURE)
-    names = write_small(ROOT / "workflows", base, prompt, about)
+    base, side, prompt, about = (
+        (env.base, 128, None, NOISE) if options.noise else (env.miniature_base, 64, PROMPT, MINIATURE)
+    )
+    names = write_small(ROOT / "workflows", base, side, prompt, about)
     log = HOME / "serve.log"
     print(f"starting ComfyUI, log in {log}", flush=True)
     with serve(env.comfyui, base, python=env.python, log=log, port=options.port) as server:

@@ -7,22 +7,25 @@ import json
 from pathlib import Path
 from typing import Any
 
-SIDE, LENGTH, FPS = 128, 17, 16.0  # pixels, frames, frames a second
-SIZES = {
-    "EmptyHunyuanLatentVideo": [SIDE, SIDE, LENGTH, 1],
-    "WanDuet_Size": ["custom", "auto", LENGTH / FPS, FPS, SIDE, SIDE],
-}
+LENGTH, FPS = 17, 16.0  # frames, frames a second
 NOTES = ("MarkdownNote", "Note")
 
 
-def small(workflow: dict[str, Any], prompt: str | None, about: str) -> dict[str, Any]:
-    """A UI-format workflow with every size that it sets made small, `prompt` for its own, and `about` atop its note."""
+def small(workflow: dict[str, Any], side: int, prompt: str | None, about: str) -> dict[str, Any]:
+    """A UI-format workflow with every size that it sets brought to `side` pixels and LENGTH frames.
+
+    `prompt` takes the place of its own, `about` stands atop its note.
+    """
+    sizes = {
+        "EmptyHunyuanLatentVideo": [side, side, LENGTH, 1],
+        "WanDuet_Size": ["custom", "auto", LENGTH / FPS, FPS, side, side],
+    }
     made = copy.deepcopy(workflow)
     for node in made["nodes"]:
         values = node.get("widgets_values")
-        if node["type"] in SIZES:
+        if node["type"] in sizes:
             still = values[2] in (0.0, 1)  # seconds of one node, frames of the other
-            node["widgets_values"] = [*SIZES[node["type"]]]
+            node["widgets_values"] = [*sizes[node["type"]]]
             if still:
                 node["widgets_values"][2] = values[2]
         elif node.get("title") == "Prompt" and prompt:
@@ -32,7 +35,7 @@ def small(workflow: dict[str, Any], prompt: str | None, about: str) -> dict[str,
     return made
 
 
-def write_small(workflows: Path, base: Path, prompt: str | None, about: str) -> list[str]:
+def write_small(workflows: Path, base: Path, side: int, prompt: str | None, about: str) -> list[str]:
     """Put the workflows whose models are all in `base` among its user's own; return their names."""
     folder = base / "user" / "default" / "workflows"
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +45,7 @@ def write_small(workflows: Path, base: Path, prompt: str | None, about: str) -> 
         models = [model for node in workflow["nodes"] for model in node.get("properties", {}).get("models", [])]
         if models and all((base / "models" / model["directory"] / model["name"]).exists() for model in models):
             name = f"small {path.stem}"
-            text = json.dumps(small(workflow, prompt, about), indent=2, ensure_ascii=False)
+            text = json.dumps(small(workflow, side, prompt, about), indent=2, ensure_ascii=False)
             (folder / f"{name}.json").write_text(text, encoding="utf-8")
             names.append(name)
     return names
