@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from ..video.clip import Look, never
-from .detector.body import Bodies
-from .detector.embedded import EmbeddedDetector
-from .detector.in_box import EmbeddedPoints
-from .detector.onnx_files import onnx_path, open_persons, open_points
-from .detector.onnx_session import need_onnxruntime
-from .follow import Search, detected
+from .detector.mediapipe.body import Bodies
+from .detector.mediapipe.box_landmarks import EmbeddedPoints
+from .detector.mediapipe.embedded import EmbeddedDetector
+from .detector.onnx.files import onnx_path, open_persons, open_points
+from .detector.onnx.session import need_onnxruntime
 from .pose import POINTS, Pose
 from .top_down import Points, in_boxes
+from .tracker import Search, detected
 
 EMBEDDED = "embedded"
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .detector.body import MARGIN, Bodies
-from .detector.embedded import EmbeddedDetector
-from .detector.region import put_back
+from .detector.mediapipe.body import MARGIN, Bodies
+from .detector.mediapipe.embedded import EmbeddedDetector
+from .detector.mediapipe.region import put_back
 from .pose import BODY, HIPS, MISSING, SEEN, SHOULDERS, Pose
 
 

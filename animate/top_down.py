@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .detector.anchors import overlaps
-from .follow import Search, picked
+from .detector.mediapipe.detections import overlaps
 from .pose import BODY, FOUND, MISSING, POINTS, SEEN, Pose
+from .tracker import Search, picked
 
 Boxes = Callable[[int, Tensor], np.ndarray]
 """The boxes [N, 4] in a frame, given its number and its image."""

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from .evaluation import Evaluation, Key
-from .magcache import Measuring, ratio
-from .policy import sampled
 from .stage import StageState
+from .techniques.base import sampled
+from .techniques.magcache import Measuring, ratio
 
 UNKNOWN = "other windows or weights"  # than those of the last computed evaluation
 

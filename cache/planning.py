@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .guards import Progress, Stage, forced
-from .policy import Policy
 from .settings import Settings
+from .techniques.base import Policy
 
 _THRESHOLDS = tuple(10 ** (exponent / 50) for exponent in range(-200, 51))  # .0001 to 10, in steps of 5 %
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from .guards import FEW_STEPS, Stage
 from .masks import mask_of
 from .planning import Outlook
-from .policy import Technique
 from .settings import Settings
+from .techniques.base import Technique
 
 Own = Callable[[Sequence[float]], Sequence[int]]
 """From the sigmas of a run, the numbers of the steps that an expert does."""

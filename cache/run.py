@@ -9,19 +9,19 @@ from typing import Any, cast
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP
 
-from ..experts.kind import HIGH, LOW
 from ..experts.lora.vary import VaryLoras
 from ..experts.pair import Change, Expert, Experts
+from ..experts.variant import HIGH, LOW
 from ..samplers.distilled import distilled_names
 from ..samplers.plan import Plan
-from .expert import KEY, ExpertCache, detach
 from .foresight import Foresight
-from .magcache import MEASURE, MagCache
 from .planning import Outlook, solved
-from .policy import Technique
 from .prospect import Prospect
 from .report import Log, told
 from .settings import Settings
+from .techniques.base import Technique
+from .techniques.magcache import MEASURE, MagCache
+from .wrappers import KEY, ExpertCache, detach
 
 log = logging.getLogger("wan_duet")
 

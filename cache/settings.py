@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .store import OFFLOAD
+from .residuals import OFFLOAD
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from .evaluation import Evaluation, Key
 from .guards import Progress, Stage, forced
-from .policy import Watching
+from .residuals import Residuals
 from .settings import Settings
-from .store import Residuals
+from .techniques.base import Watching
 
 
 class Ahead(NamedTuple):

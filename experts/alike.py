@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from .kind import HIGH, LOW
+from .variant import HIGH, LOW
 
 NEAREST = 3
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import folder_paths
 
 from .alike import nearest_names
-from .checkpoint import read_checkpoint
+from .checkpoint.contents import read_checkpoint
 from .handle import FileHandle, Handle, MissingHandle
-from .kind import HIGH, LOW
 from .pair import AUTO as AUTO_RESIDENCY
 from .pair import Expert, Experts, check_pair
 from .partner import is_half, partner_of, roles_of
+from .variant import HIGH, LOW
 
 FOLDER = "diffusion_models"
 AUTO, NONE = "auto", "none"

@@ -10,10 +10,10 @@ import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 
-from .checkpoint import Checkpoint
-from .part import part_of
-from .quantised import is_rounded
-from .storage import is_packed
+from .checkpoint.contents import Checkpoint
+from .checkpoint.partial_load import part_of
+from .checkpoint.quantised import is_rounded
+from .checkpoint.storage import is_packed
 
 log = logging.getLogger("wan_duet")
 

@@ -11,12 +11,13 @@ import comfy.ldm.modules.attention
 import comfy.model_management
 import torch
 
+from ..host import memory as host_memory
+from .checkpoint.header import stored_types
 from .disk import UNKNOWN, Disk, disk_of
 from .handle import FileHandle
-from .header import stored_types
-from .kind import I2V_A14B
-from .memory import CPU, host_maps_files, residency
+from .memory import CPU, residency
 from .pair import Experts
+from .variant import I2V_A14B
 
 WSL = "WSL"
 NEVER_MAPPED = ("disable_dynamic_vram", "highvram", "gpu_only", "novram", "cpu")  # flags that switch DynamicVRAM off
@@ -95,7 +96,7 @@ def gather(experts: Experts) -> HostFacts:
         keeps_casts=os.environ.get(KEEPS_CASTS) == "1",
         vram_state=comfy.model_management.vram_state.name,
         can_map=hasattr(comfy.cli_args, "enables_dynamic_vram"),
-        maps=host_maps_files(),
+        maps=host_memory.maps_files(),
         pins="disable_pinned_memory" not in flags and getattr(comfy.model_management, "MAX_PINNED_MEMORY", 0) > 0,
         attention=comfy.ldm.modules.attention.optimized_attention.__name__.removeprefix("attention_"),
         compiles=_compiles(device),

@@ -1,18 +1,14 @@
 """What a pair of experts takes in memory, known from headers, and whether both of them stay there."""
 
-import ctypes
-import gc
-import importlib
-import sys
 from typing import Any, NamedTuple
 
-import comfy.cli_args
 import comfy.model_management
 import torch
 
+from ..host import memory as host_memory
 from .handle import FileHandle
-from .kind import TI2V_5B
 from .pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from .variant import TI2V_5B
 
 _GIVES_BACK = "DynamicVRAM takes memory from the idle one when it is short"
 HEADROOM = 0.08  # of all memory, left to the text encoder's remains, the VAE, the frames and the system
@@ -41,7 +37,7 @@ def peak(experts: Experts, width: int = 832, height: int = 480, frames: int = 81
     away needs no backup. The GPU figure is one whole expert and its activations; the host makes do with less.
     DynamicVRAM backs nothing up, and the copies that it pins have the file's own precision.
     """
-    maps = host_maps_files()
+    maps = host_memory.maps_files()
     held = [expert.handle.held_bytes + expert.change_bytes for expert in experts]
     ram = [_file_bytes(expert) + expert.change_bytes for expert in experts] if maps else held
     backed_up = [expert.handle.held_bytes for expert in experts if expert.merges_weights and not maps]
@@ -56,8 +52,8 @@ def residency(experts: Experts) -> Residency:
     files = [expert for expert in experts if isinstance(expert.handle, FileHandle)]
     if len(files) < 2:
         return Residency(True, "there is no second file to make room for")
-    if host_maps_files():
-        return Residency(True, _GIVES_BACK if _host_gives_back() else "--high-ram asks for it")
+    if host_memory.maps_files():
+        return Residency(True, _GIVES_BACK if host_memory.gives_memory_back() else "--high-ram asks for it")
     opened = [expert for expert in files if expert.handle.in_memory]
     if len(opened) == len(files):
         return Residency(True, "both are in memory already")
@@ -81,7 +77,7 @@ def report(experts: Experts) -> str:
     if experts.low is None:
         return f"memory: {peaks.ram_one / 1e9:.1f} GB, GPU {peaks.vram / 1e9:.1f} GB at 832 x 480 x 81"
     mode = KEEP_BOTH if chosen.keep else ONE_AT_A_TIME
-    limit = "at most " if _host_gives_back() else ""
+    limit = "at most " if host_memory.gives_memory_back() else ""
     return (
         f"memory: {limit}{peaks.ram_both / 1e9:.1f} GB for both, {peaks.ram_one / 1e9:.1f} GB one at a time, "
         f"GPU {peaks.vram / 1e9:.1f} GB at 832 x 480 x 81; residency {mode} ({chosen.why})"
@@ -109,27 +105,6 @@ def _free_ram() -> int:
     return int(free)
 
 
-def host_maps_files() -> bool:
-    """Say whether DynamicVRAM is on: weights stay in their files, with copies in pinned memory while there is room."""
-    try:
-        return bool(importlib.import_module("comfy.memory_management").aimdo_enabled)
-    except (ImportError, AttributeError):  # hosts before DynamicVRAM
-        return False
-
-
-def _host_gives_back() -> bool:
-    """Say whether the host drops pinned copies when memory is short, as DynamicVRAM does unless told to hold all."""
-    return host_maps_files() and not getattr(comfy.cli_args.args, "high_ram", False)
-
-
 def _file_bytes(expert: Expert) -> int:
     checkpoint = expert.handle.checkpoint
     return expert.handle.held_bytes if checkpoint is None else checkpoint.size
-
-
-def release_memory() -> None:
-    """Give back what nobody refers to any more, to the system too: glibc would keep freed weights for itself."""
-    gc.collect()
-    comfy.model_management.soft_empty_cache()
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from comfy.model_patcher import ModelPatcher
 
+from ..host.patching import is_dynamic, merge_patches
 from .handle import Handle
-from .kind import HIGH, LOW, Kind, as_pair, kind_from_name
 from .shortage import memory_for
+from .variant import HIGH, LOW, Kind, as_pair, kind_from_name
 
 AUTO, KEEP_BOTH, ONE_AT_A_TIME = "auto", "keep both", "one at a time"
 RESIDENCIES = (AUTO, KEEP_BOTH, ONE_AT_A_TIME)
@@ -36,7 +36,7 @@ class Expert:
                 change(patcher)
             patcher = choose(patcher)
             if thrown_away and not is_dynamic(patcher):
-                _merge(patcher)
+                merge_patches(patcher)
         return patcher
 
     @property
@@ -84,23 +84,6 @@ class Experts:
         """The same experts without their changes of one kind."""
         kept = (replace(own, changes=tuple(c for c in own.changes if not isinstance(c, kind))) for own in self)
         return replace(self, **dict(zip((HIGH, LOW), kept, strict=False)))
-
-
-def is_dynamic(patcher: Any) -> bool:
-    """Whether the host keeps this patcher's weights mapped and patches them as they are used (2026 hosts)."""
-    return hasattr(patcher, "is_dynamic") and patcher.is_dynamic()
-
-
-def _merge(patcher: ModelPatcher) -> None:
-    """Apply the patches of a patcher that nobody else holds, a weight at a time, computed where it will run."""
-    for key in list(patcher.patches):
-        module: Any = patcher.get_model_object(key.rpartition(".")[0])
-        quantised = hasattr(module, "set_weight")  # then the host puts a new weight in the old one's place
-        patcher.patch_weight_to_device(key, device_to=patcher.load_device, inplace_update=not quantised)
-        if quantised:
-            module.to(patcher.offload_device)
-        patcher.backup.pop(key, None)
-        del patcher.patches[key]
 
 
 def check_pair(experts: Experts) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
 from .alike import role_beside
-from .kind import HIGH, LOW, Kind
+from .variant import HIGH, LOW, Kind
 
 # "high" and "low" that speak of something else, by the word after them and the letters glued in front of them
 _OTHER_SENSE = (

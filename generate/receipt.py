@@ -12,10 +12,10 @@ import av
 import torch
 
 from ..experts.handle import FileHandle
-from ..experts.kind import HIGH, LOW
 from ..experts.lora.merge import MergeLora
 from ..experts.lora.scheduled import ScheduledLora
 from ..experts.pair import Expert, Experts
+from ..experts.variant import HIGH, LOW
 from ..samplers.plan import Plan
 from .graph import Prompt, seeds, solvers
 

@@ -2,21 +2,21 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from .cache import DualBlockCache, FirstBlockCache, MagCacheNode, SeaCacheNode, TeaCacheNode
+from .animate.detect import DetectPose, LoadDetector, PoseFromKeypoints, SegmentPerson
+from .animate.draw import DrawPose, FaceCrop, MaskShape, PoseOverlay, RetargetPose
+from .cache.techniques import DualBlockCache, FirstBlockCache, MagCacheNode, SeaCacheNode, TeaCacheNode
 from .door import checked
-from .experts import ExpertsFromModels, LoadExperts, ModelsFromExperts
-from .frames import FrameConditioning, FrameImage
-from .lora import ApplyLoras, Lora
-from .people import DetectPose, LoadDetector, PoseFromKeypoints, SegmentPerson
-from .planning import Preset, ProviderScheduler, StagePlan
-from .poses import DrawPose, FaceCrop, MaskShape, PoseOverlay, RetargetPose
+from .experts.lora import ApplyLoras, Lora
+from .experts.pair import ExpertsFromModels, LoadExperts, ModelsFromExperts
+from .frames.images import FrameConditioning, FrameImage
+from .frames.size import Size
+from .frames.source_video import VideoToLatent
 from .remote import REMOTE_NODES
-from .remote.budget_route import BUDGETS
-from .remote.key_route import KEYS
-from .sampling import Guider, Sampler
-from .size import Size
-from .source import VideoToLatent
-from .video import SaveVideo
+from .remote.routes.budget_route import BUDGETS
+from .remote.routes.key_route import KEYS
+from .sampling.plan import Preset, ProviderScheduler, StagePlan
+from .sampling.run import Guider, Sampler
+from .video.save import SaveVideo
 
 LOCAL_NODES: list[type[io.ComfyNode]] = [
     LoadExperts,

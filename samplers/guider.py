@@ -10,16 +10,14 @@ from typing import Any
 
 import torch
 
+from ..experts.checkpoint.meta_patcher import twin_of, twin_of_checkpoint
 from ..experts.handle import FileHandle
-from ..experts.kind import HIGH, LOW
-from ..experts.memory import can_prefetch, release_memory, residency
+from ..experts.memory import can_prefetch, residency
 from ..experts.pair import Experts
 from ..experts.prefetch import Prefetch
-from ..experts.twin import twin_of, twin_of_checkpoint
-from .expert_conds import for_expert, refuse_ignored_frames, refuse_other_size
-from .finite import check_given, check_made
-from .follower import following
-from .host import (
+from ..experts.variant import HIGH, LOW
+from ..host.memory import release_memory
+from ..host.sampling import (
     CFGGuider,
     ModelPatcher,
     Sampler,
@@ -34,8 +32,11 @@ from .host import (
     split_over_gpus,
     windows_go_on,
 )
+from .conds import for_expert, refuse_ignored_frames, refuse_other_size
+from .finite import check_given, check_made
 from .lora_schedule import on_plan
-from .options import added, merged
+from .model_options import added, merged
+from .observers import following
 from .plan import Plan, ignored_negative_line, split_line
 from .shift import Shift
 from .stage import Run, Stage

@@ -5,12 +5,12 @@ from dataclasses import replace
 from functools import partial
 
 from ..experts.handle import ModelHandle
-from ..experts.kind import HIGH
 from ..experts.lora.merge import MergeLora
 from ..experts.lora.schedule import Schedule, constant
 from ..experts.lora.scheduled import ScheduledLora
 from ..experts.lora.vary import VaryLoras
 from ..experts.pair import Change, Expert, Experts
+from ..experts.variant import HIGH
 from .plan import Plan
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..experts.kind import HIGH, LOW
+from ..experts.variant import HIGH, LOW
 
 TIMESTEPS = 1000
 ALMOST = 1e-9  # of a step: 90 steps at strength .7 are 63, whatever the product's last bit says

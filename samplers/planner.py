@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..experts.kind import HIGH, LOW
 from ..experts.pair import Experts
+from ..experts.variant import HIGH, LOW
 from .distilled import distilled_lines
 from .lora_schedule import on_plan
 from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
+from .schedules import NOT_MADE_FOR_FLOW, spaced_sigmas
 from .shift import connected_shifts
-from .solvers import described, wrong_line
-from .spacing import NOT_MADE_FOR_FLOW, spaced_sigmas
+from .solvers.names import described, wrong_line
 
 AUTO = 0.0  # a boundary or shift of 0 follows the model
 LAST_STEPS, ALL_STEPS = "last steps", "all steps"

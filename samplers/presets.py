@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from ..experts.kind import HIGH
 from ..experts.pair import Experts
+from ..experts.variant import HIGH
 from .plan import Phase, Plan
 from .planner import make_plan
 

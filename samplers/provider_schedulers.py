@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .solvers import described
+from .solvers.names import described
 
 EXACT, NEAREST, DISTILLED_ONLY, UNSUPPORTED = "exact", "nearest", "distilled only", "unsupported"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..experts.handle import ModelHandle
 from ..experts.pair import Experts
-from .host import CONST, ModelPatcher, ModelSamplingDiscreteFlow, keep_schedules_apart
+from ..host.sampling import CONST, ModelPatcher, ModelSamplingDiscreteFlow, keep_schedules_apart
 from .plan import TIMESTEPS
 
 

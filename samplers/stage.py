@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .host import (
+from ..host.sampling import (
     CFGGuider,
     EnumHookMode,
     ModelPatcher,

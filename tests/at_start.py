@@ -10,8 +10,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT / "dev" / "bench")
 
-from host import enter, load_pack  # noqa: E402
 from import_time import HOST  # noqa: E402
+
+from host import enter, load_pack  # noqa: E402
 
 EVENTS = ("open", "socket.connect", "sqlite3.connect", "subprocess.Popen")
 CODE = (".py", ".pyc")

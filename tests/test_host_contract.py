@@ -12,7 +12,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import ModelSamplingDiscreteFlow
 from comfy.samplers import CFGGuider
-from wan_duet.samplers import host
+from wan_duet.host import sampling
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.shift import flow_sampling
 
@@ -126,7 +126,7 @@ def test_the_uses_are_really_found() -> None:
 )
 def test_what_the_host_has_lost_is_seen(source: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        for use in _uses(host, source, "here"):
+        for use in _uses(sampling, source, "here"):
             use.check()
 
 

@@ -71,7 +71,7 @@ def test_the_start_imports_and_reads_nothing_that_only_a_run_needs() -> None:
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["imported"] == ["wave"]
     assert found["import"] == []
-    assert {Path(file).parent.as_posix() for file in found["schemas"]} == {"remote/contracts", "samplers"}
+    assert {Path(file).parent.as_posix() for file in found["schemas"]} == {"remote/contract/documents", "samplers"}
 
 
 def test_the_entry_point_offers_the_v3_interface_only() -> None:

@@ -10,15 +10,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 OURS = {
-    "nodes": {"generate", "experts", "samplers", "cache", "conditioning", "animate", "remote", "video"},
-    "generate": {"experts", "samplers", "cache", "conditioning", "animate", "remote", "video"},
-    "cache": {"experts", "samplers"},
-    "samplers": {"experts"},
-    "animate": {"conditioning", "video"},
+    "nodes": {"generate", "experts", "samplers", "cache", "conditioning", "animate", "remote", "video", "host"},
+    "generate": {"experts", "samplers", "cache", "conditioning", "animate", "remote", "video", "host"},
+    "cache": {"experts", "samplers", "host"},
+    "samplers": {"experts", "host"},
+    "animate": {"conditioning", "video", "host"},
     "remote": {"video"},
-    "experts": set(),
-    "conditioning": set(),
-    "video": set(),
+    "experts": {"host"},
+    "conditioning": {"host"},
+    "video": {"host"},
+    "host": set(),
 }
 ALL = {"torch", "numpy", "einops", "safetensors", "PIL", "av", "comfy", "folder_paths"}
 ONLY = {
@@ -36,8 +37,8 @@ ONLY = {
 }
 OPTIONAL = "onnxruntime"
 # Names that the host does not document, and what not everybody has, behind one door each
-DOORS = dict.fromkeys(("comfy.samplers", "comfy.sampler_helpers", "comfy.hooks"), "samplers/host.py")
-DOORS[OPTIONAL] = "animate/detector/onnx_session.py"
+DOORS = dict.fromkeys(("comfy.samplers", "comfy.sampler_helpers", "comfy.hooks"), "host/sampling.py")
+DOORS[OPTIONAL] = "animate/detector/onnx/session.py"
 NOT_PACKAGES = {"dev", "tests"}
 
 
@@ -112,26 +113,28 @@ def test_what_not_everybody_has_is_imported_when_it_is_used() -> None:
     [
         ("experts/pair.py", "from ..samplers import plan"),
         ("experts/pair.py", "from .. import samplers"),
-        ("samplers/plan.py", "from ..cache.gate import Gate"),
+        ("host/patching.py", "from ..experts.pair import Experts"),
+        ("remote/jobs/submit.py", "from ...host import memory"),
+        ("samplers/plan.py", "from ..cache.block_skip import Gate"),
         ("samplers/plan.py", "from ..nodes.text import show"),
         ("video/read.py", "from ..experts.pair import Experts"),
-        ("cache/gate.py", "def late():\n    from ..generate import local"),
+        ("cache/block_skip.py", "def late():\n    from ..generate import local"),
         ("samplers/plan.py", "from ..dev.client import Client"),
         ("samplers/plan.py", "from ... import elsewhere"),
         ("samplers/plan.py", "from comfy_api.latest import io"),
         ("generate/local.py", "from server import PromptServer"),
-        ("cache/gate.py", "import execution"),
+        ("cache/block_skip.py", "import execution"),
         ("animate/pose.py", "import comfy_extras.nodes_wan"),
-        ("animate/detector/onnx_points.py", "import onnxruntime"),
-        ("nodes/people.py", "import onnxruntime"),
+        ("animate/detector/onnx/points.py", "import onnxruntime"),
+        ("nodes/animate/detect.py", "import onnxruntime"),
         ("samplers/guider.py", "import comfyui_version"),
         ("samplers/guider.py", "import nodes"),
         ("nodes/text.py", "import nodes"),
         ("samplers/guider.py", "from comfy.samplers import CFGGuider"),
         ("samplers/guider.py", "from comfy import samplers"),
-        ("nodes/sampling.py", "import comfy.sampler_helpers"),
-        ("cache/gate.py", "from comfy.hooks import HookGroup"),
-        ("nodes/sampling.py", "import comfy.sample\ncomfy.samplers.KSampler"),
+        ("nodes/sampling/run.py", "import comfy.sampler_helpers"),
+        ("cache/block_skip.py", "from comfy.hooks import HookGroup"),
+        ("nodes/sampling/run.py", "import comfy.sample\ncomfy.samplers.KSampler"),
         ("remote/fal.py", "import torch"),
         ("remote/fal.py", "from torch.nn import functional"),
         ("experts/files.py", "import requests"),
@@ -149,11 +152,11 @@ def test_the_check_sees_what_breaks_the_table(path: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("nodes/sampling.py", "from comfy_api.latest import io\nimport server\nfrom ..samplers.plan import Plan"),
+        ("nodes/sampling/run.py", "from comfy_api.latest import io\nimport server\nfrom ...samplers.plan import Plan"),
         ("nodes/animate/pose.py", "from ...animate.pose import draw\nfrom ..schema import schema"),
-        ("samplers/host.py", "from comfy.samplers import CFGGuider\nimport comfy.sampler_helpers"),
+        ("host/sampling.py", "from comfy.samplers import CFGGuider\nimport comfy.sampler_helpers"),
         ("samplers/plan.py", "import math\nfrom . import shift\nfrom .shift import flow\nfrom ..experts import pair"),
-        ("nodes/sampling.py", "import comfy.sample\ncomfy.sample.prepare_noise"),
+        ("nodes/sampling/run.py", "import comfy.sample\ncomfy.sample.prepare_noise"),
         ("remote/media.py", "import torch\nimport aiohttp\nfrom ..video.encode import mp4"),
         ("__init__.py", "async def comfy_entrypoint():\n    from .nodes import Extension"),
     ],

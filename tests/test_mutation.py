@@ -46,7 +46,7 @@ def test_a_mistake_is_put_where_its_line_is_and_known_without_its_number() -> No
     ("file", "knows", "also"),
     [
         ("samplers/plan.py", "tests/samplers/test_plan.py", "tests/samplers/test_options.py"),
-        ("nodes/size.py", "tests/nodes/test_every_input.py", "tests/nodes/test_progress.py"),
+        ("nodes/frames/size.py", "tests/nodes/test_every_input.py", "tests/nodes/test_progress.py"),
     ],
 )
 def test_the_tests_that_know_a_file_come_first_and_then_its_package(file: str, knows: str, also: str) -> None:

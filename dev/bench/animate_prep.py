@@ -29,11 +29,11 @@ import av  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from environment import PYTHON  # noqa: E402
-from wan_duet.animate.detector.body import Bodies  # noqa: E402
-from wan_duet.animate.detector.embedded import EmbeddedDetector  # noqa: E402
-from wan_duet.animate.follow import Search, detected  # noqa: E402
+from wan_duet.animate.detector.mediapipe.body import Bodies  # noqa: E402
+from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector  # noqa: E402
 from wan_duet.animate.person_mask import mask_of  # noqa: E402
 from wan_duet.animate.pose import FOUND, Pose  # noqa: E402
+from wan_duet.animate.tracker import Search, detected  # noqa: E402
 
 THEIRS = {"pose": False, "holistic": True}  # and whether hands and face are found too
 

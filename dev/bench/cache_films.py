@@ -19,12 +19,12 @@ from wan_duet.dev.miniature.expert import ShortText
 from wan_duet.dev.miniature.studio import Frames, psnr
 from wan_duet.dev.tiny_umt5 import shrink_text_encoder
 from wan_duet.experts.handle import ModelHandle
-from wan_duet.experts.kind import T2V_A14B
 from wan_duet.experts.pair import Expert, Experts
+from wan_duet.experts.variant import T2V_A14B
+from wan_duet.host.sampling import sampler_object
 from wan_duet.samplers.guider import DuetGuider
-from wan_duet.samplers.host import sampler_object
 from wan_duet.samplers.plan import Plan, two_phases
-from wan_duet.samplers.spacing import spaced_sigmas
+from wan_duet.samplers.schedules import spaced_sigmas
 from wan_duet.tests.miniature.judge import judge
 
 CFG = 3.5

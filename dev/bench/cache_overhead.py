@@ -23,12 +23,12 @@ import comfy.sd  # noqa: E402
 import torch  # noqa: E402
 from comfy.model_patcher import ModelPatcher  # noqa: E402
 from comfy.patcher_extension import WrappersMP  # noqa: E402
-from wan_duet.cache.dual_block import DualBlock  # noqa: E402
 from wan_duet.cache.run import CacheOn, StepCache  # noqa: E402
 from wan_duet.cache.settings import Settings  # noqa: E402
+from wan_duet.cache.techniques.dual_block import DualBlock  # noqa: E402
 from wan_duet.dev.tiny import transformer  # noqa: E402
-from wan_duet.samplers.host import CFGGuider, sampler_object  # noqa: E402
-from wan_duet.samplers.spacing import spaced_sigmas  # noqa: E402
+from wan_duet.host.sampling import CFGGuider, sampler_object  # noqa: E402
+from wan_duet.samplers.schedules import spaced_sigmas  # noqa: E402
 
 LAYERS, STEPS, SHIFT, SEED = 24, 12, 8.0, 7
 SHORT = 6  # steps of a run of which there are many

@@ -11,13 +11,13 @@ import folder_paths
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
 from torch import Tensor
-from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.magcache import AUTHORS, MEASURE, MagCache
-from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import StepCache, with_cache
-from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
-from wan_duet.cache.teacache import TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.magcache import AUTHORS, MEASURE, MagCache
+from wan_duet.cache.techniques.seacache import SeaCache
+from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.experts.handle import ModelHandle
 from wan_duet.experts.pair import Expert, Experts
 

@@ -28,10 +28,10 @@ from torch import Tensor  # noqa: E402
 from wan_duet.dev.tiny import transformer  # noqa: E402
 from wan_duet.experts.handle import ModelHandle  # noqa: E402
 from wan_duet.experts.pair import Expert, Experts  # noqa: E402
+from wan_duet.host.sampling import sampler_object  # noqa: E402
 from wan_duet.samplers.guider import DuetGuider  # noqa: E402
-from wan_duet.samplers.host import sampler_object  # noqa: E402
 from wan_duet.samplers.plan import Plan, two_phases  # noqa: E402
-from wan_duet.samplers.spacing import spaced_sigmas  # noqa: E402
+from wan_duet.samplers.schedules import spaced_sigmas  # noqa: E402
 
 SHIFT, BOUNDARY, CFG, SEED = 8.0, 0.875, 3.5, 7
 DIM, LAYERS, LATENT = 256, 4, (1, 16, 5, 16, 16)  # wide enough that forwards take nearly all the time, as in earnest

@@ -27,11 +27,11 @@ load_pack()
 
 import aiohttp  # noqa: E402
 import psutil  # noqa: E402
-from wan_duet.remote.contract import contract  # noqa: E402
-from wan_duet.remote.manager import JobManager  # noqa: E402
-from wan_duet.remote.order import Order, order  # noqa: E402
+from wan_duet.remote.contract.contracts import contract  # noqa: E402
+from wan_duet.remote.jobs.manager import JobManager  # noqa: E402
+from wan_duet.remote.jobs.request import Order, order  # noqa: E402
+from wan_duet.remote.jobs.wait import wait  # noqa: E402
 from wan_duet.remote.settings import Settings  # noqa: E402
-from wan_duet.remote.wait import wait  # noqa: E402
 from wan_duet.tests.fake_providers.fal import FakeFal  # noqa: E402
 from wan_duet.tests.fake_providers.provider import KEY, WallClock  # noqa: E402
 

@@ -17,8 +17,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from host import enter, load_pack
 from memory import anonymous, watched
+
+from host import enter, load_pack
 
 enter()
 load_pack()
@@ -31,16 +32,16 @@ from comfy_extras.nodes_model_advanced import ModelSamplingSD3  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from torch import Tensor  # noqa: E402
 from wan_duet.dev.tiny import lora_on_blocks, transformer  # noqa: E402
-from wan_duet.experts.checkpoint import read_checkpoint  # noqa: E402
+from wan_duet.experts.checkpoint.contents import read_checkpoint  # noqa: E402
 from wan_duet.experts.handle import FileHandle  # noqa: E402
 from wan_duet.experts.lora.merge import MergeLora  # noqa: E402
-from wan_duet.experts.memory import release_memory  # noqa: E402
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts  # noqa: E402
 from wan_duet.experts.prefetch import Prefetch  # noqa: E402
+from wan_duet.host.memory import release_memory  # noqa: E402
+from wan_duet.host.sampling import sampler_object  # noqa: E402
 from wan_duet.samplers.guider import DuetGuider  # noqa: E402
-from wan_duet.samplers.host import sampler_object  # noqa: E402
 from wan_duet.samplers.plan import Plan, two_phases  # noqa: E402
-from wan_duet.samplers.spacing import spaced_sigmas  # noqa: E402
+from wan_duet.samplers.schedules import spaced_sigmas  # noqa: E402
 
 SHIFT, BOUNDARY, STEPS, SEED, RANK = 8.0, 0.875, 4, 7, 64
 LATENT = (1, 16, 3, 8, 8)  # [B, C, T, H, W]: the weights are what is measured

@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from host import enter, load_pack
 from memory import watched
+
+from host import enter, load_pack
 
 enter()
 load_pack()
@@ -30,16 +31,16 @@ import torch  # noqa: E402
 from comfy.utils import load_torch_file  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from wan_duet.dev.tiny import lora_on_blocks, transformer  # noqa: E402
-from wan_duet.experts.checkpoint import read_checkpoint  # noqa: E402
+from wan_duet.experts.checkpoint.contents import read_checkpoint  # noqa: E402
 from wan_duet.experts.handle import FileHandle  # noqa: E402
 from wan_duet.experts.lora.merge import MergeLora  # noqa: E402
 from wan_duet.experts.lora.schedule import parse_schedule  # noqa: E402
 from wan_duet.experts.lora.scheduled import ScheduledLora  # noqa: E402
 from wan_duet.experts.pair import Expert, Experts  # noqa: E402
+from wan_duet.host.sampling import sampler_object  # noqa: E402
 from wan_duet.samplers.guider import DuetGuider  # noqa: E402
-from wan_duet.samplers.host import sampler_object  # noqa: E402
 from wan_duet.samplers.plan import Phase, Plan  # noqa: E402
-from wan_duet.samplers.spacing import spaced_sigmas  # noqa: E402
+from wan_duet.samplers.schedules import spaced_sigmas  # noqa: E402
 
 WAYS = ("merged", "functions", "hooks")
 STRENGTHS = (1.0, 0.75, 0.5, 0.25)

@@ -1,4 +1,4 @@
-"""The weights in animate/detector/weights, from the networks that the wheel of mediapipe 0.10.21 carries.
+"""The weights in animate/detector/mediapipe/weights, from the networks that the wheel of mediapipe 0.10.21 carries.
 
 python3 dev/detector/convert.py
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-FOLDER = HERE.parents[1] / "animate" / "detector" / "weights"
+FOLDER = HERE.parents[1] / "animate" / "detector" / "mediapipe" / "weights"
 NETWORKS = {
     "face_detection/face_detection_short_range": "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
     "face_landmark/face_landmark": "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ...experts.kind import HIGH, Kind
+from ...experts.variant import HIGH, Kind
 
 TEXT_LENGTH = 512
 LAYERS, DIM, FFN_DIM = 8, 128, 128

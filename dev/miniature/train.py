@@ -29,7 +29,7 @@ from wan_duet.dev.miniature import expert, lessons, lora, vae  # noqa: E402
 from wan_duet.dev.miniature.clips import LORA_COLOR  # noqa: E402
 from wan_duet.dev.miniature.training import Schedule, Training  # noqa: E402
 from wan_duet.dev.tiny_umt5 import shrink_text_encoder  # noqa: E402
-from wan_duet.experts.kind import HIGH, I2V_A14B, LOW, T2V_A14B  # noqa: E402
+from wan_duet.experts.variant import HIGH, I2V_A14B, LOW, T2V_A14B  # noqa: E402
 
 FOLDER = ROOT / ".dev" / "miniature"
 WEIGHTS = ROOT / "dev" / "miniature" / "weights"

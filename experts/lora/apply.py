@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from filecmp import cmp
 
 from ..handle import Handle, ModelHandle
-from ..kind import HIGH, LOW
 from ..pair import Change, Experts
 from ..partner import partner_of, role_of
+from ..variant import HIGH, LOW
 from .files import claimed_role, files_of, lora_files, lora_path, read_names
 from .merge import MergeLora
 from .patches import Patches, find_patches

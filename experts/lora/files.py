@@ -10,10 +10,10 @@ import comfy.utils
 import folder_paths
 import torch
 
+from ..checkpoint.header import read_header
 from ..files import fingerprint
-from ..header import read_header
-from ..kind import HIGH, LOW
 from ..partner import partner_of, role_of, roles_of
+from ..variant import HIGH, LOW
 from .row import AUTO, SAME, LoraRow
 from .scale import Scale, beside_of, read_scale
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import torch
 
-from ..kind import HIGH, LOW
 from ..partner import role_of
+from ..variant import HIGH, LOW
 
 HOST_PREFIX = "diffusion_model."
 _INSIDE = re.compile(r"(?<![^.])(?:_\w+|module|processor)\.")  # what torch and old diffusers put around single modules

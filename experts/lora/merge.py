@@ -7,9 +7,9 @@ from uuid import uuid5
 
 from comfy.model_patcher import ModelPatcher
 
-from ..skeleton import skeleton
+from ...host.lora import never_merged, patched
+from ..checkpoint.meta_model import skeleton
 from .files import read_weights, scale_of
-from .host import never_merged, patched
 from .patches import find_patches
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..alike import seeming_role
-from ..checkpoint import Checkpoint
-from ..kind import HIGH, LOW
+from ..checkpoint.contents import Checkpoint
+from ..checkpoint.storage import is_packed
 from ..pair import Experts
-from ..storage import is_packed
+from ..variant import HIGH, LOW
 from .family import blocks_of, family_of, width_of
 from .patches import Misfit, Patches
 from .row import Placed

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..kind import HIGH, LOW
+from ..variant import HIGH, LOW
 from .schedule import LIMIT, Schedule, constant, parse_schedule
 
 AUTO, SAME = "auto", "same file"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..kind import HIGH
+from ..variant import HIGH
 
 LIMIT = 20.0  # of a strength, either sign
 USUAL = 4.0  # what hardly any LoRA goes beyond; those distilled by rCM ask for 6

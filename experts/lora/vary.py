@@ -13,9 +13,9 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
-from ..skeleton import skeleton
+from ...host.lora import Patch, calculate_weight
+from ..checkpoint.meta_model import skeleton
 from .files import read_weights, scale_of
-from .host import Patch, calculate_weight
 from .patches import find_patches
 from .scheduled import ScheduledLora
 

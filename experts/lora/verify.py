@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from .host import unloaded_copy
+from ...host.lora import unloaded_copy
 
 log = logging.getLogger("wan_duet")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ...remote.contract import Contract, Parameter
+from ...remote.contract.contracts import Contract, Parameter
 from ...remote.keys import PUT, WEBHOOK
 from .files import addresses
 from .media import FILLED

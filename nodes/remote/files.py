@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...remote.addresses import check_url
-from ...remote.contract import Contract
+from ...remote.contract.contracts import Contract
 from ...remote.errors import RemoteError
+from ...remote.http.addresses import check_url
 from ...remote.media import Media, compressed
 
 AS_PNG = "refuse"

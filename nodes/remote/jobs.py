@@ -8,20 +8,21 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
 from ...remote.budget import UNITS, where_to_set
-from ...remote.fetch import Outcome
-from ...remote.info import cost_of, date_of
-from ...remote.journal import Job, Spent
-from ...remote.manager import Budgets
-from ...remote.money import in_words
-from ...remote.unanswered import AT_WORK, FOUND, KEPT, LIKE, NO_TRACE, UNKNOWN, Cleared
-from ...remote.wait import wait
+from ...remote.contract.pricing import in_words
+from ...remote.job import Job
+from ...remote.jobs.collect import Outcome
+from ...remote.jobs.journal import Spent
+from ...remote.jobs.manager import Budgets
+from ...remote.jobs.summary import cost_of, date_of
+from ...remote.jobs.unanswered import AT_WORK, FOUND, KEPT, LIKE, NO_TRACE, UNKNOWN, Cleared
+from ...remote.jobs.wait import wait
 from ..schema import advanced, schema
 from ..text import shown
-from .office import manager
+from .job_manager import manager
+from .progress import Watch
 from .results import STILLS, opened, preview, seen, told
-from .watch import Watch
+from .tooltips import CONSENT
 from .widgets import ON_INTERRUPT
-from .words import CONSENT
 
 LIST, COLLECT, FETCH, FORGET = "list", "collect", "fetch again", "forget"
 ATTACH, CLEAR = "attach", "clear unanswered"

@@ -10,14 +10,14 @@ import torch
 from comfy_api.latest import io
 
 from ...conditioning.frame_images import AUTO, FIRST, LAST, FrameImage
-from ...experts.kind import HIGH, LOW
 from ...experts.lora.row import LoraRow, Loras
-from ...remote.contract import Contract
+from ...experts.variant import HIGH, LOW
+from ...remote.contract.contracts import Contract
 from ...remote.media import Media, audio_media, image_media, video_media
 from ...video.encode import write_video
 from ...video.formats import QUALITIES, Settings
 from ...video.identity import identity_of_clip, identity_of_file
-from ...video.unlabelled import copy_unlabelled
+from ...video.strip_metadata import copy_unlabelled
 from ..clips import FPS_OF_IMAGES, clip_of, stop_if_interrupted, whole_file
 from ..sockets import WanFrames, WanLoras
 from .files import AS_PNG, Files, addresses

@@ -7,20 +7,20 @@ from typing import Any, ClassVar
 from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
 
-from ...remote.build import InvalidRequest
-from ...remote.contract import Contract
+from ...remote.contract.build import InvalidRequest
+from ...remote.contract.contracts import Contract
 from ...remote.errors import RemoteError
-from ...remote.order import Order, order
+from ...remote.jobs.request import Order, order
+from ...remote.jobs.wait import deliver
 from ...remote.providers import PROVIDERS
-from ...remote.wait import deliver
 from ..schema import schema
+from .catalog import RemoteNode
 from .fields import EXPLICIT, LATER, Field, not_taken, values_of
 from .files import AS_PNG
+from .job_manager import manager
 from .media import SOCKETS, fill
-from .office import manager
+from .progress import Watch
 from .results import is_whole, outputs, set_aside
-from .table import RemoteNode
-from .watch import Watch
 from .widgets import ON_INTERRUPT, consent, large_images, logs, widget
 
 SHELF = "Wan Duet/Paid services"

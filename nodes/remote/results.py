@@ -14,10 +14,11 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from PIL import Image, ImageOps
 
 from ...remote.errors import RemoteError
-from ...remote.fetch import Outcome, delivered
-from ...remote.info import info
-from ...remote.journal import OVER, Job, State
-from ...remote.order import Order
+from ...remote.job import Job, State
+from ...remote.jobs.collect import Outcome, delivered
+from ...remote.jobs.journal import OVER
+from ...remote.jobs.request import Order
+from ...remote.jobs.summary import info
 from ..text import shown
 
 log = logging.getLogger("wan_duet")

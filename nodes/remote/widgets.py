@@ -5,11 +5,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...remote.contract import Parameter
+from ...remote.contract.contracts import Parameter
 from ..schema import advanced
 from .fields import DEFAULT, DELIVERY, EXPLICIT, LARGEST_SEED, OFF, ON, UNSET, Field
 from .files import LARGE_IMAGES
-from .words import CONSENT, LOGS, WORDS
+from .tooltips import CONSENT, LOGS, WORDS
 
 UNLIMITED = 100_000  # where no maximum is documented
 MULTILINE = ("prompt", "negative_prompt")

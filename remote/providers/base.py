@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..contract import Contract
+from ..contract.contracts import Contract
 from ..errors import RemoteError
-from ..journal import Job, State
+from ..http.transport import REPEATABLE, Call, Reply, Transport
+from ..job import Job, State
 from ..media import Media
 from ..settings import Settings
-from ..transport import REPEATABLE, Call, Reply, Transport
 
 SEVERAL = "several"  # the code of an error: more than one request may be the job
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..content import ARCHIVE
-from ..contract import Contract
+from ..contract.contracts import Contract
 from ..errors import Kind, RemoteError, classify
-from ..journal import Job, State
+from ..http.content import ARCHIVE
+from ..http.transport import REPEATABLE, Call, Reply
+from ..job import Job, State
 from ..media import Media
-from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, items, table, tables, text
 from .base import SEVERAL, Accepted, Progress, Provider, Result, Sent, Unreadable
 from .fal_requests import Requests

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import Kind, RemoteError
+from ..http.transport import Call, Transport
 from ..job import Job
 from ..settings import Settings
-from ..transport import Call, Transport
 from .answer import table, tables, text
 
 # The documents have named both; the second is said to be for the owner of an endpoint.

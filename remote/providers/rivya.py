@@ -5,11 +5,11 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
-from ..contract import Contract
+from ..contract.contracts import Contract
 from ..errors import ADVICE, Kind, RemoteError
-from ..journal import Job, State
+from ..http.transport import REPEATABLE, Call, Reply
+from ..job import Job, State
 from ..media import Media
-from ..transport import REPEATABLE, Call, Reply
 from .answer import items, number, table, text
 from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 

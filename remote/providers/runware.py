@@ -8,13 +8,13 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from ..addresses import check_url
-from ..contract import Contract
+from ..contract.contracts import Contract
 from ..errors import Kind, RemoteError, classify
-from ..journal import Job, State
+from ..http.addresses import check_url
+from ..http.transport import REPEATABLE, Call, Reply
+from ..job import Job, State
 from ..keys import PUT, WEBHOOK, read_address
 from ..media import Media
-from ..transport import REPEATABLE, Call, Reply
 from .answer import integer, number, table, tables, text
 from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from wan_duet.animate.detector.onnx_persons import STRIDES, grid
+from wan_duet.animate.detector.onnx.persons import STRIDES, grid
 from wan_duet.animate.pose import BODY, FEET, POINTS
 
 Size = tuple[int, int]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from wan_duet.animate.detector.body import WINDOW, refined
+from wan_duet.animate.detector.mediapipe.body import WINDOW, refined
 
 CELLS = 64
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from wan_duet.animate import detect
 from wan_duet.animate.boxes import around_mask, from_boxes, to_boxes
-from wan_duet.animate.detector.body import Bodies
-from wan_duet.animate.detector.embedded import EmbeddedDetector
-from wan_duet.animate.detector.in_box import EmbeddedPoints
-from wan_duet.animate.detector.wholebody import OF_BODY
-from wan_duet.animate.follow import LEFT_TO_RIGHT, POINT, Search
+from wan_duet.animate.detector.mediapipe.body import Bodies
+from wan_duet.animate.detector.mediapipe.box_landmarks import EmbeddedPoints
+from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
+from wan_duet.animate.detector.mediapipe.wholebody import OF_BODY
 from wan_duet.animate.pose import BODY, FOUND, MISSING, NOSE, Pose
 from wan_duet.animate.top_down import in_boxes
+from wan_duet.animate.tracker import LEFT_TO_RIGHT, POINT, Search
 from wan_duet.tests.animate.conftest import picture
 from wan_duet.tests.animate.people import person, pose_of
 from wan_duet.tests.animate.test_follow import Scripted, bodies

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from wan_duet.animate.detector.body import POINTS, Bodies
-from wan_duet.animate.detector.embedded import MOST_TILES, Details, no_details, tiles
-from wan_duet.animate.follow import LEFT_TO_RIGHT, MISSED_FOR, POINT, TILED_EVERY, Search, detected
+from wan_duet.animate.detector.mediapipe.body import POINTS, Bodies
+from wan_duet.animate.detector.mediapipe.embedded import MOST_TILES, Details, no_details, tiles
 from wan_duet.animate.pose import FOUND, MISSING, Pose, counts
+from wan_duet.animate.tracker import LEFT_TO_RIGHT, MISSED_FOR, POINT, TILED_EVERY, Search, detected
 
 People = list[tuple[float, float, float]]  # x, y, size
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from wan_duet.animate.detector.embedded import EmbeddedDetector
-from wan_duet.animate.detector.region import whole
-from wan_duet.animate.detector.wholebody import OF_BODY, OF_FACE
-from wan_duet.animate.follow import Search, detected
+from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
+from wan_duet.animate.detector.mediapipe.region import whole
+from wan_duet.animate.detector.mediapipe.wholebody import OF_BODY, OF_FACE
 from wan_duet.animate.pose import BODY, FACE, FOUND, HANDS
+from wan_duet.animate.tracker import Search, detected
 from wan_duet.tests.animate.conftest import in_environment
 
 STORED = Path(__file__).parents[1] / "data" / "holistic_points.json"

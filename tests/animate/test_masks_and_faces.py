@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from wan_duet.animate.detector.body import MARGIN
-from wan_duet.animate.detector.embedded import EmbeddedDetector
+from wan_duet.animate.detector.mediapipe.body import MARGIN
+from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
 from wan_duet.animate.face_crop import BLACK, HOLD, SIZE, cropped, face_box, face_boxes, face_counts
 from wan_duet.animate.mask_shape import COUNT, OFF, PIXELS, blacked, grown, in_blocks
 from wan_duet.animate.person_mask import masks_of_pose

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from wan_duet.animate.detector.fused import fused_here
-from wan_duet.animate.detector.network import FOLDER, Network
+from wan_duet.animate.detector.mediapipe.fused import fused_here
+from wan_duet.animate.detector.mediapipe.network import FOLDER, Network
 from wan_duet.tests.animate.conftest import Arrays, picture
 
 STORED = Path(__file__).parents[1] / "data" / "detector_networks.json"
@@ -61,7 +61,7 @@ def test_seven_networks_ship() -> None:
 def test_a_network_gives_what_litert_gave(name: str, fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if fused and not fused_here(torch.device("cpu")):
         pytest.skip("this torch has no fused convolutions")
-    monkeypatch.setattr("wan_duet.animate.detector.network.fused_here", lambda device: fused)
+    monkeypatch.setattr("wan_duet.animate.detector.mediapipe.network.fused_here", lambda device: fused)
     stored = {key: np.array(value) for key, value in json.loads(STORED.read_text(encoding="utf-8")).items()}
     found = outputs(name, waves(network(name).size))
     assert [key for key in stored if key.startswith(f"{name}.")] == list(found)

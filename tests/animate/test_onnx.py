@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from wan_duet.animate.detect import load_detector
-from wan_duet.animate.detector.onnx_files import onnx_files, onnx_path, open_persons, open_points
-from wan_duet.animate.follow import LEFT_TO_RIGHT, POINT, Search
+from wan_duet.animate.detector.onnx.files import onnx_files, onnx_path, open_persons, open_points
 from wan_duet.animate.pose import FACE, FEET, FOUND, HANDS, MISSING
+from wan_duet.animate.tracker import LEFT_TO_RIGHT, POINT, Search
 from wan_duet.tests.animate.onnx_networks import (
     Box,
     Network,

@@ -8,10 +8,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from wan_duet.animate.detector import onnx_persons, onnx_points
-from wan_duet.animate.detector.onnx_persons import OnnxPersons
-from wan_duet.animate.detector.onnx_points import OnnxPoints, read_axes, read_heat_maps
-from wan_duet.animate.detector.onnx_session import OnnxSession
+from wan_duet.animate.detector.onnx import persons, points
+from wan_duet.animate.detector.onnx.persons import OnnxPersons
+from wan_duet.animate.detector.onnx.points import OnnxPoints, read_axes, read_heat_maps
+from wan_duet.animate.detector.onnx.session import OnnxSession
 from wan_duet.animate.pose import SEEN
 from wan_duet.dev.live.packages import from_file
 from wan_duet.tests.animate.conftest import live_folder, picture
@@ -54,7 +54,7 @@ def test_yolox_finds_whom_dwpose_finds_with_it(
     file = write_yolox(tmp_path / "any.onnx")
     image = picture_of(scaled(width, height), width, height)
     theirs = authors.onnxdet.inference_detector(session(file), image[..., ::-1])
-    ours = OnnxPersons(OnnxSession(file, CPU), onnx_persons.YOLOX).persons(torch.from_numpy(image))
+    ours = OnnxPersons(OnnxSession(file, CPU), persons.YOLOX).persons(torch.from_numpy(image))
     assert np.abs(ours - theirs).max() < 0.01
 
 
@@ -65,11 +65,11 @@ def test_yolov10_finds_whom_wan_finds_with_it(
 ) -> None:
     file = write(tmp_path / "any.onnx")
     image = picture_of(scaled(width, height), width, height)
-    yolo = authors.pose2d.Yolo(str(file), "cpu", threshold_conf=onnx_persons.YOLO.least)
+    yolo = authors.pose2d.Yolo(str(file), "cpu", threshold_conf=persons.YOLO.least)
     pixels, size = yolo.preprocess(image[..., ::-1])
     found = yolo.postprocess(yolo.session.run(None, {"images": pixels[None]})[0], size)
     people = found[found[:, 5] == 0, :4]
-    family = onnx_persons.YOLO if write is write_yolo else onnx_persons.YOLOV10
+    family = persons.YOLO if write is write_yolo else persons.YOLOV10
     ours = OnnxPersons(OnnxSession(file, CPU), family).persons(torch.from_numpy(image))
     assert len(people) == len(ours) == 3
     assert np.abs(ours - people).max() <= 2  # they cut corner, width and height down to whole pixels
@@ -79,11 +79,11 @@ def test_photographs_are_shown_to_the_networks_as_their_authors_do(authors: Simp
     image = picture("bus.jpg").copy()
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     theirs, ratio = authors.onnxdet.preprocess(image[..., ::-1], (640, 640))
-    ours, scale = onnx_persons._in_corner(pixels, (640, 640))
+    ours, scale = persons._in_corner(pixels, (640, 640))
     assert np.abs(ours[0].numpy() - theirs).max() <= 1 and (scale == ratio).all()
     yolo = SimpleNamespace(input_resolution=(640, 640))
     theirs, _ = authors.pose2d.Yolo.preprocess(yolo, image[..., ::-1])
-    ours, _ = onnx_persons._squashed(pixels, (640, 640))
+    ours, _ = persons._squashed(pixels, (640, 640))
     assert np.abs(ours[0].numpy() - theirs).max() <= 1.01 / 255
 
 
@@ -91,9 +91,9 @@ def test_people_in_photographs_are_cropped_as_dwpose_does(authors: SimpleNamespa
     image = picture("bus.jpg").copy()
     boxes = np.array([(50, 400, 240, 900), (660, 380, 809, 880), (0, 0, 810, 1079)], float)
     crops, middles, sizes = authors.onnxpose.preprocess(image, boxes, (288, 384))
-    ours_middles, ours_sizes = onnx_points._around(boxes, (384, 288))
+    ours_middles, ours_sizes = points._around(boxes, (384, 288))
     assert np.allclose(ours_middles, middles) and np.allclose(ours_sizes, sizes)
-    ours = onnx_points._crops(torch.from_numpy(image), ours_middles, ours_sizes, (384, 288))
+    ours = points._crops(torch.from_numpy(image), ours_middles, ours_sizes, (384, 288))
     difference = np.abs(ours.permute(0, 2, 3, 1).numpy() - crops)
     assert difference.mean() < 0.02 and difference.max() < 0.3  # a level is 0.017; OpenCV places in 32nds of a pixel
 

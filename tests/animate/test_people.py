@@ -10,12 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from wan_duet.animate.detector.body import Bodies
-from wan_duet.animate.detector.embedded import EmbeddedDetector
-from wan_duet.animate.follow import Follower, Search, detected
+from wan_duet.animate.detector.mediapipe.body import Bodies
+from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
 from wan_duet.animate.person_mask import mask_of
 from wan_duet.animate.pose import FACE, FOUND, HANDS, MISSING, Pose
 from wan_duet.animate.smooth import filled
+from wan_duet.animate.tracker import Follower, Search, detected
 from wan_duet.tests.animate.conftest import in_environment, live_folder, picture
 
 pytestmark = pytest.mark.live

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from wan_duet.animate.detector import embedded
-from wan_duet.animate.detector.body import POINTS, Bodies
-from wan_duet.animate.detector.embedded import AGAIN, NEW, EmbeddedDetector
+from wan_duet.animate.detector.mediapipe import embedded
+from wan_duet.animate.detector.mediapipe.body import POINTS, Bodies
+from wan_duet.animate.detector.mediapipe.embedded import AGAIN, NEW, EmbeddedDetector
 
 IMAGE = torch.zeros(100, 400, 3, dtype=torch.uint8)
 PLACES = np.array([(50.0, 50.0, 40.0, 0.0), (150.0, 50.0, 40.0, 0.0), (300.0, 50.0, 40.0, 0.0)])

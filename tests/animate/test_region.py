@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from wan_duet.animate.detector.region import crops, put_back, shifted, to_image, toward, whole
+from wan_duet.animate.detector.mediapipe.region import crops, put_back, shifted, to_image, toward, whole
 
 
 def spot(width: int, height: int, x: int, y: int) -> torch.Tensor:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wan_duet.animate.left_right import BRIEF, OTHER_SIDE, untwisted
 from wan_duet.animate.pose import FACE, Pose
-from wan_duet.animate.sides import BRIEF, OTHER_SIDE, untwisted
 from wan_duet.tests.animate.people import person, pose_of
 
 STORED = Path(__file__).parents[1] / "data" / "mirrored_body.json"  # what the detector saw of a man against the sun

@@ -14,13 +14,13 @@ from comfy.model_base import WAN21, WAN22, BaseModel
 from comfy.model_patcher import ModelPatcher
 from comfy.samplers import CFGGuider, sampler_object
 from torch import Tensor, nn
-from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import CacheOn, StepCache
 from wan_duet.cache.settings import Settings
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.dev.tiny import random_weights
-from wan_duet.experts.kind import HIGH
-from wan_duet.experts.skeleton import operations
+from wan_duet.experts.checkpoint.meta_model import operations
+from wan_duet.experts.variant import HIGH
 
 CLASSES = ("base", "ref_conv", "vace", "camera", "s2v", "humo", "animate", "5b")
 KINDS = ("vace", "camera", "s2v", "humo", "animate")  # by their own names; the others are told by their sizes

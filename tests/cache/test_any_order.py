@@ -6,11 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from wan_duet.cache.batch import UNKNOWN, Batch
-from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.guards import Stage
-from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.stage import StageState
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.seacache import SeaCache
 
 PROMPTS = ("positive", "negative", "another")
 WINDOWS = (None, (0, 1, 2), (2, 3, 4))

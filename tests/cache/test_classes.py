@@ -4,12 +4,12 @@ import comfy.utils
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.gate import Gate
-from wan_duet.cache.policy import Technique
-from wan_duet.cache.seacache import SeaCache
+from wan_duet.cache.block_skip import Gate
 from wan_duet.cache.settings import Window
-from wan_duet.cache.teacache import TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.seacache import SeaCache
+from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.tests.cache.models import (
     CLASSES,
     SIDE_BLOCKS,

@@ -4,9 +4,9 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.torch_helpers import set_torch_compile_wrapper
-from wan_duet.cache.policy import Technique
-from wan_duet.cache.seacache import SeaCache
-from wan_duet.cache.teacache import TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.seacache import SeaCache
+from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.tests.cache.models import always, blocks, cached, calls, patcher, sample
 
 NETWORK = "diffusion_model"

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 from wan_duet.cache.batch import Batch
-from wan_duet.cache.dual_block import DualBlock
+from wan_duet.cache.block_skip import Gate
 from wan_duet.cache.evaluation import Key
-from wan_duet.cache.gate import Gate
 from wan_duet.cache.guards import Stage
 from wan_duet.cache.masks import mask_of
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.stage import StageState
+from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.tests.cache.toy import STEPS, Toy, hidden
 
 ROOT = Path(__file__).resolve().parents[2]

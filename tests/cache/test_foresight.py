@@ -12,18 +12,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.magcache import AUTHORS, MagCache
-from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import StepCache, with_cache
-from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
-from wan_duet.cache.teacache import E0, E, TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.magcache import AUTHORS, MagCache
+from wan_duet.cache.techniques.seacache import SeaCache
+from wan_duet.cache.techniques.teacache import E0, E, TeaCache
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
-from wan_duet.experts.kind import HIGH, LOW
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from wan_duet.experts.variant import HIGH, LOW
 from wan_duet.tests.experts.quantised import made_here
 from wan_duet.tests.samplers.runs import Job, duet_guider
 

@@ -18,20 +18,20 @@ from comfy.patcher_extension import WrappersMP
 from comfy.samplers import CFGGuider, ksampler
 from safetensors.torch import save_file
 from torch import nn
-from wan_duet.cache.dual_block import DualBlock
 from wan_duet.cache.evaluation import Evaluation
-from wan_duet.cache.policy import Technique
+from wan_duet.cache.residuals import Residuals
 from wan_duet.cache.run import CacheRun, StepCache, taken_off, with_cache
-from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.stage import StageState
-from wan_duet.cache.store import Residuals
-from wan_duet.cache.teacache import TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.seacache import SeaCache
+from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts.kind import HIGH
 from wan_duet.experts.lora.schedule import parse_schedule
 from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.pair import Experts
+from wan_duet.experts.variant import HIGH
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.tests.cache.models import always, blocks, cached, calls, prompt, sample, sigmas
 from wan_duet.tests.samplers.runs import Job, duet_guider, hooked, lora, pair

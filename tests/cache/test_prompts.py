@@ -12,10 +12,10 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
-from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.policy import Technique
-from wan_duet.cache.seacache import SeaCache
-from wan_duet.cache.teacache import TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.seacache import SeaCache
+from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.tests.cache.models import STEPS, Cond, always, blocks, cached, calls, prompt, sample, sigmas
 
 TECHNIQUES = [DualBlock(1), TeaCache(), SeaCache()]

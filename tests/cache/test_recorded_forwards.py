@@ -15,9 +15,9 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
-from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.policy import Technique
-from wan_duet.cache.teacache import TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.tests.cache.models import always, blocks, cached, sample
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_easycache import EasyCacheNode
-from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.policy import Technique
-from wan_duet.cache.seacache import SeaCache
 from wan_duet.cache.settings import Settings
-from wan_duet.cache.teacache import TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.seacache import SeaCache
+from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.tests.cache.models import STEPS, always, blocks, cached, calls, sample
 
 TOTALS = re.compile(r"In all (\d+) of (\d+) evaluations, (\d+) of (\d+) block forwards \((.+)\)")

@@ -9,16 +9,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from wan_duet.cache import measured, tables
 from wan_duet.cache.guards import Stage
-from wan_duet.cache.magcache import MagCachePolicy, curve_of, published_curve
 from wan_duet.cache.masks import mask_of
 from wan_duet.cache.planning import Outlook, solved
-from wan_duet.cache.policy import Accumulated, Policy
 from wan_duet.cache.settings import Settings, Window
-from wan_duet.cache.tables import TEACACHE_E, TEACACHE_E0, Polynomial
-from wan_duet.cache.teacache import TeaCache, rescaled
-from wan_duet.experts.kind import HIGH, LOW
+from wan_duet.cache.techniques import calibration, published
+from wan_duet.cache.techniques.base import Accumulated, Policy
+from wan_duet.cache.techniques.magcache import MagCachePolicy, curve_of, published_curve
+from wan_duet.cache.techniques.published import TEACACHE_E, TEACACHE_E0, Polynomial
+from wan_duet.cache.techniques.teacache import TeaCache, rescaled
+from wan_duet.experts.variant import HIGH, LOW
 from wan_duet.tests.cache.models import patcher, sigmas
 
 POLYNOMIALS = {
@@ -52,7 +52,7 @@ def test_a_polynomial_is_the_published_one_where_it_is_positive_and_never_below_
 
 def test_one_small_step_does_not_sink_the_sum() -> None:
     """At t2v 14B a change of .05 is -4.1 by the published polynomial: everything after it would be reused."""
-    polynomial = TEACACHE_E[tables.T2V_14B]
+    polynomial = TEACACHE_E[published.T2V_14B]
     assert np.poly1d(polynomial.coefficients)(0.05) < -4
     changes = [math.inf, *(rescaled(polynomial, change) for change in (0.05, 0.2, 0.25, 0.3, 0.3, 0.3))]
     settings = Settings(0.3, max_consecutive=99)
@@ -103,14 +103,14 @@ def official_magcache(ratios: list[float], threshold: float, most: int, active: 
 @pytest.mark.parametrize(
     ("table", "role", "retention"),
     [
-        (tables.T2V_A14B, HIGH, 0.4),
-        (tables.T2V_A14B, LOW, 0.4),
-        (tables.I2V_A14B, HIGH, 1.0),
-        (tables.I2V_A14B, LOW, 0.1),
+        (published.T2V_A14B, HIGH, 0.4),
+        (published.T2V_A14B, LOW, 0.4),
+        (published.I2V_A14B, HIGH, 1.0),
+        (published.I2V_A14B, LOW, 0.1),
     ],
 )
 def test_magcache_replays_the_authors_schedule_of_wan_2_2(
-    table: tables.Magnitudes, role: str, retention: float
+    table: published.Magnitudes, role: str, retention: float
 ) -> None:
     times = [1 - step / 40 for step in range(40)]
     run = [table.shift * time / (1 + (table.shift - 1) * time) for time in times]
@@ -130,7 +130,7 @@ def test_magcache_replays_the_authors_schedule_of_wan_2_2(
 def test_the_switch_is_in_neither_experts_curve() -> None:
     """At the switch the residual's size falls to .655 of the other expert's, which says nothing about a step."""
     for role, low, high in ((HIGH, 0.875, 1.0), (LOW, 0.0, 0.875)):
-        curve = published_curve(tables.T2V_A14B, role)
+        curve = published_curve(published.T2V_A14B, role)
         assert (curve.low, curve.high) == (low, high)
         steps = [math.exp(b - a) for a, b in pairwise(curve.sizes)]
         assert min(steps) > 0.8
@@ -143,8 +143,8 @@ def test_ratios_of_files_with_one_name_in_two_folders_are_kept_apart(
     monkeypatch.setattr("folder_paths.get_user_directory", lambda: str(tmp_path))
     names = [f"{folder}wan2.2_high_noise.safetensors" for folder in folders]
     for number, name in enumerate(names):
-        measured.save(name, [(1.0, 1.0), (0.5, 0.1 * number)])
-    assert [measured.load(name) for name in names] == [[(1.0, 1.0), (0.5, 0.1 * number)] for number in (0, 1)]
+        calibration.save(name, [(1.0, 1.0), (0.5, 0.1 * number)])
+    assert [calibration.load(name) for name in names] == [[(1.0, 1.0), (0.5, 0.1 * number)] for number in (0, 1)]
 
 
 def test_a_curve_means_the_same_at_any_number_of_steps_and_nothing_outside_its_range() -> None:

@@ -6,9 +6,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from wan_duet.cache.guards import Stage
-from wan_duet.cache.seacache import SeaCache, gain
 from wan_duet.cache.settings import Settings
 from wan_duet.cache.stage import StageState
+from wan_duet.cache.techniques.seacache import SeaCache, gain
 from wan_duet.tests.cache.models import STEPS, cached, generator, sample, sigmas
 
 SHAPE = (4, 6, 6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from wan_duet.conditioning.source import chosen_frames, chosen_lines, gather
+from wan_duet.conditioning.video_latent import chosen_frames, chosen_lines, gather
 
 rates = st.sampled_from([0.0, 4.0, 16.0, 23.976, 24.0, 30.0, 60.0])
 

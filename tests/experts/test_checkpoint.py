@@ -9,8 +9,8 @@ from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanModel, WanModel
 from comfy.ldm.wan.model_animate import AnimateWanModel
 from safetensors.torch import save
 from wan_duet.dev.tiny import transformer, vae
-from wan_duet.experts import kind
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts import variant
+from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.tests.experts.headers import Shapes, shapes_of, write_header
 
 SIZE_14B = {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40}
@@ -18,22 +18,22 @@ SIZE_5B = {"dim": 3072, "ffn_dim": 14336, "num_heads": 24, "num_layers": 30, "in
 SIZE_1_3B = {"dim": 1536, "ffn_dim": 8960, "num_heads": 12, "num_layers": 30}
 
 # The released models, by the host's class and the sizes of their config.json
-RELEASED: dict[str, tuple[kind.Kind, type[torch.nn.Module], dict[str, Any]]] = {
-    "Wan2.2-T2V-A14B": (kind.T2V_A14B, WanModel, SIZE_14B),
-    "Wan2.2-I2V-A14B": (kind.I2V_A14B, WanModel, {**SIZE_14B, "in_dim": 36}),
-    "Wan2.2-TI2V-5B": (kind.TI2V_5B, WanModel, SIZE_5B),
-    "Wan2.2-Animate-14B": (kind.ANIMATE, AnimateWanModel, {**SIZE_14B, "in_dim": 36}),
-    "Wan2.2-S2V-14B": (kind.S2V, WanModel_S2V, SIZE_14B),
-    "Wan2.1-VACE-14B": (kind.VACE, VaceWanModel, {**SIZE_14B, "vace_layers": 8, "vace_in_dim": 96}),
-    "Wan2.2-Fun-A14B-Control": (kind.FUN_CONTROL_A14B, WanModel, {**SIZE_14B, "in_dim": 52, "in_dim_ref_conv": 16}),
+RELEASED: dict[str, tuple[variant.Kind, type[torch.nn.Module], dict[str, Any]]] = {
+    "Wan2.2-T2V-A14B": (variant.T2V_A14B, WanModel, SIZE_14B),
+    "Wan2.2-I2V-A14B": (variant.I2V_A14B, WanModel, {**SIZE_14B, "in_dim": 36}),
+    "Wan2.2-TI2V-5B": (variant.TI2V_5B, WanModel, SIZE_5B),
+    "Wan2.2-Animate-14B": (variant.ANIMATE, AnimateWanModel, {**SIZE_14B, "in_dim": 36}),
+    "Wan2.2-S2V-14B": (variant.S2V, WanModel_S2V, SIZE_14B),
+    "Wan2.1-VACE-14B": (variant.VACE, VaceWanModel, {**SIZE_14B, "vace_layers": 8, "vace_in_dim": 96}),
+    "Wan2.2-Fun-A14B-Control": (variant.FUN_CONTROL_A14B, WanModel, {**SIZE_14B, "in_dim": 52, "in_dim_ref_conv": 16}),
     "Wan2.2-Fun-A14B-Control-Camera": (
-        kind.FUN_CAMERA_A14B,
+        variant.FUN_CAMERA_A14B,
         CameraWanModel,
         {**SIZE_14B, "model_type": "camera_2.2", "in_dim": 36, "in_dim_control_adapter": 24},
     ),
-    "Wan2.2-VACE-Fun-A14B": (kind.VACE, VaceWanModel, {**SIZE_14B, "vace_layers": 8, "vace_in_dim": 96}),
-    "Wan2.1-I2V-14B": (kind.WAN_2_1, WanModel, {**SIZE_14B, "model_type": "i2v", "in_dim": 36}),
-    "Wan2.1-T2V-1.3B": (kind.WAN_2_1, WanModel, SIZE_1_3B),
+    "Wan2.2-VACE-Fun-A14B": (variant.VACE, VaceWanModel, {**SIZE_14B, "vace_layers": 8, "vace_in_dim": 96}),
+    "Wan2.1-I2V-14B": (variant.WAN_2_1, WanModel, {**SIZE_14B, "model_type": "i2v", "in_dim": 36}),
+    "Wan2.1-T2V-1.3B": (variant.WAN_2_1, WanModel, SIZE_1_3B),
 }
 
 
@@ -55,13 +55,13 @@ def test_a_checkpoint_describes_itself_in_one_line(tmp_path: Path) -> None:
 
 def test_boundaries_and_shifts_are_those_of_the_official_configs() -> None:
     # wan/configs/*.py of Wan-Video/Wan2.2: boundary, sample_shift
-    assert [(k.boundary, k.shift) for k in (kind.T2V_A14B, kind.I2V_A14B)] == [(0.875, 12.0), (0.900, 5.0)]
-    assert [k.shift for k in (kind.TI2V_5B, kind.ANIMATE, kind.S2V)] == [5.0, 5.0, 3.0]
+    assert [(k.boundary, k.shift) for k in (variant.T2V_A14B, variant.I2V_A14B)] == [(0.875, 12.0), (0.900, 5.0)]
+    assert [k.shift for k in (variant.TI2V_5B, variant.ANIMATE, variant.S2V)] == [5.0, 5.0, 3.0]
     # config/wan2.2/wan_civitai_{i2v,t2v}.yaml of aigc-apps/VideoX-Fun, and what its examples name with them
-    fun = (kind.FUN_CONTROL_A14B, kind.FUN_CAMERA_A14B, kind.VACE_FUN_A14B)
+    fun = (variant.FUN_CONTROL_A14B, variant.FUN_CAMERA_A14B, variant.VACE_FUN_A14B)
     assert [(k.boundary, k.shift) for k in fun] == [(0.900, 5.0), (0.900, 5.0), (0.875, 12.0)]
-    pairs = [k for k in vars(kind).values() if isinstance(k, kind.Kind) and k.pair]
-    assert pairs == [kind.T2V_A14B, kind.I2V_A14B, *fun]
+    pairs = [k for k in vars(variant).values() if isinstance(k, variant.Kind) and k.pair]
+    assert pairs == [variant.T2V_A14B, variant.I2V_A14B, *fun]
     assert not any(k.assumed for k in pairs)
 
 
@@ -93,7 +93,7 @@ def test_a_truncated_file_is_refused_with_its_size(tmp_path: Path, cut: int) -> 
 def test_the_same_file_in_full_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "full.safetensors"
     file.write_bytes(REAL_FILE)
-    assert read_checkpoint(str(file)).kind is kind.T2V_A14B
+    assert read_checkpoint(str(file)).kind is variant.T2V_A14B
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_what_holds_a_wan_in_another_way_is_called_by_its_name(
 
 def test_a_shard_that_is_the_only_one_is_a_whole_file(tmp_path: Path) -> None:
     file = write_header(tmp_path / "model-00001-of-00001.safetensors", shapes_of(**SIZE_14B))
-    assert read_checkpoint(str(file)).kind is kind.T2V_A14B
+    assert read_checkpoint(str(file)).kind is variant.T2V_A14B

@@ -8,7 +8,7 @@ import pytest
 import torch
 from comfy.ldm.wan.model import VaceWanModel
 from safetensors.torch import save_file
-from wan_duet.experts import kind
+from wan_duet.experts import variant
 from wan_duet.experts.files import fingerprint, load_pair, report
 from wan_duet.experts.pair import Experts
 from wan_duet.tests.experts.conftest import SMALL
@@ -37,7 +37,7 @@ def low(put: Put) -> str:
 
 def test_auto_finds_the_partner_by_name(high: str, low: str) -> None:
     experts = load_pair(high, "auto")
-    assert (names(experts), experts.kind) == ([high, low], kind.T2V_A14B)
+    assert (names(experts), experts.kind) == ([high, low], variant.T2V_A14B)
 
 
 def test_naming_a_pair_opens_neither_file(high: str, low: str) -> None:
@@ -114,10 +114,10 @@ def test_a_vace_file_named_high_is_half_of_vace_fun(folder: Path) -> None:
         load_pair(high, "auto")
     put_vace(folder, "vace_fun_low_noise.safetensors")
     experts = load_pair(high, "auto")
-    assert experts.kind is kind.VACE_FUN_A14B
+    assert experts.kind is variant.VACE_FUN_A14B
     assert "VACE-Fun A14B pair: boundary 0.875, shift 12 by default" in report(experts)
     single = load_pair(put_vace(folder, "vace_14B.safetensors"), "auto")
-    assert (single.low, single.kind) == (None, kind.VACE)
+    assert (single.low, single.kind) == (None, variant.VACE)
 
 
 def test_a_half_of_an_unknown_kind_needs_its_partner_and_its_boundary_is_assumed(put: Put) -> None:
@@ -134,15 +134,15 @@ def test_a_half_of_an_unknown_kind_needs_its_partner_and_its_boundary_is_assumed
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("wan2.2_fun_control_high_noise_14B.safetensors", kind.FUN_CONTROL_A14B),
-        ("Wan2_2-Fun-Control-Camera-A14B-HIGH.safetensors", kind.FUN_CAMERA_A14B),
-        ("wan2.2_fun_vace_high_noise_14B.safetensors", kind.VACE_FUN_A14B),
-        ("wan2.2_fun_inpaint_high_noise_14B.safetensors", kind.I2V_A14B),
-        ("Wan2.2-Fun-A14B-InP-high.safetensors", kind.I2V_A14B),
+        ("wan2.2_fun_control_high_noise_14B.safetensors", variant.FUN_CONTROL_A14B),
+        ("Wan2_2-Fun-Control-Camera-A14B-HIGH.safetensors", variant.FUN_CAMERA_A14B),
+        ("wan2.2_fun_vace_high_noise_14B.safetensors", variant.VACE_FUN_A14B),
+        ("wan2.2_fun_inpaint_high_noise_14B.safetensors", variant.I2V_A14B),
+        ("Wan2.2-Fun-A14B-InP-high.safetensors", variant.I2V_A14B),
     ],
 )
 def test_a_missing_half_of_a_variant_is_taken_for_what_its_name_says(
-    folder: Path, name: str, expected: kind.Kind
+    folder: Path, name: str, expected: variant.Kind
 ) -> None:
     assert load_pair(name, "auto").kind is expected
 
@@ -190,11 +190,11 @@ def test_missing_files_are_carried_along_and_raise_when_opened(high: str) -> Non
 def test_a_missing_high_file_still_finds_its_partner_and_takes_its_kind(put: Put) -> None:
     low = put("wan_low_noise.safetensors", **I2V)
     experts = load_pair("wan_high_noise.safetensors", "auto")
-    assert (names(experts), experts.kind) == (["wan_high_noise.safetensors", low], kind.I2V_A14B)
+    assert (names(experts), experts.kind) == (["wan_high_noise.safetensors", low], variant.I2V_A14B)
 
 
-@pytest.mark.parametrize(("task", "expected"), [("i2v", kind.I2V_A14B), ("t2v", kind.T2V_A14B)])
-def test_a_missing_pair_is_taken_for_what_its_name_says(folder: Path, task: str, expected: kind.Kind) -> None:
+@pytest.mark.parametrize(("task", "expected"), [("i2v", variant.I2V_A14B), ("t2v", variant.T2V_A14B)])
+def test_a_missing_pair_is_taken_for_what_its_name_says(folder: Path, task: str, expected: variant.Kind) -> None:
     experts = load_pair(f"wan2.2_{task}_high_noise.safetensors", "auto")
     assert experts.kind is expected
     with pytest.raises(FileNotFoundError, match=r"no partner of wan2\.2"):

@@ -11,7 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
 from wan_duet.dev import dynamic_vram
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.pair import Expert, Experts
 

@@ -11,6 +11,7 @@ from wan_duet.experts import memory
 from wan_duet.experts.files import load_pair
 from wan_duet.experts.handle import MissingHandle
 from wan_duet.experts.pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from wan_duet.host import memory as host_memory
 
 # What an ordinary host does, wherever the suite runs; `mapped` is the other kind
 pytestmark = pytest.mark.usefixtures("ordinary")
@@ -21,7 +22,7 @@ A14B_BYTES = 28.58e9  # 14.29e9 weights of two bytes
 @pytest.fixture
 def ordinary(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host without DynamicVRAM."""
-    monkeypatch.setattr(memory, "host_maps_files", lambda: False)
+    monkeypatch.setattr(host_memory, "maps_files", lambda: False)
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_what_was_asked_for_is_done_whatever_is_free(
 @pytest.fixture
 def mapped(monkeypatch: pytest.MonkeyPatch, ordinary: None) -> None:
     """DynamicVRAM as the host has it when it is on."""
-    monkeypatch.setattr(memory, "host_maps_files", lambda: True)
+    monkeypatch.setattr(host_memory, "maps_files", lambda: True)
 
 
 @pytest.mark.usefixtures("mapped")

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts import part
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint import partial_load
+from wan_duet.experts.checkpoint.contents import read_checkpoint
+from wan_duet.experts.checkpoint.quantised import unpacked
 from wan_duet.experts.handle import FileHandle, MissingHandle, ModelHandle
-from wan_duet.experts.quantised import unpacked
 from wan_duet.tests.experts.quantised import FORMATS, made_here
 from wan_duet.tests.samplers.runs import relative_difference
 
@@ -78,11 +78,11 @@ def test_packed_weights_are_those_of_the_opened_model(
         pytest.skip(str(refused))
     part, opened = handle.part(MODULES), handle.open().model.diffusion_model
     assert part is not None
-    for key, weight in part.diffusion_model.state_dict().items():
+    for key, weight in partial_load.diffusion_model.state_dict().items():
         if key.startswith(MODULES):
             assert torch.equal(weight, unpacked(opened, key))
     key = "time_projection.1.weight"
-    assert relative_difference(part.diffusion_model.time_projection[1].weight, weights[key].float()) < 0.2
+    assert relative_difference(partial_load.diffusion_model.time_projection[1].weight, weights[key].float()) < 0.2
 
 
 def test_scaled_fp8_is_read_by_its_scale(written: Written, weights: Weights) -> None:
@@ -107,7 +107,7 @@ def test_a_file_too_large_to_be_mapped_is_not_read(
     def fail(*_: object) -> None:
         raise RuntimeError("unable to mmap 28 GB: Cannot allocate memory")
 
-    monkeypatch.setattr(part, "read_header", fail)
+    monkeypatch.setattr(partial_load, "read_header", fail)
     assert handle.part(MODULES) is None
     model = handle.part(())  # which asks for nothing of the file
     assert model is not None and model.diffusion_model.time_embedding[0].weight.is_meta

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts.skeleton import skeleton
+from wan_duet.experts.checkpoint.meta_model import skeleton
 
 CONFIG: dict[str, Any] = {
     "image_model": "wan2.1",

@@ -12,8 +12,8 @@ from wan_duet.dev import dynamic_vram
 from wan_duet.dev.miniature import expert, lessons, lora, vae
 from wan_duet.dev.miniature.clips import CAPTIONS, LENGTH, SIZE, draw
 from wan_duet.dev.miniature.training import Schedule, Training
-from wan_duet.experts.kind import HIGH, LOW, T2V_A14B
-from wan_duet.samplers.spacing import spaced_sigmas
+from wan_duet.experts.variant import HIGH, LOW, T2V_A14B
+from wan_duet.samplers.schedules import spaced_sigmas
 
 
 def initialised(in_dim: int = 16) -> torch.nn.Module:

@@ -8,8 +8,8 @@ import torch
 from comfy.model_management import InterruptProcessingException, interrupt_current_processing
 from wan_duet.animate.boxes import around_mask
 from wan_duet.dev.client import PromptError
-from wan_duet.nodes.people import DetectPose, LoadDetector, SegmentPerson
-from wan_duet.nodes.poses import DrawPose, FaceCrop, MaskShape, PoseOverlay
+from wan_duet.nodes.animate.detect import DetectPose, LoadDetector, SegmentPerson
+from wan_duet.nodes.animate.draw import DrawPose, FaceCrop, MaskShape, PoseOverlay
 from wan_duet.tests.animate.people import person, pose_of
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 

@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 from wan_duet.dev.client import PromptError
-from wan_duet.nodes.experts import LoadExperts
-from wan_duet.nodes.lora import Lora
+from wan_duet.nodes.experts.lora import Lora
+from wan_duet.nodes.experts.pair import LoadExperts
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
 Files = dict[str, str]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from wan_duet.dev.client import PromptError
-from wan_duet.nodes.people import DetectPose, LoadDetector
+from wan_duet.nodes.animate.detect import DetectPose, LoadDetector
 from wan_duet.tests.animate.onnx_networks import write_vitpose, write_yolov10
 from wan_duet.tests.nodes.graph import Graph, Node, Result, Runner
 

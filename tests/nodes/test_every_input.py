@@ -26,9 +26,11 @@ from wan_duet.dev.tiny import transformer
 from wan_duet.experts.handle import MissingHandle, ModelHandle
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.pair import Expert, Experts
-from wan_duet.nodes import LOCAL_NODES, sampling, video
+from wan_duet.nodes import LOCAL_NODES
+from wan_duet.nodes.sampling import run
+from wan_duet.nodes.video import save
 from wan_duet.samplers.plan import Plan, two_phases
-from wan_duet.samplers.solvers import solver
+from wan_duet.samplers.solvers.names import solver
 from wan_duet.tests.animate.people import person, pose_of
 from wan_duet.tests.nodes.outcome import Calls, arrives, flat, outcome, watch_the_door
 
@@ -313,10 +315,10 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Be
             return "sent"
 
         execute = made.calls.spy(sampled, "sample")
-        monkeypatch.setattr(sampling, "SamplerCustomAdvanced", types.SimpleNamespace(execute=execute))
-        monkeypatch.setattr(video, "interpolated", made.calls.spy(between))
-        monkeypatch.setattr(video, "upload", made.calls.spy(sent))
-        monkeypatch.setattr(video, "upload_settings", lambda: None)
+        monkeypatch.setattr(run, "SamplerCustomAdvanced", types.SimpleNamespace(execute=execute))
+        monkeypatch.setattr(save, "interpolated", made.calls.spy(between))
+        monkeypatch.setattr(save, "upload", made.calls.spy(sent))
+        monkeypatch.setattr(save, "upload_settings", lambda: None)
         return made
 
     return bench

@@ -5,12 +5,12 @@ import torch
 from comfy_extras.nodes_wan import Wan22ImageToVideoLatent
 from wan_duet.conditioning.frame_images import FrameImage as Frame
 from wan_duet.dev.client import PromptError
-from wan_duet.experts.checkpoint import Checkpoint
+from wan_duet.experts.checkpoint.contents import Checkpoint
 from wan_duet.experts.handle import MissingHandle
 from wan_duet.experts.pair import Expert, Experts
-from wan_duet.nodes.frames import FrameConditioning, _with_values
-from wan_duet.nodes.source import VideoToLatent
-from wan_duet.samplers.expert_conds import FOR_LOW
+from wan_duet.nodes.frames.images import FrameConditioning, _with_values
+from wan_duet.nodes.frames.source_video import VideoToLatent
+from wan_duet.samplers.conds import FOR_LOW
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
 Files = dict[str, str]

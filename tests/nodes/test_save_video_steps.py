@@ -17,9 +17,9 @@ from comfy.model_management import InterruptProcessingException
 from comfy_api.input_impl import VideoFromFile
 from safetensors.torch import save_file
 from wan_duet.dev.tiny import random_weights
-from wan_duet.nodes import video
-from wan_duet.nodes.interpolation import interpolated
-from wan_duet.nodes.video import SaveVideo
+from wan_duet.nodes.video import save as save_node
+from wan_duet.nodes.video.interpolation import interpolated
+from wan_duet.nodes.video.save import SaveVideo
 from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.video.clip import clip_of_images
 from wan_duet.video.encode import write_video
@@ -158,11 +158,11 @@ def test_an_interrupt_stops_it_and_leaves_no_file(save: Save, tmp_path: Path) ->
 
 def test_a_signed_address_gets_the_first_of_several_results_alone(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(video, "upload", lambda path, profile, settings: sent.append(path.name) or "Sent.")
+    monkeypatch.setattr(save_node, "upload", lambda path, profile, settings: sent.append(path.name) or "Sent.")
     lines = []
     for number in range(2):
         at = types.SimpleNamespace(list_index=number)
-        monkeypatch.setattr(video, "get_executing_context", lambda at=at: at)
+        monkeypatch.setattr(save_node, "get_executing_context", lambda at=at: at)
         path, report = save(ramp(2), upload_profile="work")
         assert path.is_file()
         lines.append(report.splitlines()[-1])

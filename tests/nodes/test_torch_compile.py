@@ -10,7 +10,7 @@ from wan_duet.dev import dynamic_vram
 from wan_duet.dev.server import Server
 from wan_duet.experts import files as pairs
 from wan_duet.experts.pair import Experts
-from wan_duet.nodes.experts import ExpertsFromModels
+from wan_duet.nodes.experts.pair import ExpertsFromModels
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.planner import make_plan
 from wan_duet.tests.nodes.graph import Graph, Runner

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from wan_duet.remote.clock import Clock
-from wan_duet.remote.contract import contract
-from wan_duet.remote.fetch import Outcome
-from wan_duet.remote.journal import Job, State
-from wan_duet.remote.manager import JobManager
-from wan_duet.remote.money import Reservation
-from wan_duet.remote.order import Order, order
+from wan_duet.remote.contract.contracts import contract
+from wan_duet.remote.contract.pricing import Reservation
+from wan_duet.remote.job import Job, State
+from wan_duet.remote.jobs.collect import Outcome
+from wan_duet.remote.jobs.manager import JobManager
+from wan_duet.remote.jobs.request import Order, order
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.fake_providers.fal import FakeFal
 from wan_duet.tests.fake_providers.provider import KEY, Fake, VirtualClock

@@ -6,9 +6,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from wan_duet.remote.addresses import PublicConnector, PublicResolver, check_url, is_public
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
+from wan_duet.remote.http.addresses import PublicConnector, PublicResolver, check_url, is_public
+from wan_duet.remote.job import State
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wan_duet.remote.contract import contract
+from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import Job, State
+from wan_duet.remote.http.transport import Call, Reply
+from wan_duet.remote.job import Job, State
 from wan_duet.remote.providers import PROVIDERS
 from wan_duet.remote.providers.base import Unreadable
 from wan_duet.remote.settings import Settings
-from wan_duet.remote.transport import Call, Reply
 from wan_duet.tests.remote.conftest import ENDPOINTS
 
 CASES = 3000

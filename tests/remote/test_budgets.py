@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from wan_duet.remote.budget import read_budget, write_budget
-from wan_duet.remote.contract import contracts
+from wan_duet.remote.contract.contracts import contracts
+from wan_duet.remote.contract.pricing import LEAST_UNKNOWN, Reservation, estimate
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import Job, Journal, State
-from wan_duet.remote.money import LEAST_UNKNOWN, Reservation, estimate
+from wan_duet.remote.job import Job, State
+from wan_duet.remote.jobs.journal import Journal
 from wan_duet.tests.fake_providers.faults import Lose
 from wan_duet.tests.remote.conftest import KEYS, REAL_SECONDS, Bench, MakeBench
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from wan_duet.remote.contract import Contract, contract, contracts
-from wan_duet.remote.rules import CHECKS
+from wan_duet.remote.contract.contracts import Contract, contract, contracts
+from wan_duet.remote.contract.rules import CHECKS
 from wan_duet.tests.fake_providers.documents import Document, documents
 
 NOT_COMPARED = {"path", "types"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
+from wan_duet.remote.job import State
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
 PUT = "https://bucket.example.com/a.mp4?X-Amz-Signature=planted-put"

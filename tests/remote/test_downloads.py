@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from wan_duet.remote import content
-from wan_duet.remote.content import inspect
-from wan_duet.remote.download import Downloader, Gone
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
+from wan_duet.remote.http import content
+from wan_duet.remote.http.content import inspect
+from wan_duet.remote.http.download import Downloader, Gone
+from wan_duet.remote.job import State
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.fake_providers.faults import Answer, Bytes, Handler, Lose
 from wan_duet.tests.fake_providers.film import film, frames_zip, picture

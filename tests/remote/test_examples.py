@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wan_duet.remote.build import InvalidRequest, build
-from wan_duet.remote.contract import contract, contracts
+from wan_duet.remote.contract.build import InvalidRequest, build
+from wan_duet.remote.contract.contracts import contract, contracts
 
 EXAMPLES = json.loads((Path(__file__).parents[1] / "data" / "remote_examples.json").read_text(encoding="utf-8"))
 TURBO = "runware/wan22_a14b_turbo"

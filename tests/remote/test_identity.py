@@ -6,9 +6,9 @@ import io
 import pytest
 import torch
 from PIL import Image
-from wan_duet.remote.contract import contract
+from wan_duet.remote.contract.contracts import contract
+from wan_duet.remote.jobs.request import Order, order
 from wan_duet.remote.media import Media, audio_media, image_media
-from wan_duet.remote.order import Order, order
 from wan_duet.tests.remote.conftest import AGREED, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import I2V, image_order, picture
 

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 from wan_duet.remote.errors import Interrupted, RemoteError
-from wan_duet.remote.info import info
-from wan_duet.remote.journal import State
-from wan_duet.remote.record import Update
-from wan_duet.remote.wait import deliver
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.record import Update
+from wan_duet.remote.jobs.summary import info
+from wan_duet.remote.jobs.wait import deliver
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.provider import KEY
 from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 from wan_duet.remote.errors import Interrupted, RemoteError
-from wan_duet.remote.fetch import Outcome
-from wan_duet.remote.journal import State
-from wan_duet.remote.manager import Handle
-from wan_duet.remote.wait import OnInterrupt, deliver, wait
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.collect import Outcome
+from wan_duet.remote.jobs.manager import Handle
+from wan_duet.remote.jobs.wait import OnInterrupt, deliver, wait
 from wan_duet.tests.fake_providers.faults import Handler, Lose
 from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
-from wan_duet.remote.record import Update
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.record import Update
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.remote.conftest import REAL_SECONDS, SEEDS, Bench, MakeBench
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import Journal, State
-from wan_duet.remote.record import Update
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.journal import Journal
+from wan_duet.remote.jobs.record import Update
 from wan_duet.tests.remote.conftest import PROMPTS, REAL_SECONDS, Bench, MakeBench
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import Journal
-from wan_duet.remote.journal_file import VERSIONS
+from wan_duet.remote.jobs.journal import Journal
+from wan_duet.remote.jobs.journal_file import VERSIONS
 from wan_duet.tests.remote.conftest import NOTHING, REAL_SECONDS, Bench
 
 
@@ -53,7 +53,7 @@ def test_a_journal_of_a_newer_pack_is_not_written(tmp_path: Path) -> None:
 
 
 def test_an_upgrade_that_is_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wan_duet.remote import journal_file
+    from wan_duet.remote.jobs import journal_file
 
     Journal(tmp_path, lambda: 0.0).close()
     as_before_versions(tmp_path / "jobs.sqlite")

@@ -5,10 +5,10 @@ import logging
 
 import pytest
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.info import info
-from wan_duet.remote.journal import State
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.record import Update
+from wan_duet.remote.jobs.summary import info
 from wan_duet.remote.keys import write_key
-from wan_duet.remote.record import Update
 from wan_duet.remote.redact import redact
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE

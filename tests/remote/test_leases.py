@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import Job, Journal, State
+from wan_duet.remote.job import Job, State
+from wan_duet.remote.jobs.journal import Journal
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.remote.conftest import NOTHING, Bench, FakeClock
 from wan_duet.tests.remote.test_submit_faults import BUSY

@@ -1,8 +1,8 @@
 """The log of a model at work: asked for only on wish, told without secrets, and no part of the job."""
 
-from wan_duet.remote.info import info
-from wan_duet.remote.journal import State
-from wan_duet.remote.record import LINES, LONGEST, Update
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.record import LINES, LONGEST, Update
+from wan_duet.remote.jobs.summary import info
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE
 from wan_duet.tests.remote.conftest import MakeBench
 

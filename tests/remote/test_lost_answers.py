@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
-from wan_duet.remote.order import Order
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.request import Order
 from wan_duet.tests.fake_providers.faults import Answer, Handler, Lose, Overrule, Refuse
 from wan_duet.tests.remote.conftest import ENDPOINTS, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wan_duet.remote.contract import contract
+from wan_duet.remote.contract.contracts import contract
+from wan_duet.remote.contract.pricing import Estimate, estimate
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
+from wan_duet.remote.job import State
 from wan_duet.remote.keys import key_source, profiles, read_key, write_key
-from wan_duet.remote.money import Estimate, estimate
 from wan_duet.tests.fake_providers.provider import KEY
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from wan_duet.remote.clock import Clock
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
+from wan_duet.remote.job import State
 from wan_duet.tests.fake_providers.faults import Lose, Meet
 from wan_duet.tests.remote.conftest import KEY, REAL_SECONDS, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture

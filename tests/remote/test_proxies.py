@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
-from wan_duet.remote.proxy import proxy_hosts
+from wan_duet.remote.http.proxy import proxy_hosts
+from wan_duet.remote.job import State
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from comfy.model_management import InterruptProcessingException, interrupt_current_processing
-from wan_duet.nodes.upload import upload
+from wan_duet.nodes.video.upload import upload
 from wan_duet.remote.errors import RemoteError
+from wan_duet.remote.http.signed_upload import put_file
 from wan_duet.remote.keys import read_put_address
-from wan_duet.remote.put import put_file
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.fake_providers.film import film
 from wan_duet.tests.fake_providers.provider import SIGNATURE

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from wan_duet.remote.contract import contract
+from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
-from wan_duet.remote.order import Order
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.request import Order
 from wan_duet.tests.fake_providers.faults import Answer, Flood
 from wan_duet.tests.remote.conftest import AGREED, ENDPOINTS, Bench, MakeBench
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from wan_duet.remote.clock import Clock
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import Job, State
+from wan_duet.remote.job import Job, State
 from wan_duet.tests.fake_providers.faults import Lose, Meet
 from wan_duet.tests.remote.conftest import NOTHING, REAL_SECONDS, Bench, MakeBench
 from wan_duet.tests.remote.test_processes import killed_before_the_answer
@@ -174,7 +174,7 @@ def test_a_dead_submit_is_taken_over_within_15_seconds(bench: MakeBench) -> None
 
 def test_a_submit_that_takes_long_is_not_taken_over(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its process lives, and says so while it waits for the answer."""
-    from wan_duet.remote import submit
+    from wan_duet.remote.jobs import submit
 
     monkeypatch.setattr(submit, "LEASE", 1.5)
     monkeypatch.setattr(submit, "BEAT", 0.2)

@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 from wan_duet.remote import media as media_module
-from wan_duet.remote.contract import contract
+from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.journal import State
+from wan_duet.remote.job import State
+from wan_duet.remote.jobs.record import Update
+from wan_duet.remote.jobs.request import Order, order
 from wan_duet.remote.keys import write_key
 from wan_duet.remote.media import Media, audio_media, image_media, video_media
-from wan_duet.remote.order import Order, order
 from wan_duet.remote.providers import fal as fal_module
-from wan_duet.remote.record import Update
 from wan_duet.tests.fake_providers.fal import FakeFal
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.fake_providers.film import film

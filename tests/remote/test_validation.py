@@ -4,10 +4,10 @@ import random
 import re
 
 import pytest
-from wan_duet.remote.contract import contract
-from wan_duet.remote.order import order
-from wan_duet.remote.rules import broken_rules, warnings_of
-from wan_duet.remote.validate import violations
+from wan_duet.remote.contract.contracts import contract
+from wan_duet.remote.contract.rules import broken_rules, warnings_of
+from wan_duet.remote.contract.validate import violations
+from wan_duet.remote.jobs.request import order
 from wan_duet.tests.fake_providers.documents import documents
 from wan_duet.tests.fake_providers.validation import problems
 from wan_duet.tests.remote.requests import mutations, valid

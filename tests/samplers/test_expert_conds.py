@@ -12,7 +12,7 @@ from torch import Tensor
 from wan_duet.dev.tiny import transformer
 from wan_duet.experts.handle import MissingHandle, ModelHandle
 from wan_duet.experts.pair import Expert, Experts
-from wan_duet.samplers.expert_conds import FOR_LOW, FRAMES, for_expert
+from wan_duet.samplers.conds import FOR_LOW, FRAMES, for_expert
 from wan_duet.tests.samplers.runs import SIZE, Job, duet_guider, pair, prompt, random
 
 LATENT = random(1, 16, *SIZE[2:], seed=8)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from wan_duet.samplers.host import SAMPLER_NAMES
+from wan_duet.host.sampling import SAMPLER_NAMES
 from wan_duet.samplers.provider_schedulers import DISTILLED_ONLY, EXACT, NEAREST, provider_schedulers
+from wan_duet.samplers.schedules import spaced_sigmas
 from wan_duet.samplers.shift import flow_sampling
-from wan_duet.samplers.solvers import FLOW_SOLVERS, SOLVERS, WRONG_ON_FLOW, solver
-from wan_duet.samplers.spacing import spaced_sigmas
+from wan_duet.samplers.solvers.names import FLOW_SOLVERS, SOLVERS, WRONG_ON_FLOW, solver
 
 MEAN, DEVIATION = 1.0, 0.5
 STEPS, SHIFT, PARTICLES = 400, 8.0, 10_000

@@ -9,7 +9,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.samplers.runs import (

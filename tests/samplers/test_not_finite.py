@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.finite import NotFinite

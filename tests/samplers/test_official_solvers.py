@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 from wan_duet.samplers.plan import Plan, two_phases
-from wan_duet.samplers.solvers import FLOW_SOLVERS
-from wan_duet.samplers.spacing import spaced_sigmas
+from wan_duet.samplers.schedules import spaced_sigmas
+from wan_duet.samplers.solvers.names import FLOW_SOLVERS
 
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "tests" / "data" / "flow_schedulers.json"

@@ -8,7 +8,7 @@ import comfy.sd
 import pytest
 import torch
 from torch import Tensor
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle, Handle, MissingHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.guider import DuetGuider

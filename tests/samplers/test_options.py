@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from wan_duet.samplers.options import added, merged
+from wan_duet.samplers.model_options import added, merged
 
 FIRST, SECOND, THIRD = object(), object(), object()
 

@@ -10,7 +10,8 @@ from comfy.model_management import load_models_gpu
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP
 from comfyui_version import __version__
-from wan_duet.experts.pair import Experts, is_dynamic
+from wan_duet.experts.pair import Experts
+from wan_duet.host.patching import is_dynamic
 from wan_duet.samplers.shift import flow_sampling
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, hooked, pair, plain
 

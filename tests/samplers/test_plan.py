@@ -13,7 +13,7 @@ from wan_duet.samplers.plan import (
     table,
     two_phases,
 )
-from wan_duet.samplers.spacing import spaced_sigmas
+from wan_duet.samplers.schedules import spaced_sigmas
 
 T2V, I2V = 0.875, 0.900
 STEPS = (4, 6, 8, 20, 27, 30, 40, 50)

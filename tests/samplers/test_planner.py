@@ -11,7 +11,7 @@ from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.plan import Plan
 from wan_duet.samplers.planner import make_plan, report
 from wan_duet.samplers.presets import PRESETS, preset_plan
-from wan_duet.samplers.solvers import WRONG_ON_FLOW
+from wan_duet.samplers.solvers.names import WRONG_ON_FLOW
 from wan_duet.tests.samplers.runs import pair, shifted
 
 

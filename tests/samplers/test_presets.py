@@ -6,7 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.presets import PRESETS, Preset, preset_plan
-from wan_duet.samplers.solvers import solver
+from wan_duet.samplers.solvers.names import solver
 from wan_duet.tests.samplers.runs import Job, pair
 
 

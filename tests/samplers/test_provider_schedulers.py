@@ -8,14 +8,14 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.lora.merge import MergeLora
-from wan_duet.nodes.planning import ProviderScheduler as Node
-from wan_duet.nodes.sampling import Sampler
-from wan_duet.remote.contract import contract
+from wan_duet.nodes.sampling.plan import ProviderScheduler as Node
+from wan_duet.nodes.sampling.run import Sampler
+from wan_duet.remote.contract.contracts import contract
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.planner import make_plan
 from wan_duet.samplers.provider_schedulers import UNSUPPORTED, ProviderScheduler, provider_schedulers
-from wan_duet.samplers.solvers import FLOW_SOLVERS, SOLVERS, WRONG_ON_FLOW, name_of, solver
-from wan_duet.samplers.spacing import SPACINGS
+from wan_duet.samplers.schedules import SPACINGS
+from wan_duet.samplers.solvers.names import FLOW_SOLVERS, SOLVERS, WRONG_ON_FLOW, name_of, solver
 from wan_duet.tests.samplers.runs import Job, pair
 from wan_duet.tests.samplers.test_planner import T2V
 

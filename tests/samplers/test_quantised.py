@@ -9,22 +9,22 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
-from wan_duet.cache.dual_block import DualBlock
-from wan_duet.cache.policy import Technique
 from wan_duet.cache.run import StepCache, with_cache
 from wan_duet.cache.settings import Settings
-from wan_duet.cache.teacache import TeaCache
+from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.techniques.dual_block import DualBlock
+from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.dev import dynamic_vram
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
+from wan_duet.experts.checkpoint.quantised import unpacked
 from wan_duet.experts.handle import FileHandle
-from wan_duet.experts.kind import HIGH, LOW
 from wan_duet.experts.lora.merge import MergeLora
 from wan_duet.experts.lora.schedule import constant
 from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.lora.vary import VaryLoras
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Change, Expert, Experts
-from wan_duet.experts.quantised import unpacked
+from wan_duet.experts.variant import HIGH, LOW
 from wan_duet.tests.experts.quantised import FORMATS, Weights, is_linear, made_here
 from wan_duet.tests.samplers.runs import Job, duet, plain, random, relative_difference
 

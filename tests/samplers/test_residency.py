@@ -14,7 +14,7 @@ from comfy.model_base import BaseModel
 from safetensors.torch import save_file
 from wan_duet.dev import dynamic_vram
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, run_in_node

@@ -6,7 +6,7 @@ import pytest
 from comfy.model_patcher import ModelPatcher
 from comfy.samplers import SCHEDULER_NAMES, KSampler
 from wan_duet.samplers.plan import Plan, two_phases
-from wan_duet.samplers.spacing import FLOW_SPACINGS, SPACINGS, spaced_sigmas
+from wan_duet.samplers.schedules import FLOW_SPACINGS, SPACINGS, spaced_sigmas
 from wan_duet.tests.samplers.runs import SHIFT, shifted
 
 TRIMMED = sorted(KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS)

@@ -28,8 +28,8 @@ import comfy.ops  # noqa: E402
 import torch  # noqa: E402
 from comfy.ldm.wan.model import WanModel  # noqa: E402
 from torch import Tensor  # noqa: E402
-from wan_duet.cache.gate import Gate  # noqa: E402
-from wan_duet.cache.store import MAIN, OFFLOAD, Residuals  # noqa: E402
+from wan_duet.cache.block_skip import Gate  # noqa: E402
+from wan_duet.cache.residuals import MAIN, OFFLOAD, Residuals  # noqa: E402
 
 FULL = {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40}
 SMALL = {"dim": 256, "ffn_dim": 512, "num_heads": 2, "num_layers": 10}

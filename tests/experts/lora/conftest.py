@@ -14,7 +14,8 @@ from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
 from wan_duet.dev.tiny import transformer
 from wan_duet.experts.handle import ModelHandle
-from wan_duet.experts.pair import Expert, Experts, is_dynamic
+from wan_duet.experts.pair import Expert, Experts
+from wan_duet.host.patching import is_dynamic
 from wan_duet.tests.experts.lora.layouts import DIM, I2V, I2V_21, LAYOUTS, T2V, build
 from wan_duet.tests.one_thread import one_thread as one_thread
 

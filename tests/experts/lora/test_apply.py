@@ -7,7 +7,7 @@ import pytest
 import torch
 from comfy.model_management import unload_all_models
 from wan_duet.dev import dynamic_vram
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.row import LoraRow

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
+from wan_duet.experts.checkpoint.meta_model import skeleton
 from wan_duet.experts.lora.files import read_names
-from wan_duet.experts.lora.host import calculate_weight, fits, load_lora, model_lora_keys_unet
 from wan_duet.experts.lora.merge import MergeLora
 from wan_duet.experts.lora.patches import find_patches, share
-from wan_duet.experts.skeleton import skeleton
+from wan_duet.host.lora import calculate_weight, fits, load_lora, model_lora_keys_unet
 from wan_duet.tests.experts.lora.conftest import loaded
 from wan_duet.tests.experts.lora.layouts import I2V, I2V_21, LAYOUTS, T2V, Layout, build
 

@@ -3,8 +3,8 @@
 from functools import partial
 
 import pytest
-from wan_duet.experts.kind import HIGH, LOW
 from wan_duet.experts.partner import partner_of, role_of
+from wan_duet.experts.variant import HIGH, LOW
 
 PAIRS = [
     # Checkpoints: Comfy-Org, Kijai, QuantStack, lightx2v, civitai, Wan2GP, official folders

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from wan_duet.experts.checkpoint import Checkpoint, read_checkpoint
+from wan_duet.experts.checkpoint.contents import Checkpoint, read_checkpoint
 from wan_duet.experts.handle import FileHandle, MissingHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.patches import find_patches

@@ -6,12 +6,12 @@ import pytest
 import torch
 from comfy.model_management import unload_all_models
 from wan_duet.dev.tiny import transformer
-from wan_duet.experts.checkpoint import read_checkpoint
+from wan_duet.experts.checkpoint.contents import read_checkpoint
+from wan_duet.experts.checkpoint.quantised import is_rounded
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
-from wan_duet.experts.quantised import is_rounded
 from wan_duet.tests.experts.lora.answers import Answers, answers, changed, same
 from wan_duet.tests.experts.lora.layouts import DIM
 from wan_duet.tests.experts.quantised import fp8_by_marker

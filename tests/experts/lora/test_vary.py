@@ -15,7 +15,8 @@ from wan_duet.experts.lora.apply import apply_loras
 from wan_duet.experts.lora.merge import MergeLora
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.lora.vary import VaryLoras
-from wan_duet.experts.pair import Expert, Experts, is_dynamic
+from wan_duet.experts.pair import Expert, Experts
+from wan_duet.host.patching import is_dynamic
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.lora_schedule import on_plan
 from wan_duet.samplers.plan import Phase, Plan

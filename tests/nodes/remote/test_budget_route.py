@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from wan_duet.dev.client import PromptError
-from wan_duet.nodes.remote.budget_route import BUDGETS
+from wan_duet.nodes.remote.routes.budget_route import BUDGETS
 from wan_duet.tests.nodes.graph import Graph
 from wan_duet.tests.nodes.remote.conftest import Bench, text_to_video
 from wan_duet.tests.nodes.remote.test_keys import Answers

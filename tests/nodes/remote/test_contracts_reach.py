@@ -10,11 +10,11 @@ from comfy_api.input_impl import VideoFromComponents
 from comfy_api.util import VideoComponents
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
+from wan_duet.nodes.remote.catalog import ROWS, RemoteNode
 from wan_duet.nodes.remote.fields import BY_CLIENT, DEFAULT, DELIVERY, EXPLICIT, ON, UNSET, Field, fields_of, values_of
 from wan_duet.nodes.remote.media import FILLED, SOCKETS, fill
-from wan_duet.nodes.remote.table import ROWS, RemoteNode
 from wan_duet.nodes.remote.widgets import widget
-from wan_duet.remote.contract import Contract, Parameter, contracts
+from wan_duet.remote.contract.contracts import Contract, Parameter, contracts
 
 VARIANTS = {endpoint: (row, variant) for row in ROWS for variant, endpoint in row.endpoints.items()}
 SENT = {  # by the paths below a socket's own, a place in what the socket's part of the request is

@@ -15,14 +15,14 @@ import torch
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.nodes.remote import REMOTE_NODES, jobs, node
+from wan_duet.nodes.remote.catalog import ROWS, RemoteNode
 from wan_duet.nodes.remote.fields import EXPLICIT, Field, fields_of
 from wan_duet.nodes.remote.media import SOCKETS
 from wan_duet.nodes.remote.media import fill as filled
-from wan_duet.nodes.remote.table import ROWS, RemoteNode
-from wan_duet.remote.contract import Contract
-from wan_duet.remote.journal import Job, State
-from wan_duet.remote.manager import JobManager
-from wan_duet.remote.order import TASK_ID, Order
+from wan_duet.remote.contract.contracts import Contract
+from wan_duet.remote.job import Job, State
+from wan_duet.remote.jobs.manager import JobManager
+from wan_duet.remote.jobs.request import TASK_ID, Order
 from wan_duet.remote.providers import PROVIDERS
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.nodes.outcome import Outcome, arrives, flat

@@ -14,9 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from wan_duet.nodes.remote import guarded_route, key_code, key_route
-from wan_duet.nodes.remote.budget_route import BUDGETS
-from wan_duet.nodes.remote.key_route import KEYS
+from wan_duet.nodes.remote.routes import guarded_route, key_code, key_route
+from wan_duet.nodes.remote.routes.budget_route import BUDGETS
+from wan_duet.nodes.remote.routes.key_route import KEYS
 from wan_duet.remote.settings import Settings
 from wan_duet.tests.nodes.remote.conftest import Bench
 

@@ -17,18 +17,18 @@ from PIL import Image
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.experts.lora.row import LoraRow
 from wan_duet.nodes.remote import media
+from wan_duet.nodes.remote.catalog import ROWS
 from wan_duet.nodes.remote.fields import EXPLICIT, fields_of
 from wan_duet.nodes.remote.files import AS_PNG, LARGE_IMAGES
 from wan_duet.nodes.remote.media import fill, film, sound
 from wan_duet.nodes.remote.node import _order as order_of
-from wan_duet.nodes.remote.table import ROWS
-from wan_duet.remote.contract import contract
+from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.media import image_media
 from wan_duet.tests.fake_providers.film import film as small_film
 from wan_duet.tests.video.test_read import with_matrix
 from wan_duet.video.formats import QUALITIES
 from wan_duet.video.identity import identity_of_file
-from wan_duet.video.unlabelled import copy_unlabelled
+from wan_duet.video.strip_metadata import copy_unlabelled
 
 A14B = "fal-ai/wan/v2.2-a14b"
 IMAGE = torch.zeros(1, 8, 8, 3)

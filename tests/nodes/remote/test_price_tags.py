@@ -7,10 +7,10 @@ import json
 import os
 from pathlib import Path
 
+from wan_duet.nodes.remote.catalog import ROWS, RemoteNode
 from wan_duet.nodes.remote.fields import DEFAULT, fields_of
-from wan_duet.nodes.remote.table import ROWS, RemoteNode
-from wan_duet.remote.contract import Contract
-from wan_duet.remote.money import estimate
+from wan_duet.remote.contract.contracts import Contract
+from wan_duet.remote.contract.pricing import estimate
 
 FILE = Path(__file__).resolve().parents[3] / "web" / "prices.json"
 UNITS = {"second": "s", "video": "video"}

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from wan_duet.nodes.remote.catalog import ROWS
 from wan_duet.nodes.remote.fields import LARGEST_SEED, fields_of, values_of
 from wan_duet.nodes.remote.jobs import find
 from wan_duet.nodes.remote.results import is_whole, outputs
-from wan_duet.nodes.remote.table import ROWS
-from wan_duet.remote.contract import contract
-from wan_duet.remote.fetch import Outcome
-from wan_duet.remote.journal import Job, State
+from wan_duet.remote.contract.contracts import contract
+from wan_duet.remote.job import Job, State
+from wan_duet.remote.jobs.collect import Outcome
 from wan_duet.tests.fake_providers.film import film, frames_zip
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import comfy.model_management
 import pytest
-from wan_duet.nodes.remote import watch as watch_module
-from wan_duet.nodes.remote.watch import Watch
+from wan_duet.nodes.remote import progress as watch_module
+from wan_duet.nodes.remote.progress import Watch
 from wan_duet.remote.errors import Interrupted
-from wan_duet.remote.journal import Job, State
-from wan_duet.remote.record import Update
+from wan_duet.remote.job import Job, State
+from wan_duet.remote.jobs.record import Update
 
 JOB = Job("12345678-0000", "f", "fal", "e", "default", {}, State.RUNNING, estimate=0.4)
 

@@ -1,0 +1,1 @@
+"""The embedded detector: seven of Google's MediaPipe networks, run by torch."""

@@ -1,0 +1,1 @@
+"""The user's own ONNX detectors, run by onnxruntime."""

@@ -1,0 +1,1 @@
+"""The techniques, one a file, with the figures that their authors published."""

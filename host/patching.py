@@ -1,0 +1,22 @@
+"""Patchers: which kind the host has made, and patches applied for good."""
+
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher
+
+
+def is_dynamic(patcher: Any) -> bool:
+    """Whether the host keeps this patcher's weights mapped and patches them as they are used (2026 hosts)."""
+    return hasattr(patcher, "is_dynamic") and patcher.is_dynamic()
+
+
+def merge_patches(patcher: ModelPatcher) -> None:
+    """Apply the patches of a patcher that nobody else holds, a weight at a time, computed where it will run."""
+    for key in list(patcher.patches):
+        module: Any = patcher.get_model_object(key.rpartition(".")[0])
+        quantised = hasattr(module, "set_weight")  # then the host puts a new weight in the old one's place
+        patcher.patch_weight_to_device(key, device_to=patcher.load_device, inplace_update=not quantised)
+        if quantised:
+            module.to(patcher.offload_device)
+        patcher.backup.pop(key, None)
+        del patcher.patches[key]

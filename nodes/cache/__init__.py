@@ -1,0 +1,1 @@
+"""The shelf "Cache": one node for each step cache."""

@@ -1,0 +1,1 @@
+"""The shelf "Experts": load the pair, put LoRAs on it."""

@@ -1,0 +1,1 @@
+"""The shelf "Frames": sizes, frame images, and videos to start from."""

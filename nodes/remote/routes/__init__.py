@@ -1,0 +1,1 @@
+"""Routes behind the settings page: keys and budgets, which no graph may set."""

@@ -1,0 +1,1 @@
+"""The shelf "Sampling": plan a run, and run it."""

@@ -1,0 +1,1 @@
+"""The shelf "Video": save the result."""

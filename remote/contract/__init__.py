@@ -1,0 +1,1 @@
+"""What each provider documents: parameters, rules, prices, and whether a request keeps to them."""

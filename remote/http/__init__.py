@@ -1,0 +1,1 @@
+"""HTTP to strangers: public addresses only, capped sizes and times, checked content."""

@@ -1,0 +1,276 @@
+"""All jobs of this process: started, attached to, cancelled and collected, in the pack's own thread."""
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from ..budget import UNITS, read_budget
+from ..errors import RemoteError
+from ..http.download import Downloader
+from ..http.transport import Transport
+from ..job import Job, State
+from ..keys import read_key
+from ..providers import PROVIDERS
+from ..providers.base import Provider
+from ..redact import redact_all
+from ..settings import Settings
+from .collect import Outcome, delivered
+from .journal import OVER, Journal, Spent
+from .record import Report, Update
+from .request import Order
+from .runner import Course, Tools
+from .thread import LoopThread
+from .unanswered import KEPT, Cleared, attach, clear
+from .uploads import Uploads
+
+log = logging.getLogger("wan_duet")
+
+Budgets = dict[str, tuple[float, float]]  # by provider: what is allowed today, and what is taken
+SENDING_TICK = 0.1  # seconds
+
+
+class Handle:
+    """A job that somebody waits for: `future` gives its outcome, `claimed` its id as soon as there is one."""
+
+    def __init__(self, manager: "JobManager") -> None:
+        self.manager = manager
+        self.claimed: Future[str] = Future()
+        self.future: Future[Outcome] = Future()
+
+
+class JobManager:
+    """Does nothing until the first job: no file is opened, no thread is started, no network is used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._thread = LoopThread()
+        self._journal: Journal | None = None
+        self._opening = threading.Lock()
+        self._tools: Tools | None = None
+        self._courses: dict[str, Course] = {}
+        self._running: dict[str, asyncio.Task[Outcome]] = {}
+        self._reports: dict[str, list[Report]] = defaultdict(list)
+
+    @property
+    def journal(self) -> Journal:
+        """The jobs of this machine; RemoteError if their file can't be used."""
+        with self._opening:
+            if self._journal is None:
+                self._journal = Journal(self.settings.private, self.settings.clock.now)
+            return self._journal
+
+    def start(self, order: Order, report: Report | None = None) -> Handle:
+        """Make a job, or attach to the one that this request has already."""
+        handle = Handle(self)
+        handle.future = self._thread.run(self._start(order, handle, report))
+        return handle
+
+    def collect(self, job_id: str, report: Report | None = None, *, again: bool = False) -> Handle:
+        """Bring in a job that was submitted before, its files `again` if wished; nothing is submitted."""
+        handle = Handle(self)
+        handle.future = self._thread.run(self._collect(job_id, handle, report, again))
+        return handle
+
+    def jobs(self, limit: int = 100) -> "Future[list[Job]]":
+        """The latest jobs, newest first."""
+        return self._thread.run(self._jobs(limit))
+
+    def spent(self) -> "Future[Spent]":
+        """What was charged, day by day."""
+        return self._thread.run(self._spent())
+
+    def budgets(self) -> "Future[Budgets]":
+        """What each provider may be paid today, and what of it is taken."""
+        return self._thread.run(self._budgets())
+
+    def attach(self, job_id: str, remote_id: str, report: Report | None = None) -> Handle:
+        """Bring in a job whose answer was lost, by the id that the provider's dashboard shows."""
+        handle = Handle(self)
+        handle.future = self._thread.run(self._attach(job_id, remote_id, handle, report))
+        return handle
+
+    def clear(self) -> "Future[list[Cleared]]":
+        """Drop every job whose answer was lost, unless its provider has it or may have it; nothing is sent again."""
+        return self._thread.run(self._clear())
+
+    def forgotten(self, node_id: str) -> "Future[int]":
+        """The number of a node's jobs that were forgotten."""
+        return self._thread.run(self._forgotten(node_id))
+
+    def forget(self, job_id: str) -> "Future[None]":
+        """Drop what was asked for and delivered, so that asking again makes a new job; its cost stays in the totals.
+
+        The files stay. ValueError if the job is under way here.
+        """
+        return self._thread.run(self._forget(job_id))
+
+    def cancel(self, job_id: str, *, only_queued: bool) -> "Future[str]":
+        """Stop a job as far as its provider can; the text says what becomes of it."""
+        return self._thread.run(self._cancel(job_id, only_queued))
+
+    def close(self) -> None:
+        """Let go of everything; jobs that are under way stay in the journal."""
+        if self._tools is not None:
+            self._thread.run(self._close_sessions(self._tools)).result(10)
+            self._tools = None
+        self._thread.close()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    async def _close_sessions(self, tools: Tools) -> None:
+        for task in list(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await tools.transport.close()
+        await tools.downloader.close()
+
+    async def _open(self) -> Journal:
+        """The journal, opened beside the loop: another process may be at it."""
+        return await asyncio.to_thread(lambda: self.journal)
+
+    async def _start(self, order: Order, handle: Handle, report: Report | None) -> Outcome:
+        expected, name = order.estimate, order.contract.provider
+        wanted = Job(
+            id="",
+            fingerprint=order.fingerprint,
+            provider=name,
+            endpoint=order.contract.endpoint,
+            profile=order.profile,
+            request=redact_all(order.request),
+            state=State.PLANNED,
+            prompt_id=order.prompt_id,
+            node_id=order.node_id,
+            estimate=expected.amount,
+            currency=expected.currency,
+        )
+        journal = await self._open()
+        job = await journal.run(journal.claim, wanted, order.fingerprint_before, order.fingerprint_ambiguous)
+        return await self._join(job, order, handle, report)
+
+    async def _jobs(self, limit: int) -> list[Job]:
+        journal = await self._open()
+        return await journal.run(journal.jobs, limit)
+
+    async def _spent(self) -> Spent:
+        journal = await self._open()
+        return await journal.run(journal.spent)
+
+    async def _budgets(self) -> Budgets:
+        journal, place = await self._open(), self.settings
+        budgets = {name: read_budget(name, place.private, place.environ) for name in UNITS}
+        return {name: (amount, await journal.run(journal.used_today, name)) for name, amount in budgets.items()}
+
+    async def _attach(self, job_id: str, remote_id: str, handle: Handle, report: Report | None) -> Outcome:
+        journal = await self._open()
+        job = await journal.run(journal.get, job_id)
+        with self._provider(job) as provider:
+            job = await attach(journal, provider, job, remote_id)
+        return await self._join(job, None, handle, report)
+
+    async def _clear(self) -> list[Cleared]:
+        """One after the other: a request that was found for one of them is not another's."""
+        journal, cleared, silent = await self._open(), [], set[str]()
+        for job in await journal.run(journal.unanswered):
+            one = Cleared(job, KEPT)
+            if job.id not in self._running and job.provider not in silent:
+                try:
+                    with self._provider(job) as provider:
+                        one = await clear(journal, provider, job)
+                except RemoteError as error:  # no network, or a key that is gone
+                    log.warning("job %s: %s", job.id, error)
+                    silent.add(job.provider)
+            cleared.append(one)
+        return cleared
+
+    async def _forget(self, job_id: str) -> None:
+        if job_id in self._running:
+            raise ValueError(f"job {job_id} is under way: interrupt it first")
+        journal = await self._open()
+        await journal.run(journal.forget, job_id)
+
+    async def _forgotten(self, node_id: str) -> int:
+        journal = await self._open()
+        return await journal.run(journal.forgotten, node_id)
+
+    async def _collect(self, job_id: str, handle: Handle, report: Report | None, again: bool) -> Outcome:
+        journal = await self._open()
+        job = await journal.run(journal.get, job_id)
+        if job.state in OVER:
+            raise RemoteError("not_found", f"Job {job_id} is {job.state.value}: {job.error or 'nothing to collect'}")
+        return await self._join(job, None, handle, report, again)
+
+    async def _join(
+        self, job: Job, order: Order | None, handle: Handle, report: Report | None, again: bool = False
+    ) -> Outcome:
+        """Wait for the job's one task, whoever started it; it goes on when nobody waits any more."""
+        handle.claimed.set_result(job.id)
+        if report is not None:
+            self._reports[job.id].append(report)
+        if job.id not in self._running:
+            task = self._running[job.id] = asyncio.create_task(self._drive(job, order, again))
+            task.add_done_callback(lambda _: self._end(job.id))
+        return await asyncio.shield(self._running[job.id])
+
+    def _end(self, job_id: str) -> None:
+        task = self._running.pop(job_id)
+        self._courses.pop(job_id, None)
+        self._reports.pop(job_id, None)
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting; the journal has it
+
+    async def _drive(self, job: Job, order: Order | None, again: bool) -> Outcome:
+        if not again and (kept := await asyncio.to_thread(delivered, job)):
+            return kept
+        with self._provider(job) as provider:
+            course = self._courses[job.id] = Course(job, order, provider, self._get_tools(), self._report)
+            return await course.run()
+
+    @contextmanager
+    def _provider(self, job: Job) -> Iterator[Provider]:
+        """The job's provider with its key, which is taken out of what it raises: it may quote what it was sent."""
+        key = read_key(job.provider, job.profile, self.settings.private, self.settings.environ)
+        try:
+            yield PROVIDERS[job.provider](self.settings, self._get_tools().transport, key)
+        except RemoteError as error:
+            raise error.redacted([key]) from None
+
+    def _get_tools(self) -> Tools:
+        if self._tools is None:
+            transport, downloader = Transport(self.settings), Downloader(self.settings)
+            self._tools = Tools(self.journal, transport, downloader, Uploads(self.journal))
+        return self._tools
+
+    def _report(self, update: Update) -> None:
+        for report in self._reports.get(update.job.id, ()):
+            try:
+                report(update)
+            except Exception:  # the host's widget must not end a paid job
+                log.exception("job %s: its progress could not be shown", update.job.id)
+
+    async def _cancel(self, job_id: str, only_queued: bool) -> str:
+        journal = await self._open()
+        course, task = self._courses.get(job_id), self._running.get(job_id)
+        if await journal.run(journal.cancel_planned, job_id):
+            if task is not None:
+                task.cancel()
+            return f"Job {job_id} was not sent."
+        job = await journal.run(journal.get, job_id)
+        while job.state is State.SUBMITTING and task is not None and not task.done():
+            await asyncio.sleep(SENDING_TICK)
+            job = await journal.run(journal.get, job_id)
+        if job.state in (*OVER, State.DOWNLOADED, State.REMOTE_DONE):
+            return f"Job {job_id} is {job.state.value}."
+        kept = f"Job {job_id} goes on at {job.provider} and is billed: run the same graph again to collect it."
+        if not job.remote_id or (only_queued and job.state is State.RUNNING):
+            return kept
+        with self._provider(job) as provider:
+            if not await provider.cancel(job):
+                return kept
+        if course is not None:
+            course.cancelling = True
+        return f"{job.provider} was asked to cancel job {job_id}."

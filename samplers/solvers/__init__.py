@@ -1,0 +1,1 @@
+"""The solvers: the host's and two of our own, by name."""
