@@ -3,15 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..samplers.presets import PRESETS
-from ..samplers.provider_schedulers import provider_schedulers
-
 Prompt = Mapping[str, Mapping[str, Any]]
 """A graph in API form."""
 
 SEEDS = ("seed", "noise_seed")
 PLAIN = (*SEEDS, "value")  # what a node that only holds a number calls it
-SOLVERS, SPACINGS = ("sampler", "sampler_name"), ("spacing", "scheduler")
+SOLVERS, SCHEDULERS = ("sampler", "sampler_name"), ("scheduler",)
 
 
 def seeds(prompt: Prompt, node_id: str, result: int = 0) -> dict[str, Any]:
@@ -32,15 +29,15 @@ def seeds(prompt: Prompt, node_id: str, result: int = 0) -> dict[str, Any]:
 
 
 def solvers(prompt: Prompt, node_id: str) -> dict[str, dict[str, str]]:
-    """Sampler and spacing of every sampling node that `node_id` depends on, by node."""
+    """Sampler and scheduler of every sampling node that `node_id` depends on, by node."""
     found: dict[str, dict[str, str]] = {}
     for current in _behind(prompt, node_id):
         inputs = prompt[current]["inputs"]
         if isinstance(inputs.get("sampler_name"), str) and isinstance(inputs.get("scheduler"), str):
-            found[_title(prompt, current)] = {"sampler": inputs["sampler_name"], "spacing": inputs["scheduler"]}
+            found[_title(prompt, current)] = {"sampler": inputs["sampler_name"], "scheduler": inputs["scheduler"]}
         elif (solver := _source(prompt, inputs.get("sampler"))) is not None:
             sigmas = _source(prompt, inputs.get("sigmas", inputs.get("plan")))
-            known = {"sampler": _solver(prompt, solver), "spacing": _spacing(prompt, sigmas) if sigmas else None}
+            known = {"sampler": _solver(prompt, solver), "scheduler": _scheduler(prompt, sigmas) if sigmas else None}
             found[_title(prompt, current)] = {name: value for name, value in known.items() if value}
     return found
 
@@ -88,29 +85,20 @@ def _successive(first: Any, count: Any, result: int) -> Any:
 
 
 def _solver(prompt: Prompt, node_id: str) -> str:
-    node = prompt[node_id]
-    inputs = node["inputs"]
-    if node["class_type"] == "WanDuet_ProviderScheduler" and inputs.get("scheduler") in provider_schedulers():
-        return provider_schedulers()[inputs["scheduler"]].described
-    if (other := _source(prompt, inputs.get("solver"))) is not None:
+    if (other := _source(prompt, prompt[node_id]["inputs"].get("solver"))) is not None:
         return _solver(prompt, other)
-    return _named(prompt, node_id, SOLVERS, "sampler")
+    return _named(prompt, node_id, SOLVERS)
 
 
-def _spacing(prompt: Prompt, node_id: str) -> str:
-    node = prompt[node_id]
-    inputs = node["inputs"]
-    if node["class_type"] == "WanDuet_ProviderScheduler" and inputs.get("scheduler") in provider_schedulers():
-        return provider_schedulers()[inputs["scheduler"]].spacing
-    if (other := _source(prompt, inputs.get("spacing"))) is not None:
-        return _spacing(prompt, other)
-    return _named(prompt, node_id, SPACINGS, "spacing")
+def _scheduler(prompt: Prompt, node_id: str) -> str:
+    if (other := _source(prompt, prompt[node_id]["inputs"].get("scheduler"))) is not None:
+        return _scheduler(prompt, other)
+    return _named(prompt, node_id, SCHEDULERS)
 
 
-def _named(prompt: Prompt, node_id: str, names: tuple[str, ...], of_preset: str) -> str:
-    """What a node's widgets or its preset say; the node itself where they don't."""
-    inputs = prompt[node_id]["inputs"]
-    if prompt[node_id]["class_type"] == "WanDuet_Preset" and inputs.get("preset") in PRESETS:
-        return getattr(PRESETS[inputs["preset"]], of_preset)
-    found = (inputs[name] for name in names if isinstance(inputs.get(name), str))
-    return next(found, f"from {_title(prompt, node_id)}")
+def _named(prompt: Prompt, node_id: str, names: tuple[str, ...]) -> str:
+    """The name in a node's widgets; else the node itself, with its text if it has just one."""
+    texts = {name: value for name, value in prompt[node_id]["inputs"].items() if isinstance(value, str)}
+    if found := next((texts[name] for name in names if name in texts), None):
+        return found
+    return f"from {_title(prompt, node_id)}" + (f" ({next(iter(texts.values()))})" if len(texts) == 1 else "")

@@ -19,6 +19,7 @@ from ..experts.variant import HIGH, LOW
 from ..samplers.plan import Plan
 from .graph import Prompt, seeds, solvers
 
+VERSION = 2  # of the keys below: 1 had `spacing` where 2 has `scheduler`, and no number
 SAMPLES, SAMPLE_BYTES = 64, 1 << 16
 
 
@@ -38,6 +39,7 @@ def receipt(
     """
     in_graph = (prompt, node_id) if prompt and node_id else None
     known = {
+        "receipt": VERSION,
         "versions": versions(comfyui),
         "experts": _experts(experts) if experts else None,
         "plan": asdict(plan) if plan else None,

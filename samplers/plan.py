@@ -1,8 +1,9 @@
 """The plan: everything about a run that is known before it. Plain numbers, no torch, no host."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..experts.variant import HIGH, LOW
 
@@ -22,11 +23,24 @@ class Phase:
 
 @dataclass(frozen=True)
 class Plan:
-    """Sigmas from noise to image, the shift, and the phases of the run: one for each expert, or more."""
+    """A run as it is known beforehand."""
 
     sigmas: tuple[float, ...]
+    """From noise to image, one more than steps; none if there is no step to do."""
     shift: float
+    """Flow shift of both experts."""
     phases: tuple[Phase, ...]
+    """One for each expert, or more."""
+    sampler: str = "euler"
+    """Name of the solver."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the solver, such as `order`."""
+    scheduler: str = "simple"
+    """Name of the spacing of the sigmas."""
+    steps_asked_for: int = 0
+    """Steps of the whole run, of which a strength below 1 may leave fewer."""
+    strength: float = 1.0
+    """How much of a video that the run starts from is regenerated, 0 to 1."""
 
     def phase(self, sigma: float) -> int:
         """The phase of an evaluation at `sigma`: the first whose floor its timestep reaches (Wan 2.2 text2video)."""

@@ -9,7 +9,7 @@ from ..experts.variant import HIGH, LOW
 from .distilled import distilled_lines
 from .lora_schedule import on_plan
 from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
-from .schedules import NOT_MADE_FOR_FLOW, spaced_sigmas
+from .schedules import NOT_MADE_FOR_FLOW, schedule_sigmas
 from .shift import connected_shifts
 from .solvers.names import described, wrong_line
 
@@ -28,7 +28,8 @@ def make_plan(
     cfg_low: float,
     shift: float = AUTO,
     sampler: str = "euler",
-    spacing: str = "simple",
+    options: Mapping[str, Any] = NO_OPTIONS,
+    scheduler: str = "simple",
     strength: float = 1.0,
     boundary: float = AUTO,
     opening: tuple[Phase, ...] = (),
@@ -43,46 +44,37 @@ def make_plan(
     connected = connected_shifts(experts)
     chosen_shift = shift or (connected[0] if connected else experts.kind.shift)
     if strength_mode == ALL_STEPS and strength > 0:
-        sigmas = spaced_sigmas(spacing, sampler, int(steps / strength), chosen_shift)[-steps - 1 :]
+        sigmas = schedule_sigmas(scheduler, sampler, int(steps / strength), chosen_shift)[-steps - 1 :]
     else:
-        sigmas = last_steps(spaced_sigmas(spacing, sampler, steps, chosen_shift), strength)
+        sigmas = last_steps(schedule_sigmas(scheduler, sampler, steps, chosen_shift), strength)
     pair = two_phases(boundary or experts.kind.boundary, cfg_high, cfg_low)
     phases = pair if experts.low else (Phase(HIGH, cfg_high),)
-    return Plan(sigmas, chosen_shift, (*opening, *phases))
+    return Plan(sigmas, chosen_shift, (*opening, *phases), sampler, dict(options), scheduler, steps, strength)
 
 
-def report(
-    plan: Plan,
-    experts: Experts,
-    *,
-    sampler: str,
-    spacing: str,
-    steps: int,
-    strength: float = 1.0,
-    options: Mapping[str, Any] = NO_OPTIONS,
-) -> str:
-    """The split in one line, what a half split would have got wrong, what looks odd, then the table of steps.
+def report(plan: Plan, experts: Experts) -> str:
+    """Report a plan: the split in one line, what a half split would get wrong, warnings, then the table of steps.
 
     Raises ValueError for a LoRA schedule that the plan has no phases for.
     """
     experts = on_plan(experts, plan)
     if not plan.sigmas:
         return "No step to do: at this strength the latent comes back as it is."
-    settings = [f"shift {plan.shift:g}", f"{described(sampler, options)} / {spacing}"]
+    settings = [f"shift {plan.shift:g}", f"{described(plan.sampler, plan.options)} / {plan.scheduler}"]
     if plan.boundary is not None:
         settings.insert(0, f"boundary {plan.boundary:g}")
     lines = [f"{split_line(plan)} ({', '.join(settings)})"]
-    if strength < 1:
-        lines += _start_lines(plan, steps, strength)
+    if plan.strength < 1:
+        lines += _start_lines(plan)
     elif plan.boundary is not None:
         lines.append(half_split_line(plan))
     lines += [f"Opens at cfg {phase.cfg:g}, down to timestep {phase.floor * 1000:g}." for phase in plan.opening]
-    return "\n".join([*lines, *_warnings(plan, experts, sampler, spacing), "", table(plan)])
+    return "\n".join([*lines, *_warnings(plan, experts), "", table(plan)])
 
 
-def _start_lines(plan: Plan, steps: int, strength: float) -> list[str]:
-    """Where a run below strength 1 starts, and what that leaves of the source."""
-    ran = len(plan.steps())
+def _start_lines(plan: Plan) -> list[str]:
+    """The start of a run below strength 1, and what it leaves of the source."""
+    ran, steps, strength = len(plan.steps()), plan.steps_asked_for, plan.strength
     which = f"the last {ran} of {steps} steps" if ran < steps else f"all {steps} steps"
     lines = [f"Starts at sigma {plan.sigmas[0]:.4f}: {which}."]
     if steps * strength < 1 and ran == 1:
@@ -94,10 +86,10 @@ def _start_lines(plan: Plan, steps: int, strength: float) -> list[str]:
     return lines
 
 
-def _warnings(plan: Plan, experts: Experts, sampler: str, spacing: str) -> list[str]:
-    lines = [wrong_line(sampler) or ""]
-    if spacing in NOT_MADE_FOR_FLOW:
-        lines.append(f"Spacing '{spacing}' is not made for flow models: try '{NOT_MADE_FOR_FLOW[spacing]}'.")
+def _warnings(plan: Plan, experts: Experts) -> list[str]:
+    lines = [wrong_line(plan.sampler) or ""]
+    if better := NOT_MADE_FOR_FLOW.get(plan.scheduler):
+        lines.append(f"Scheduler '{plan.scheduler}' is not made for flow models: try '{better}'.")
     idle = {HIGH, LOW} - set(plan.roles())
     if plan.boundary is not None and idle and plan.sigmas[0] > plan.boundary:
         lines.append(f"The {idle.pop()} expert gets no step at all.")

@@ -16,7 +16,7 @@ class Preset(NamedTuple):
     cfg_low: float
     shift: float
     sampler: str
-    spacing: str
+    scheduler: str
     about: str
     boundary: float = 0.0
     opening: tuple[Phase, ...] = ()
@@ -52,7 +52,7 @@ def preset_plan(preset: Preset, experts: Experts) -> Plan:
         cfg_low=preset.cfg_low,
         shift=preset.shift,
         sampler=preset.sampler,
-        spacing=preset.spacing,
+        scheduler=preset.scheduler,
         boundary=preset.boundary,
         opening=preset.opening,
     )

@@ -13,12 +13,12 @@ EXACT, NEAREST, DISTILLED_ONLY, UNSUPPORTED = "exact", "nearest", "distilled onl
 
 @dataclass(frozen=True)
 class ProviderScheduler:
-    """A documented name: solver, its options, spacing, and how far that is from what the name says elsewhere."""
+    """A documented name: solver, its options, scheduler, and how far that is from what the name says elsewhere."""
 
     name: str
     solver: str
     options: dict[str, Any]
-    spacing: str
+    scheduler: str
     verdict: str
     differs: str
 
@@ -27,13 +27,9 @@ class ProviderScheduler:
         if self.verdict == UNSUPPORTED:
             raise ValueError(f"scheduler '{self.name}' is not supported: it {self.differs}. Choose another name.")
 
-    @property
-    def described(self) -> str:
-        """Solver and options in words."""
-        return described(self.solver, self.options)
-
     def __str__(self) -> str:
-        return f"{self.name}: {self.described}, spacing {self.spacing} ({self.verdict}: {self.differs})"
+        comes_to = f"{described(self.solver, self.options)}, scheduler {self.scheduler}"
+        return f"{self.name}: {comes_to} ({self.verdict}: {self.differs})"
 
 
 @cache

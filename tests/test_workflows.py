@@ -22,7 +22,7 @@ NOT_SHOWN = {
     "WanDuet_ExpertsFromModels": "for MODELs of other loaders and for nodes in between: there is no one graph to show",
     "WanDuet_ModelsFromExperts": "for nodes in between: there is no one graph to show",
     "WanDuet_PoseFromKeypoints": "for the detectors of other packs, which may not be there",
-    "WanDuet_ProviderScheduler": "one of two ways to a sampler and a spacing: a plan has them already",
+    "WanDuet_ProviderScheduler": "one of two ways to a sampler and a scheduler: a plan has them already",
     "WanDuet_RetargetPose": "needs a reference image of a person, which the video of a test is not",
 }
 

@@ -24,7 +24,7 @@ from wan_duet.experts.variant import T2V_A14B
 from wan_duet.host.sampling import sampler_object
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.plan import Plan, two_phases
-from wan_duet.samplers.schedules import spaced_sigmas
+from wan_duet.samplers.schedules import schedule_sigmas
 from wan_duet.tests.miniature.judge import judge
 
 CFG = 3.5
@@ -83,7 +83,7 @@ class Films:
         """Sample a film of `steps` Euler steps. Blocks are counted once for a prompt and once for its negative."""
         experts = Experts(*(Expert(ModelHandle(model, "expert")) for model in self.models))
         shift = T2V_A14B.shift
-        plan = Plan(spaced_sigmas("simple", "euler", steps, shift), shift, two_phases(T2V_A14B.boundary, CFG, CFG))
+        plan = Plan(schedule_sigmas("simple", "euler", steps, shift), shift, two_phases(T2V_A14B.boundary, CFG, CFG))
         said: list[str] = []
         guider = DuetGuider(prepare(experts), plan, say=said.append)
         guider.set_conds(*([[self._text.rows[i][None], {}]] for i in (self._index(seed), self._negative)))

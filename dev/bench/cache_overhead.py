@@ -28,7 +28,7 @@ from wan_duet.cache.settings import Settings  # noqa: E402
 from wan_duet.cache.techniques.dual_block import DualBlock  # noqa: E402
 from wan_duet.dev.tiny import transformer  # noqa: E402
 from wan_duet.host.sampling import CFGGuider, sampler_object  # noqa: E402
-from wan_duet.samplers.schedules import spaced_sigmas  # noqa: E402
+from wan_duet.samplers.schedules import schedule_sigmas  # noqa: E402
 
 LAYERS, STEPS, SHIFT, SEED = 24, 12, 8.0, 7
 SHORT = 6  # steps of a run of which there are many
@@ -101,7 +101,7 @@ def run(model: ModelPatcher, steps: int) -> torch.Tensor:
     guider.set_cfg(3.5)
     latent = torch.zeros(LATENT)
     noise: Any = comfy.sample.prepare_noise(latent, SEED)
-    sigmas = torch.tensor(spaced_sigmas("simple", "euler", steps, SHIFT))
+    sigmas = torch.tensor(schedule_sigmas("simple", "euler", steps, SHIFT))
     return guider.sample(noise, latent, sampler_object("euler"), sigmas, disable_pbar=True, seed=SEED)
 
 

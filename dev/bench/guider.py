@@ -31,7 +31,7 @@ from wan_duet.experts.pair import Expert, Experts  # noqa: E402
 from wan_duet.host.sampling import sampler_object  # noqa: E402
 from wan_duet.samplers.guider import DuetGuider  # noqa: E402
 from wan_duet.samplers.plan import Plan, two_phases  # noqa: E402
-from wan_duet.samplers.schedules import spaced_sigmas  # noqa: E402
+from wan_duet.samplers.schedules import schedule_sigmas  # noqa: E402
 
 SHIFT, BOUNDARY, CFG, SEED = 8.0, 0.875, 3.5, 7
 DIM, LAYERS, LATENT = 256, 4, (1, 16, 5, 16, 16)  # wide enough that forwards take nearly all the time, as in earnest
@@ -47,7 +47,7 @@ class Work:
         random = partial(torch.randn, generator=generator)
         self.prompts = [[[random(1, 64, 4096), {}]] for _ in ("positive", "negative")]
         self.noise, self.latent = random(LATENT), torch.zeros(LATENT)
-        self.plan = Plan(spaced_sigmas("simple", "euler", steps, SHIFT), SHIFT, two_phases(BOUNDARY, CFG, CFG))
+        self.plan = Plan(schedule_sigmas("simple", "euler", steps, SHIFT), SHIFT, two_phases(BOUNDARY, CFG, CFG))
         self.switch, self.steps = self.plan.roles().count("high"), steps
         self.evaluated: Counter[str] = Counter()
         self.models = [self._expert(seed, role) for seed, role in enumerate(ROLES)]

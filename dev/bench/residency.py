@@ -41,7 +41,7 @@ from wan_duet.host.memory import release_memory  # noqa: E402
 from wan_duet.host.sampling import sampler_object  # noqa: E402
 from wan_duet.samplers.guider import DuetGuider  # noqa: E402
 from wan_duet.samplers.plan import Plan, two_phases  # noqa: E402
-from wan_duet.samplers.schedules import spaced_sigmas  # noqa: E402
+from wan_duet.samplers.schedules import schedule_sigmas  # noqa: E402
 
 SHIFT, BOUNDARY, STEPS, SEED, RANK = 8.0, 0.875, 4, 7, 64
 LATENT = (1, 16, 3, 8, 8)  # [B, C, T, H, W]: the weights are what is measured
@@ -208,7 +208,7 @@ def run(guider: DuetGuider, stop_at: int | None = None) -> Tensor:
 
 def plan() -> Plan:
     """Four steps of euler: three high, one low."""
-    return Plan(spaced_sigmas("simple", "euler", STEPS, SHIFT), SHIFT, two_phases(BOUNDARY, 3.5, 3.5))
+    return Plan(schedule_sigmas("simple", "euler", STEPS, SHIFT), SHIFT, two_phases(BOUNDARY, 3.5, 3.5))
 
 
 def conds() -> list[list]:

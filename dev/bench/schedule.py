@@ -40,7 +40,7 @@ from wan_duet.experts.pair import Expert, Experts  # noqa: E402
 from wan_duet.host.sampling import sampler_object  # noqa: E402
 from wan_duet.samplers.guider import DuetGuider  # noqa: E402
 from wan_duet.samplers.plan import Phase, Plan  # noqa: E402
-from wan_duet.samplers.schedules import spaced_sigmas  # noqa: E402
+from wan_duet.samplers.schedules import schedule_sigmas  # noqa: E402
 
 WAYS = ("merged", "functions", "hooks")
 STRENGTHS = (1.0, 0.75, 0.5, 0.25)
@@ -118,7 +118,7 @@ def guider(way: str, folder: Path) -> DuetGuider:
 
 def plan() -> Plan:
     """Eight steps on a single expert."""
-    return Plan(spaced_sigmas("simple", "euler", STEPS, SHIFT), SHIFT, (Phase("high", 3.5),))
+    return Plan(schedule_sigmas("simple", "euler", STEPS, SHIFT), SHIFT, (Phase("high", 3.5),))
 
 
 def hooks(lora: str) -> comfy.hooks.HookGroup:

@@ -24,12 +24,12 @@ def text_to_video(caption: str, seed: int) -> Prompt:
     return prompt
 
 
-def with_lora(caption: str, seed: int, weight: float, transformer: str = "both") -> Prompt:
+def with_lora(caption: str, seed: int, strength: float, expert: str = "both") -> Prompt:
     """Return the workflow with a LoRA, here the one that turns shapes yellow."""
     prompt = _shipped("text_to_video_turbo", caption, seed)
     inputs(prompt, "EmptyHunyuanLatentVideo").update(width=SIZE, height=SIZE, length=LENGTH)
     inputs(prompt, "WanDuet_Preset")["preset"] = UNDISTILLED
-    inputs(prompt, "WanDuet_Lora").update(file=LORA, low_file="auto", weight=weight, transformer=transformer)
+    inputs(prompt, "WanDuet_Lora").update(file=LORA, low_file="auto", strength=strength, expert=expert)
     return prompt
 
 

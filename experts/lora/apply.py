@@ -55,9 +55,9 @@ def _change(place: Placed, path: str) -> Change:
 
 def _places(row: LoraRow, experts: Experts, available: Sequence[str]) -> list[Placed]:
     """Where a row goes; nowhere at strength 0."""
-    if experts.low is None and row.transformer == LOW:
+    if experts.low is None and row.expert == LOW:
         raise ValueError(f"transformer is '{LOW}', but there is a single expert. Choose '{BOTH}'")
-    strengths = {role: row.strength(role) for role in row.roles} if experts.low else {HIGH: row.strengths}
+    strengths = {role: row.strength_on(role) for role in row.roles} if experts.low else {HIGH: row.strengths}
     used = [role for role, strength in strengths.items() if strength.constant != 0]
     if not used:
         return []

@@ -53,8 +53,8 @@ def files_of(row: LoraRow, available: Sequence[str]) -> dict[str, str]:
             pair[LOW if roles_of(row.file, partner)[0] == HIGH else HIGH] = partner
         elif own and own not in row.roles:
             raise ValueError(
-                f"transformer is '{row.transformer}', but {row.file} is the {own} half by its name, and no other half "
-                f"of it is there. Choose the {row.transformer} half, or low_file '{SAME}' to use this very file"
+                f"expert is '{row.expert}', but {row.file} is the {own} half by its name, and no other half "
+                f"of it is there. Choose the {row.expert} half, or low_file '{SAME}' to use this very file"
             )
     return {role: pair[role] for role in row.roles}
 

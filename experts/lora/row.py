@@ -7,7 +7,7 @@ from .schedule import LIMIT, Schedule, constant, parse_schedule
 
 AUTO, SAME = "auto", "same file"
 BOTH = "both"
-TRANSFORMERS = (BOTH, HIGH, LOW)
+CHOICES = (BOTH, HIGH, LOW)
 
 
 @dataclass(frozen=True)
@@ -19,38 +19,38 @@ class LoraRow:
     """
 
     file: str
-    weight: float = 1.0
-    transformer: str = BOTH
+    strength: float = 1.0
+    expert: str = BOTH
     schedule: str = ""
     low_file: str = AUTO
     remote_id: str = ""
 
     def __post_init__(self) -> None:
-        if not abs(self.weight) <= LIMIT:  # this way round NaN is refused too
-            raise ValueError(f"LoRA {self.file}: weight {self.weight:g} is outside -{LIMIT:g} to {LIMIT:g}")
-        if self.transformer not in TRANSFORMERS:
-            raise ValueError(f"LoRA {self.file}: transformer '{self.transformer}' is none of {', '.join(TRANSFORMERS)}")
+        if not abs(self.strength) <= LIMIT:  # this way round NaN is refused too
+            raise ValueError(f"LoRA {self.file}: strength {self.strength:g} is outside -{LIMIT:g} to {LIMIT:g}")
+        if self.expert not in CHOICES:
+            raise ValueError(f"LoRA {self.file}: expert '{self.expert}' is none of {', '.join(CHOICES)}")
         try:
             largest = self.strengths.largest
         except ValueError as error:
             raise ValueError(f"LoRA {self.file}: {error}") from None
         if largest > LIMIT:
             raise ValueError(
-                f"LoRA {self.file}: weight {self.weight:g} times schedule '{self.schedule}' is {largest:g}, "
+                f"LoRA {self.file}: strength {self.strength:g} times schedule '{self.schedule}' is {largest:g}, "
                 f"outside -{LIMIT:g} to {LIMIT:g}"
             )
 
     @property
     def roles(self) -> tuple[str, ...]:
         """The experts this row is for."""
-        return (HIGH, LOW) if self.transformer == BOTH else (self.transformer,)
+        return (HIGH, LOW) if self.expert == BOTH else (self.expert,)
 
     @property
     def strengths(self) -> Schedule:
-        """Weight times schedule."""
-        return parse_schedule(self.schedule).times(self.weight)
+        """Strength times schedule."""
+        return parse_schedule(self.schedule).times(self.strength)
 
-    def strength(self, role: str) -> Schedule:
+    def strength_on(self, role: str) -> Schedule:
         """The strength on one expert of two: 0 on the one this row is not for."""
         return self.strengths.on(role) if role in self.roles else constant(0.0)
 

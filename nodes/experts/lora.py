@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ...experts import memory
 from ...experts.lora.apply import apply_loras
 from ...experts.lora.files import fingerprints, lora_files
-from ...experts.lora.row import AUTO, BOTH, SAME, TRANSFORMERS, LoraRow, Loras
+from ...experts.lora.row import AUTO, BOTH, CHOICES, SAME, LoraRow, Loras
 from ...experts.lora.schedule import LIMIT
 from ...experts.pair import Experts
 from ..schema import advanced, schema
@@ -41,21 +41,21 @@ class Lora(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, **settings) -> tuple:
         """The files as they are on disk; a name that comes over a link is None here."""
-        row = {name: value for name, value in settings.items() if name in ("file", "transformer", "low_file")}
+        row = {name: value for name, value in settings.items() if name in ("file", "expert", "low_file")}
         return fingerprints(LoraRow(**row)) if None not in row.values() and "file" in row else None, *settings.items()
 
     @classmethod
     def execute(
         cls,
         file: str,
-        weight: float,
-        transformer: str,
+        strength: float,
+        expert: str,
         schedule: str,
         low_file: str = AUTO,
         remote_id: str = "",
         loras: Loras = (),
     ) -> io.NodeOutput:
-        return io.NodeOutput((*loras, LoraRow(file, weight, transformer, schedule, low_file, remote_id)))
+        return io.NodeOutput((*loras, LoraRow(file, strength, expert, schedule, low_file, remote_id)))
 
 
 def _row(names: list[str]) -> list[io.Input]:
@@ -66,7 +66,7 @@ def _row(names: list[str]) -> list[io.Input]:
             tooltip="From models/loras. Every known layout is read: native, kohya, diffusers, PEFT, LyCORIS, …",
         ),
         io.Float.Input(
-            "weight",
+            "strength",
             default=1.0,
             min=-LIMIT,
             max=LIMIT,
@@ -74,8 +74,8 @@ def _row(names: list[str]) -> list[io.Input]:
             tooltip="The strength on every expert it is for. At 0 the file is not loaded.",
         ),
         io.Combo.Input(
-            "transformer",
-            options=list(TRANSFORMERS),
+            "expert",
+            options=list(CHOICES),
             default=BOTH,
             tooltip="The expert it goes to. both: each half of a pair to its own, a single file to both. "
             "high or low: that half of a pair, or a single file, to that expert only.",
@@ -83,7 +83,7 @@ def _row(names: list[str]) -> list[io.Input]:
         io.String.Input(
             "schedule",
             default="",
-            tooltip="Multiplies the weight. '0.9;1': .9 on the high expert and 1 on the low one. "
+            tooltip="Multiplies the strength. '0.9;1': .9 on the high expert and 1 on the low one. "
             "';1': the high one is left out. '0.9,0.5;1': values are spread over the steps of a stage; without "
             "';' over the whole run. Three parts are the phases of a three-phase plan. Empty: 1. "
             "A strength that changes within a stage costs some time at every step, but no copy of the expert.",

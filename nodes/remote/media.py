@@ -177,8 +177,8 @@ def _item(make: Callable[[Any], Media], kind: str) -> Fill:
 def _weights(row: LoraRow) -> dict[str, float]:
     """The strength for each transformer; ValueError for one that changes within a stage."""
     if (weight := row.strengths.constant) is not None:
-        return {row.transformer: weight}
-    weights = {role: row.strength(role).constant for role in row.roles}
+        return {row.expert: weight}
+    weights = {role: row.strength_on(role).constant for role in row.roles}
     if None in weights.values():
         raise ValueError(f"LoRA {row.file}: the schedule '{row.schedule}' changes within a stage, and no provider can.")
     return {role: weight for role, weight in weights.items() if role in (HIGH, LOW) and weight is not None}

@@ -57,7 +57,7 @@ WORDS = {
     "for Turbo and for Animate.",
     "fps": "Frames a second of the video.",
     "steps": "Sampling steps. The page says that Turbo needs 8, and that its default is 20.",
-    "scheduler": "The provider's name for a sampler with its spacing. Default is a name of its own among them.",
+    "scheduler": "The provider's name for a sampler and a scheduler in one. Default is a name of its own among them.",
     "cfg_scale": "How closely the prompt is followed. At 1 or less the negative prompt has no effect.",
     "mode": "animate: the person of the image moves like the one in the video. replace: it takes that one's place.",
     "prev_seg_cond_frames": "Frames of each segment that the next one starts from.",

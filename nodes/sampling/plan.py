@@ -11,7 +11,7 @@ from ...samplers.plan import Plan
 from ...samplers.planner import LAST_STEPS, STRENGTH_MODES, make_plan, report
 from ...samplers.presets import PRESETS, preset_plan
 from ...samplers.provider_schedulers import DISTILLED_ONLY, provider_schedulers
-from ...samplers.schedules import SPACINGS
+from ...samplers.schedules import SCHEDULERS
 from ...samplers.solvers.names import SOLVERS, name_of, options_of
 from ...samplers.solvers.names import solver as named_solver
 from ..schema import advanced, schema
@@ -69,29 +69,26 @@ class StagePlan(io.ComfyNode):
         cfg_low: float,
         shift: float,
         sampler: str,
-        spacing: str,
+        scheduler: str,
         strength: float,
         boundary: float = 0.0,
         strength_mode: str = LAST_STEPS,
         solver: Any = None,
     ) -> io.NodeOutput:
-        chosen = solver or named_solver(sampler)
-        name, options = (name_of(solver), options_of(solver)) if solver else (sampler, {})
         plan = make_plan(
             experts,
             steps=steps,
             cfg_high=cfg_high,
             cfg_low=cfg_low,
             shift=shift,
-            sampler=name,
-            spacing=spacing,
+            sampler=name_of(solver) if solver else sampler,
+            options=options_of(solver) if solver else {},
+            scheduler=scheduler,
             strength=strength,
             boundary=boundary,
             strength_mode=strength_mode,
         )
-        said = {"sampler": name, "options": options, "spacing": spacing}
-        text = report(plan, experts, steps=steps, strength=strength, **said)
-        return io.NodeOutput(plan, chosen, sigmas_of(plan), shown(text))
+        return _planned(plan, experts, solver)
 
 
 def _guidance() -> list[io.Input]:
@@ -129,7 +126,7 @@ def _solving() -> list[io.Input]:
             "or what a ModelSamplingSD3 node has set. Distilled LoRAs want 5.",
         ),
         io.Combo.Input("sampler", options=SOLVERS, default="euler", tooltip="The solver."),
-        io.Combo.Input("spacing", options=SPACINGS, default="simple", tooltip="How the sigmas are spaced."),
+        io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="How the sigmas are spaced."),
     ]
 
 
@@ -188,10 +185,13 @@ class Preset(io.ComfyNode):
     @classmethod
     def execute(cls, experts: Experts, preset: str) -> io.NodeOutput:
         values = PRESETS[preset]
-        plan = preset_plan(values, experts)
-        text = report(plan, experts, sampler=values.sampler, spacing=values.spacing, steps=values.steps)
-        text = f"{preset}: {values.about}\n{text}"
-        return io.NodeOutput(plan, named_solver(values.sampler), sigmas_of(plan), shown(text))
+        return _planned(preset_plan(values, experts), experts, about=f"{preset}: {values.about}\n")
+
+
+def _planned(plan: Plan, experts: Experts, solver: Any = None, about: str = "") -> io.NodeOutput:
+    """The outputs of a plan node; the solver is the plan's own unless one is given."""
+    text = f"{about}{report(plan, experts)}"
+    return io.NodeOutput(plan, solver or named_solver(plan.sampler), sigmas_of(plan), shown(text))
 
 
 class ProviderScheduler(io.ComfyNode):
@@ -206,7 +206,7 @@ class ProviderScheduler(io.ComfyNode):
             search_aliases=["runware", "scheduler name", "unipc", "dpm++", "karras"],
             inputs=[
                 io.Combo.Input(
-                    "scheduler",
+                    "provider_scheduler",
                     options=list(provider_schedulers()),
                     default="UniPC",
                     tooltip="A documented name; the report says how near it comes.",
@@ -221,16 +221,18 @@ class ProviderScheduler(io.ComfyNode):
                 io.Sampler.Output(
                     display_name="sampler", tooltip="For the solver of Stage Plan, or for Wan 2.2 Video Sampler."
                 ),
-                io.Custom("COMBO").Output(display_name="spacing", tooltip="For the spacing of Stage Plan."),
+                io.Custom("COMBO").Output(
+                    display_name="provider_scheduler", tooltip="For the scheduler of Stage Plan."
+                ),
                 io.String.Output(display_name="report", tooltip="What the name comes to, and what differs."),
             ],
         )
 
     @classmethod
-    def execute(cls, scheduler: str, experts: Experts | None = None) -> io.NodeOutput:
-        found = provider_schedulers()[scheduler]
+    def execute(cls, provider_scheduler: str, experts: Experts | None = None) -> io.NodeOutput:
+        found = provider_schedulers()[provider_scheduler]
         found.check()
         lines = [str(found)]
         if found.verdict == DISTILLED_ONLY and not (experts and any_distilled(experts)):
             lines.append("warning: put a distilled LoRA on both experts, or choose another name.")
-        return io.NodeOutput(named_solver(found.solver, found.options), found.spacing, shown("\n".join(lines)))
+        return io.NodeOutput(named_solver(found.solver, found.options), found.scheduler, shown("\n".join(lines)))

@@ -124,7 +124,7 @@ def _connected(graph: Graph, socket: str) -> Node | list[Any]:
         case "WAN_PLAN":
             return graph.plan(graph.load(HIGH))
         case "WAN_LORAS":
-            return graph.add("WanDuet_Lora", file=LORA, weight=1.0, transformer="both", schedule="")
+            return graph.add("WanDuet_Lora", file=LORA, strength=1.0, expert="both", schedule="")
         case "WAN_FRAMES":
             return graph.add("WanDuet_FrameImage", image=give(graph, "IMAGE/image"), frame="auto")
         case "WAN_POSE":

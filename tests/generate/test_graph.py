@@ -58,8 +58,8 @@ def test_a_linked_seed_is_followed_to_where_it_is_typed(nodes: dict[str, Any], e
         assert seeds(with_seed(["6", 0], ["8", 0], n8=primitive(2), **nodes), "4", 1)["2 WanDuet_Sampler"] == 10
 
 
-PLAN = {"class_type": "WanDuet_StagePlan", "inputs": {"sampler": "heun", "spacing": "beta"}}
-SCHEDULER = {"class_type": "WanDuet_ProviderScheduler", "inputs": {"scheduler": "UniPC 3M Karras"}}
+PLAN = {"class_type": "WanDuet_StagePlan", "inputs": {"sampler": "heun", "scheduler": "beta"}}
+SCHEDULER = {"class_type": "WanDuet_ProviderScheduler", "inputs": {"provider_scheduler": "UniPC 3M Karras"}}
 
 
 def solved(sampler: list[Any], sigmas: str = "sigmas", **nodes: dict[str, Any]) -> dict[str, str]:
@@ -70,16 +70,16 @@ def solved(sampler: list[Any], sigmas: str = "sigmas", **nodes: dict[str, Any]) 
 
 
 def test_a_receipt_names_the_solver_that_the_run_was_given() -> None:
-    assert solved(["5", 1], n5=PLAN) == {"sampler": "heun", "spacing": "beta"}
-    assert solved(["5", 1], "plan", n5=PLAN) == {"sampler": "heun", "spacing": "beta"}
+    assert solved(["5", 1], n5=PLAN) == {"sampler": "heun", "scheduler": "beta"}
+    assert solved(["5", 1], "plan", n5=PLAN) == {"sampler": "heun", "scheduler": "beta"}
     preset = {"class_type": "WanDuet_Preset", "inputs": {"preset": "Quality 40"}}
-    assert solved(["5", 1], n5=preset) == {"sampler": "flow_unipc", "spacing": "wan_unipc"}
+    assert solved(["5", 1], n5=preset) == dict.fromkeys(("sampler", "scheduler"), "from 5 WanDuet_Preset (Quality 40)")
 
 
-def test_a_receipt_names_a_providers_scheduler_by_what_it_comes_to() -> None:
-    expected = {"sampler": "flow_unipc, order 3", "spacing": "flow_karras"}
-    beside = {**PLAN, "inputs": {"sampler": "euler", "spacing": ["6", 1]}}
-    through = {**PLAN, "inputs": {"sampler": "euler", "spacing": ["6", 1], "solver": ["6", 0]}}
+def test_a_receipt_names_a_providers_scheduler_as_its_node_does() -> None:
+    expected = dict.fromkeys(("sampler", "scheduler"), "from 6 WanDuet_ProviderScheduler (UniPC 3M Karras)")
+    beside = {**PLAN, "inputs": {"sampler": "euler", "scheduler": ["6", 1]}}
+    through = {**PLAN, "inputs": {"sampler": "euler", "scheduler": ["6", 1], "solver": ["6", 0]}}
     assert solved(["6", 0], n5=beside, n6=SCHEDULER) == expected
     assert solved(["5", 1], n5=through, n6=SCHEDULER) == expected
 
@@ -87,8 +87,8 @@ def test_a_receipt_names_a_providers_scheduler_by_what_it_comes_to() -> None:
 def test_a_receipt_names_the_solvers_of_other_nodes() -> None:
     select = {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "lms"}}
     basic = {"class_type": "BasicScheduler", "inputs": {"scheduler": "normal", "model": ["1", 0]}}
-    assert solved(["6", 0], n5=basic, n6=select) == {"sampler": "lms", "spacing": "normal"}
+    assert solved(["6", 0], n5=basic, n6=select) == {"sampler": "lms", "scheduler": "normal"}
     strange = {"class_type": "Strange", "inputs": {}}
-    assert solved(["6", 0], n5=strange, n6=strange) == {"sampler": "from 6 Strange", "spacing": "from 5 Strange"}
+    assert solved(["6", 0], n5=strange, n6=strange) == {"sampler": "from 6 Strange", "scheduler": "from 5 Strange"}
     whole = {"1": {"class_type": "KSampler", "inputs": {"sampler_name": "lms", "scheduler": "normal", "seed": 1}}}
-    assert solvers(whole, "1") == {"1 KSampler": {"sampler": "lms", "spacing": "normal"}}
+    assert solvers(whole, "1") == {"1 KSampler": {"sampler": "lms", "scheduler": "normal"}}

@@ -34,11 +34,14 @@ def test_a_fingerprint_of_a_small_file_covers_all_of_it(tmp_path: Path, size: in
 
 
 def test_a_receipt_holds_what_is_known_and_no_more() -> None:
-    assert receipt("1.2.3").keys() == {"versions"}
+    assert receipt("1.2.3").keys() == {"receipt", "versions"}
     experts = Experts(Expert(MissingHandle("gone.safetensors", "not there")))
-    full = receipt("1.2.3", experts=experts, plan=Plan((1.0, 0.0), 5.0, (Phase("high", 1.0),)), ran="Ran 1 step")
+    plan = Plan((1.0, 0.0), 5.0, (Phase("high", 1.0),), "flow_unipc", {"order": 3}, "flow_karras")
+    full = receipt("1.2.3", experts=experts, plan=plan, ran="Ran 1 step")
     assert full["experts"] == {"high": {"name": "gone.safetensors", "loras": [], "changes": []}}
     assert full["plan"]["sigmas"] == (1.0, 0.0)
+    assert (full["plan"]["sampler"], full["plan"]["options"]) == ("flow_unipc", {"order": 3})
+    assert full["plan"]["scheduler"] == "flow_karras"
     assert full["ran"] == "Ran 1 step"
 
 

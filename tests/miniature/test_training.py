@@ -13,7 +13,7 @@ from wan_duet.dev.miniature import expert, lessons, lora, vae
 from wan_duet.dev.miniature.clips import CAPTIONS, LENGTH, SIZE, draw
 from wan_duet.dev.miniature.training import Schedule, Training
 from wan_duet.experts.variant import HIGH, LOW, T2V_A14B
-from wan_duet.samplers.schedules import spaced_sigmas
+from wan_duet.samplers.schedules import schedule_sigmas
 
 
 def initialised(in_dim: int = 16) -> torch.nn.Module:
@@ -63,7 +63,7 @@ def test_short_text_is_the_attention_over_all_of_the_padding(contexts: Tensor, n
 
 
 def test_sigmas_are_those_that_each_stage_visits(contexts: Tensor):
-    visited = [sigma for sigma in spaced_sigmas("simple", "euler", 1000, T2V_A14B.shift)[:-1] if sigma]
+    visited = [sigma for sigma in schedule_sigmas("simple", "euler", 1000, T2V_A14B.shift)[:-1] if sigma]
     known = expert.Lessons(torch.zeros(1), torch.zeros(1), contexts, ())
     for role, stage in ((HIGH, [s for s in visited if s >= 0.875]), (LOW, [s for s in visited if s < 0.875])):
         lesson = expert.Lesson(initialised(), known, T2V_A14B, role, seed=0)

@@ -59,7 +59,7 @@ class Graph:
     def plan(self, experts: Node, **settings: Any) -> Node:
         """A plan of four steps, three of them high for T2V."""
         numbers = {"steps": 4, "cfg_high": 1.0, "cfg_low": 1.0, "shift": 0.0, "strength": 1.0}
-        names = {"sampler": "euler", "spacing": "simple"}
+        names = {"sampler": "euler", "scheduler": "simple"}
         return self.add("WanDuet_StagePlan", experts=experts, **{**numbers, **names, **settings})
 
     def inputs(self) -> dict[str, Node]:

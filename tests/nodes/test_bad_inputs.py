@@ -147,6 +147,6 @@ def test_bad_models_are_refused_where_they_are_joined(run: Runner, graph: Graph,
 def test_a_file_name_that_comes_over_a_link_leaves_the_fingerprint_as_it_was() -> None:
     settings = {"weight_dtype": "default"}  # the host leaves linked inputs out, or gives None for them
     assert LoadExperts.fingerprint_inputs(**settings) == LoadExperts.fingerprint_inputs(None, None, **settings)
-    row = {"weight": 1.0, "transformer": "both"}
+    row = {"strength": 1.0, "expert": "both"}
     assert Lora.fingerprint_inputs(**row) == Lora.fingerprint_inputs(**row)
     assert Lora.fingerprint_inputs(file=None, **row) == Lora.fingerprint_inputs(file=None, **row)

@@ -177,7 +177,7 @@ OTHERS: dict[tuple[str, str], list[Any]] = {
 # What else must be set for an input to matter
 WITH: dict[tuple[str, str], Given] = {
     ("WanDuet_LoadExperts", "allow_same_file"): {"low": "a_high.safetensors"},
-    ("WanDuet_ProviderScheduler", "experts"): {"scheduler": "LCM"},
+    ("WanDuet_ProviderScheduler", "experts"): {"provider_scheduler": "LCM"},
     ("WanDuet_Size", "width"): {"resolution": "custom"},
     ("WanDuet_Size", "height"): {"resolution": "custom"},
     ("WanDuet_SaveVideo", "video"): {"audio": None},

@@ -14,7 +14,7 @@ from wan_duet.dev.server import Server
 from wan_duet.tests.nodes.graph import Graph, Node, Runner
 
 HIGH = "wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors"
-ROW = {"weight": 1.0, "transformer": "both", "schedule": "", "low_file": "auto", "remote_id": ""}
+ROW = {"strength": 1.0, "expert": "both", "schedule": "", "low_file": "auto", "remote_id": ""}
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def apply(graph: Graph, *rows: dict) -> Node:
 
 def test_the_report_is_a_dry_run_of_the_whole_chain(run: Runner, graph: Graph, put_lora: Callable) -> None:
     high, low = put_lora("pan_HIGH_e10.safetensors", 2), put_lora("pan_LOW_e20.safetensors", 1)
-    shown = graph.show(apply(graph, {"file": low}, {"file": high, "transformer": "high", "weight": 0.0})[1])
+    shown = graph.show(apply(graph, {"file": low}, {"file": high, "expert": "high", "strength": 0.0})[1])
     text = run(graph).text(shown)
     assert f"high: {high} at 1: 4 of 4 keys read, 2 of 2 weights changed" in text
     assert f"low: {low} at 1: 2 of 2 keys read, 1 of 1 weights changed" in text
@@ -71,7 +71,7 @@ def test_a_file_that_changed_on_disk_is_looked_at_again(run: Runner, graph: Grap
 
 def test_a_run_with_loras_ends_in_another_latent(run: Runner, graph: Graph, put_lora: Callable) -> None:
     file = put_lora("zoom.safetensors", 2)
-    plain, changed = graph.load(HIGH), apply(graph, {"file": file, "transformer": "high", "schedule": "0.5"})
+    plain, changed = graph.load(HIGH), apply(graph, {"file": file, "expert": "high", "schedule": "0.5"})
     saved = [graph.save(graph.sample(experts, graph.plan(experts))) for experts in (plain, changed)]
     result = run(graph)
     assert not torch.equal(result.latent(saved[0]), result.latent(saved[1]))

@@ -1,4 +1,4 @@
-"""Documented scheduler names in graphs on a real server: the spacing goes into Stage Plan over a link."""
+"""Documented scheduler names in graphs on a real server: the scheduler goes into Stage Plan over a link."""
 
 import pytest
 import torch
@@ -10,8 +10,8 @@ NAMES = ["UniPC", "UniPC 3M Karras", "DPM++ 2M", "DPM++ SDE Beta", "Euler a", "L
 
 def sample(graph: Graph, experts: Node, name: str) -> Node:
     """A run by the documented name."""
-    scheduler = graph.add("WanDuet_ProviderScheduler", scheduler=name, experts=experts)
-    plan = graph.plan(experts, spacing=scheduler[1])
+    scheduler = graph.add("WanDuet_ProviderScheduler", provider_scheduler=name, experts=experts)
+    plan = graph.plan(experts, scheduler=scheduler[1])
     return graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=scheduler[0], seed=3, **graph.inputs())
 
 
@@ -29,11 +29,11 @@ def test_a_plan_takes_over_the_solver_spaces_for_it_and_says_so(
 ) -> None:
     experts = graph.load(files["high"])
     ours, hosts = (
-        graph.add("WanDuet_ProviderScheduler", scheduler="UniPC 3M"),
+        graph.add("WanDuet_ProviderScheduler", provider_scheduler="UniPC 3M"),
         graph.add("KSamplerSelect", sampler_name="uni_pc"),
     )
     named = graph.plan(experts, sampler="uni_pc")  # which the host spaces with a step more, and leaves one out
-    plans = [graph.plan(experts, solver=ours[0], spacing=ours[1]), graph.plan(experts, solver=hosts), named]
+    plans = [graph.plan(experts, solver=ours[0], scheduler=ours[1]), graph.plan(experts, solver=hosts), named]
     shown = [graph.show(plan[3]) for plan in plans]
     saved = [
         graph.save(graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=sampler, seed=3, **graph.inputs()))

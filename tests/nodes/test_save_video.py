@@ -181,7 +181,7 @@ def queue_with_workflow(client: Client, graph: Graph) -> dict[str, Any]:
 def _sampled(graph: Graph, files: Files) -> tuple[Node, dict[str, Node | list[Any]]]:
     experts = graph.load(files["high"])
     lora = "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"
-    row = graph.add("WanDuet_Lora", file=lora, weight=0.5, transformer="both", schedule="")
+    row = graph.add("WanDuet_Lora", file=lora, strength=0.5, expert="both", schedule="")
     experts = graph.add("WanDuet_ApplyLoras", experts=experts, loras=row)
     plan = graph.plan(experts, steps=2)
     sampler = graph.add("WanDuet_Sampler", experts=experts, plan=plan, sampler=plan[1], seed=11, **graph.inputs())
@@ -203,7 +203,7 @@ def test_a_file_holds_its_graph_and_a_receipt_of_its_run(
     receipt = json.loads(found[RECEIPT])
     assert receipt["versions"].keys() == {"wan_duet", "comfyui", "torch", "av", "python"}
     assert list(receipt["seeds"].values()) == [11]
-    assert list(receipt["solvers"].values()) == [{"sampler": "euler", "spacing": "simple"}]
+    assert list(receipt["solvers"].values()) == [{"sampler": "euler", "scheduler": "simple"}]
     assert len(receipt["plan"]["sigmas"]) == 3
     assert receipt["ran"].startswith("Ran ")
     high, low = receipt["experts"]["high"], receipt["experts"]["low"]
@@ -219,21 +219,22 @@ def test_each_of_several_results_is_saved_with_its_own_seed(
     server: Server, client: Client, graph: Graph, files: Files, output_folder: str
 ) -> None:
     experts = graph.load(files["high"])
-    scheduler = graph.add("WanDuet_ProviderScheduler", scheduler="UniPC 3M Karras")
-    plan = graph.plan(experts, steps=2, spacing=scheduler[1], solver=scheduler[0])
+    scheduler = graph.add("WanDuet_ProviderScheduler", provider_scheduler="UniPC 3M Karras")
+    plan = graph.plan(experts, steps=2, scheduler=scheduler[1], solver=scheduler[0])
     texts = {**graph.inputs(), "latent": graph.add("EmptyHunyuanLatentVideo", width=64, height=48, length=1)}
     graph.prompt[texts["latent"].id]["inputs"]["batch_size"] = 1
     seed = graph.add("PrimitiveInt", value=30)
     given = {"experts": experts, "plan": plan, "sampler": plan[1], "seed": seed, "count": 3}
     sampler = graph.add("WanDuet_Sampler", **given, **texts)
     decoded = graph.add("VAEDecode", samples=sampler, vae=graph.add("VAELoader", vae_name="wan_2.1_vae.safetensors"))
-    save(graph, decoded, format="mp4", filename_prefix=f"{output_folder}/several")
+    save(graph, decoded, format="mp4", filename_prefix=f"{output_folder}/several", plan=plan)
     entry = queue_with_workflow(client, graph)
     found = [json.loads(texts_of(server.base / file)[RECEIPT]) for file in outputs(entry)]
     assert [list(receipt["seeds"].values()) for receipt in found] == [[30], [31], [32]]
-    assert {str(receipt["solvers"]) for receipt in found} == {
-        str({f"{sampler.id} WanDuet_Sampler": {"sampler": "flow_unipc, order 3", "spacing": "flow_karras"}})
-    }
+    named = dict.fromkeys(("sampler", "scheduler"), f"from {scheduler.id} WanDuet_ProviderScheduler (UniPC 3M Karras)")
+    assert all(receipt["solvers"] == {f"{sampler.id} WanDuet_Sampler": named} for receipt in found)
+    for plan in (receipt["plan"] for receipt in found):
+        assert (plan["sampler"], plan["options"], plan["scheduler"]) == ("flow_unipc", {"order": 3}, "flow_karras")
 
 
 def test_a_refused_upload_leaves_the_file_and_its_address_is_nowhere(

@@ -20,7 +20,7 @@ from wan_duet.experts.handle import ModelHandle
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.plan import Plan, last_steps, two_phases
-from wan_duet.samplers.schedules import spaced_sigmas
+from wan_duet.samplers.schedules import schedule_sigmas
 
 SHIFT, BOUNDARY, SEED = 8.0, 0.875, 7
 SIZE = (1, 16, 3, 8, 8)  # [B, C, T, H, W]
@@ -85,7 +85,7 @@ class Job:
     @property
     def sigmas(self) -> tuple[float, ...]:
         """The sigmas that were given, or those a plan would make."""
-        return self.given or last_steps(spaced_sigmas("simple", self.sampler, self.steps, self.shift), self.strength)
+        return self.given or last_steps(schedule_sigmas("simple", self.sampler, self.steps, self.shift), self.strength)
 
     @property
     def plan(self) -> Plan:

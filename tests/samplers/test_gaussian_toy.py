@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from wan_duet.host.sampling import SAMPLER_NAMES
 from wan_duet.samplers.provider_schedulers import DISTILLED_ONLY, EXACT, NEAREST, provider_schedulers
-from wan_duet.samplers.schedules import spaced_sigmas
+from wan_duet.samplers.schedules import schedule_sigmas
 from wan_duet.samplers.shift import flow_sampling
 from wan_duet.samplers.solvers.names import FLOW_SOLVERS, SOLVERS, WRONG_ON_FLOW, solver
 
@@ -43,10 +43,10 @@ class Toy:
 
 @cache
 def ended_in(
-    name: str, options: tuple[tuple[str, Any], ...] = (), spacing: str = "simple", steps: int = STEPS
+    name: str, options: tuple[tuple[str, Any], ...] = (), scheduler: str = "simple", steps: int = STEPS
 ) -> tuple[float, float]:
     """Mean and standard deviation of the particles after the run."""
-    sigmas = torch.tensor(spaced_sigmas(spacing, "euler", steps, SHIFT))
+    sigmas = torch.tensor(schedule_sigmas(scheduler, "euler", steps, SHIFT))
     noise = torch.randn(1, 1, PARTICLES, generator=torch.Generator().manual_seed(0)) * sigmas[0]
     sampler: Any = solver(name, dict(options))
     model, extra = Toy(), {"model_options": {}, "seed": 0}
@@ -91,7 +91,7 @@ def test_what_is_named_in_its_place_does(name: str) -> None:
 @pytest.mark.parametrize("name", _names(EXACT, NEAREST))
 def test_a_documented_name_ends_in_the_data(name: str) -> None:
     row = provider_schedulers()[name]
-    assert right(ended_in(row.solver, tuple(row.options.items()), row.spacing))
+    assert right(ended_in(row.solver, tuple(row.options.items()), row.scheduler))
 
 
 @pytest.mark.parametrize("name", _names(DISTILLED_ONLY))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 from wan_duet.samplers.plan import Plan, two_phases
-from wan_duet.samplers.schedules import spaced_sigmas
+from wan_duet.samplers.schedules import schedule_sigmas
 from wan_duet.samplers.solvers.names import FLOW_SOLVERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,9 +81,9 @@ def test_our_solver_is_the_official_one_across_the_switch(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=name)
-def test_the_official_grid_is_a_spacing_here(case: Case) -> None:
-    spacing = "wan_dpmpp" if case["solver"] == "flow_dpmpp" else "wan_unipc"
-    sigmas = spaced_sigmas(spacing, case["solver"], len(case["sigmas"]) - 1, case["shift"])
+def test_the_official_grid_is_a_scheduler_here(case: Case) -> None:
+    scheduler = "wan_dpmpp" if case["solver"] == "flow_dpmpp" else "wan_unipc"
+    sigmas = schedule_sigmas(scheduler, case["solver"], len(case["sigmas"]) - 1, case["shift"])
     assert sigmas == pytest.approx(case["sigmas"], abs=2e-7)
 
 

@@ -13,7 +13,7 @@ from wan_duet.samplers.plan import (
     table,
     two_phases,
 )
-from wan_duet.samplers.schedules import spaced_sigmas
+from wan_duet.samplers.schedules import schedule_sigmas
 
 T2V, I2V = 0.875, 0.900
 STEPS = (4, 6, 8, 20, 27, 30, 40, 50)
@@ -31,7 +31,7 @@ DOWN = (1.0, 0.95, 0.9, 0.8, 0.0)
 
 def planned(steps: int, boundary: float | None, shift: float, cfg_high: float = 3.5, cfg_low: float = 3.5) -> Plan:
     phases = (Phase("high", cfg_high),) if boundary is None else two_phases(boundary, cfg_high, cfg_low)
-    return Plan(spaced_sigmas("simple", "euler", steps, shift), shift, phases)
+    return Plan(schedule_sigmas("simple", "euler", steps, shift), shift, phases)
 
 
 def high_steps(steps: int, boundary: float, shift: float) -> int:

@@ -28,10 +28,9 @@ def plan_of(experts: Experts, *, steps: int = 20, cfg_low: float = 3.5, **values
     return make_plan(experts, steps=steps, cfg_high=3.5, cfg_low=cfg_low, **values)
 
 
-def said(experts: Experts, plan: Plan, *, spacing: str = "simple", steps: int = 20, strength: float = 1.0) -> list[str]:
+def said(experts: Experts, plan: Plan) -> list[str]:
     """The report, but for its table of steps."""
-    text = report(plan, experts, sampler="euler", spacing=spacing, steps=steps, strength=strength)
-    return text.split("\n\n")[0].splitlines()
+    return report(plan, experts).split("\n\n")[0].splitlines()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_a_usual_plan_is_told_in_two_lines() -> None:
 
 
 def test_the_report_ends_with_a_table_of_the_steps() -> None:
-    text = report(plan_of(T2V), T2V, sampler="euler", spacing="simple", steps=20)
+    text = report(plan_of(T2V), T2V)
     assert len(text.split("\n\n")[1].splitlines()) == 1 + 20
 
 
@@ -81,10 +80,7 @@ def test_a_strength_that_keeps_no_step_is_told() -> None:
 
 
 def test_a_plan_that_starts_late_tells_where() -> None:
-    assert (
-        said(T2V, plan_of(T2V, shift=8.0, strength=0.5), strength=0.5)[1]
-        == "Starts at sigma 0.8889: the last 10 of 20 steps."
-    )
+    assert said(T2V, plan_of(T2V, shift=8.0, strength=0.5))[1] == "Starts at sigma 0.8889: the last 10 of 20 steps."
 
 
 @pytest.mark.parametrize(
@@ -103,13 +99,13 @@ def test_what_looks_odd_is_told(values: dict[str, Any], warning: str) -> None:
 
 @pytest.mark.parametrize("name", WRONG_ON_FLOW)
 def test_a_solver_that_is_wrong_on_flow_is_told(name: str) -> None:
-    text = report(plan_of(T2V), T2V, sampler=name, spacing="simple", steps=20)
+    text = report(plan_of(T2V, sampler=name), T2V)
     assert f"Sampler '{name}' is not made for flow models and spoils the video: use '{WRONG_ON_FLOW[name]}'." in text
 
 
 def test_phases_beyond_the_experts_are_told() -> None:
     plan = preset_plan(PRESETS["Anti-slow-motion 3-phase"], T2V)
-    assert "Opens at cfg 3.5, down to timestep 985." in said(T2V, plan, steps=8)
+    assert "Opens at cfg 3.5, down to timestep 985." in said(T2V, plan)
     assert not any("Opens" in line for line in said(T2V, plan_of(T2V)))
 
 
@@ -120,10 +116,10 @@ def test_a_schedule_the_plan_has_no_phases_for_is_an_error(strength: float) -> N
         said(experts, plan_of(experts, strength=strength))
 
 
-@pytest.mark.parametrize(("spacing", "better"), [("karras", "flow_karras"), ("kl_optimal", "simple")])
-def test_a_spacing_that_starves_the_high_expert_is_told(spacing: str, better: str) -> None:
-    assert f"Spacing '{spacing}' is not made for flow models: try '{better}'." in said(
-        T2V, plan_of(T2V), spacing=spacing
+@pytest.mark.parametrize(("scheduler", "better"), [("karras", "flow_karras"), ("kl_optimal", "simple")])
+def test_a_scheduler_that_starves_the_high_expert_is_told(scheduler: str, better: str) -> None:
+    assert f"Scheduler '{scheduler}' is not made for flow models: try '{better}'." in said(
+        T2V, plan_of(T2V, scheduler=scheduler)
     )
 
 

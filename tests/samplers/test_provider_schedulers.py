@@ -14,14 +14,14 @@ from wan_duet.remote.contract.contracts import contract
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.samplers.planner import make_plan
 from wan_duet.samplers.provider_schedulers import UNSUPPORTED, ProviderScheduler, provider_schedulers
-from wan_duet.samplers.schedules import SPACINGS
+from wan_duet.samplers.schedules import SCHEDULERS
 from wan_duet.samplers.solvers.names import FLOW_SOLVERS, SOLVERS, WRONG_ON_FLOW, name_of, solver
 from wan_duet.tests.samplers.runs import Job, pair
 from wan_duet.tests.samplers.test_planner import T2V
 
 PAGE = Path(__file__).resolve().parents[2] / "web" / "docs" / "WanDuet_ProviderScheduler.md"
 ROWS = provider_schedulers()
-HEAD = "| name | solver | options | spacing | verdict | what differs |\n|---|---|---|---|---|---|\n"
+HEAD = "| name | solver | options | scheduler | verdict | what differs |\n|---|---|---|---|---|---|\n"
 
 
 def table() -> str:
@@ -31,7 +31,7 @@ def table() -> str:
 
 def _line(row: ProviderScheduler) -> str:
     options = ", ".join(f"{name} {value}" for name, value in row.options.items())
-    return f"| {row.name} | {row.solver} | {options} | {row.spacing} | {row.verdict} | {row.differs} |\n"
+    return f"| {row.name} | {row.solver} | {options} | {row.scheduler} | {row.verdict} | {row.differs} |\n"
 
 
 def test_there_are_75() -> None:
@@ -52,7 +52,7 @@ def test_every_name_comes_to_something_this_pack_offers(row: ProviderScheduler) 
         assert not row.solver
         return
     assert row.solver in {*SOLVERS} - {*WRONG_ON_FLOW}
-    assert row.spacing in SPACINGS
+    assert row.scheduler in SCHEDULERS
 
 
 def test_the_help_page_has_the_table() -> None:
@@ -69,10 +69,10 @@ def test_every_name_runs_on_the_pair_or_is_refused(name: str, high: ModelPatcher
         with pytest.raises(ValueError, match=f"scheduler '{name}' is not supported: it turns an image into noise"):
             Node.execute(name)
         return
-    sampler, spacing, text = Node.execute(name).args
+    sampler, scheduler, text = Node.execute(name).args
     assert text.startswith(f"{name}: {ROWS[name].solver}")
     experts, job = pair(high, other), Job()
-    plan = make_plan(experts, steps=4, cfg_high=1.0, cfg_low=1.0, spacing=spacing)
+    plan = make_plan(experts, steps=4, cfg_high=1.0, cfg_low=1.0, scheduler=scheduler)
     guider = DuetGuider(experts, plan, say=lambda _: None)
     guider.set_conds(job.positive, job.negative)
     latent = guider.sample(**job.arguments | {"sampler": sampler, "sigmas": torch.tensor(plan.sigmas)})

@@ -111,7 +111,7 @@ def test_any_strength_ends_at_the_full_plans_end_and_more_strength_is_never_fewe
         full = planned(steps, shift, 1.0, mode).sigmas
         assert plan.sigmas == (full[len(full) - 1 - ran :] if ran else ())
         assert steps * strength - 1 < ran <= max(steps * strength + 1e-6, 1)
-    text = report(plan, T2V, sampler="euler", spacing="simple", steps=steps, strength=strength)
+    text = report(plan, T2V)
     assert ("less than one step" in text) == (0 < steps * strength < 1 and ran == 1)
 
 
@@ -131,7 +131,7 @@ def test_up_to_the_boundary_before_the_shift_only_the_low_expert_has_steps(shift
 
 def lines(steps: int, shift: float, strength: float, mode: str) -> list[str]:
     plan = planned(steps, shift, strength, mode)
-    text = report(plan, T2V, sampler="euler", spacing="simple", steps=steps, strength=strength)
+    text = report(plan, T2V)
     return text.split("\n\n")[0].splitlines()[1:]
 
 

@@ -32,36 +32,36 @@ def run(pair: Experts, loras: Callable, file_of: Callable) -> Callable[..., list
 def test_a_row_on_one_expert_leaves_the_others_answers_bit_identical(
     run: Callable, transformer: str, touched: slice, untouched: slice
 ) -> None:
-    plain, with_row = run(), run(LoraRow(A, transformer=transformer))
+    plain, with_row = run(), run(LoraRow(A, expert=transformer))
     assert len(plain) == 4
     assert same(with_row[untouched], plain[untouched])
     assert changed(with_row[touched], plain[touched])
 
 
 def test_both_equals_two_single_rows(run: Callable) -> None:
-    assert same(run(LoraRow(A)), run(LoraRow(A, transformer="high"), LoraRow(A, transformer="low")))
+    assert same(run(LoraRow(A)), run(LoraRow(A, expert="high"), LoraRow(A, expert="low")))
 
 
 def test_weight_zero_is_bit_identical_to_no_row(run: Callable) -> None:
     plain = run()
-    assert same(run(LoraRow(A, weight=0)), plain)
+    assert same(run(LoraRow(A, strength=0)), plain)
     assert same(run(LoraRow(A, schedule="0;0")), plain)
-    assert same(run(LoraRow("not there at all", weight=0)), plain)
+    assert same(run(LoraRow("not there at all", strength=0)), plain)
 
 
 def test_a_schedule_of_two_constants_is_a_strength_for_each_stage(run: Callable) -> None:
-    by_schedule = run(LoraRow(A, weight=0.5, schedule="0.8;"))
-    assert same(by_schedule, run(LoraRow(A, weight=0.4, transformer="high")))
+    by_schedule = run(LoraRow(A, strength=0.5, schedule="0.8;"))
+    assert same(by_schedule, run(LoraRow(A, strength=0.4, expert="high")))
 
 
 def test_the_order_of_additive_rows_does_not_matter(run: Callable) -> None:
-    rows = LoraRow(A, weight=0.8), LoraRow(B, weight=-0.6)
+    rows = LoraRow(A, strength=0.8), LoraRow(B, strength=-0.6)
     for first, second in zip(run(*rows), run(*reversed(rows)), strict=True):
         assert (first - second).norm() <= 1e-6 * first.norm()
 
 
 def test_additive_rows_merge_to_the_same_weights_in_any_order(run: Callable, pair: Experts) -> None:
-    rows = LoraRow(A, weight=0.8), LoraRow(B, weight=-0.6)
+    rows = LoraRow(A, strength=0.8), LoraRow(B, strength=-0.6)
     merged = []
     for order in (rows, rows[::-1]):
         with loaded(apply_loras(pair, order)[0].high.open()) as weights:
@@ -78,13 +78,13 @@ def test_the_order_of_a_dora_does(run: Callable) -> None:
 def test_a_file_with_a_lora_for_each_expert_gives_each_its_own(run: Callable) -> None:
     plain, with_row = run(), run(LoraRow(PAIR))
     assert changed(with_row, plain)
-    assert same(with_row[HIGH], run(LoraRow(PAIR, transformer="high"))[HIGH])
-    assert same(with_row[LOW], run(LoraRow(PAIR, transformer="low"))[LOW])
+    assert same(with_row[HIGH], run(LoraRow(PAIR, expert="high"))[HIGH])
+    assert same(with_row[LOW], run(LoraRow(PAIR, expert="low"))[LOW])
 
 
 def test_nothing_leaks_to_another_branch_that_uses_the_same_file(run: Callable, pair: Experts) -> None:
     plain = run()
-    for row in (LoraRow(A), LoraRow(A, weight=-2), LoraRow(B, transformer="low")):
+    for row in (LoraRow(A), LoraRow(A, strength=-2), LoraRow(B, expert="low")):
         run(row)
         assert same(run(), plain)
 
@@ -93,7 +93,7 @@ def test_two_experts_of_one_file_keep_their_own_rows(run: Callable, pair: Expert
     handle = pair.high.handle
     twins = Experts(Expert(handle), Expert(ModelHandle(handle.open(), "low")))
     plain = answers(twins)
-    with_row = answers(apply_loras(twins, (LoraRow(A, transformer="high"),))[0])
+    with_row = answers(apply_loras(twins, (LoraRow(A, expert="high"),))[0])
     assert same(with_row[LOW], plain[LOW])
     assert changed(with_row[HIGH], plain[HIGH])
 
@@ -115,7 +115,7 @@ def test_a_second_run_with_the_same_rows_merges_nothing_anew(
     monkeypatch.setattr(comfy.lora, "calculate_weight", counted)
     assert same(run(*rows), first)
     assert merged == []
-    assert not same(run(LoraRow(A), LoraRow(B, weight=0.5)), first)
+    assert not same(run(LoraRow(A), LoraRow(B, strength=0.5)), first)
     assert merged
     run(*rows)
     merged.clear()

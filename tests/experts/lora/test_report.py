@@ -35,7 +35,7 @@ def report(pair: Experts, loras: Callable, file_of: Callable) -> Callable[..., s
 
 
 def test_keys_and_weights_are_two_numbers(report: Callable) -> None:
-    lines = report("native_down_up_alpha", weight=0.5).splitlines()
+    lines = report("native_down_up_alpha", strength=0.5).splitlines()
     assert lines == [
         "LoRA 1: style.safetensors",
         "   high: style.safetensors at 0.5: 60 of 60 keys read, 20 of 20 weights changed",
@@ -91,10 +91,10 @@ def test_a_dora_says_that_order_matters(report: Callable) -> None:
 
 
 def test_a_high_file_on_the_low_expert_is_a_warning(report: Callable) -> None:
-    text = report(name="style_high_noise.safetensors", transformer="low", low_file=SAME)
+    text = report(name="style_high_noise.safetensors", expert="low", low_file=SAME)
     assert "warning: this file says high, but it is on the low expert" in text
     assert "looks like its other half" not in text
-    assert "warning" not in report(name="style_high_noise.safetensors", transformer="high")
+    assert "warning" not in report(name="style_high_noise.safetensors", expert="high")
 
 
 def test_two_names_of_the_same_bytes_are_a_hint(report: Callable, loras: Callable, file_of: Callable) -> None:
@@ -107,12 +107,12 @@ def test_two_names_of_the_same_bytes_are_a_hint(report: Callable, loras: Callabl
 
 def test_the_warning_names_the_right_half_if_it_is_there(report: Callable, loras: Callable, file_of: Callable) -> None:
     loras("style_low_noise.safetensors", file_of("native_peft"))
-    text = report(name="style_high_noise.safetensors", transformer="low", low_file=SAME)
+    text = report(name="style_high_noise.safetensors", expert="low", low_file=SAME)
     assert "on the low expert; style_low_noise.safetensors looks like its other half" in text
 
 
 def test_metadata_can_say_which_expert_a_file_is_for(report: Callable) -> None:
-    text = report(metadata={"modelspec.timestep_range": "0,875"}, transformer="high")
+    text = report(metadata={"modelspec.timestep_range": "0,875"}, expert="high")
     assert "warning: this file says low, but it is on the high expert" in text
 
 
@@ -142,13 +142,13 @@ def test_a_file_of_the_low_expert_changes_nothing_on_the_high_one(report: Callab
     assert "high: not on it, because style.safetensors is for the low expert alone" in text
     assert "low: style.safetensors at 1: 40 of 40 keys read, 20 of 20 weights changed" in text
     with pytest.raises(ValueError, match="changes nothing: all of its 40 keys are for the low expert"):
-        report("diffusers_low_only", transformer="high")
+        report("diffusers_low_only", expert="high")
 
 
 def test_one_file_on_both_whose_name_may_say_high_is_a_warning(report: Callable) -> None:
     warning = "though its name may say high. If so, choose 'high' under transformer"
     assert report(name="strollhighv3.safetensors").count(warning) == 2
-    assert "may say" not in report(name="strollhighv3.safetensors", transformer="high")
+    assert "may say" not in report(name="strollhighv3.safetensors", expert="high")
     assert "may say" not in report(name="slow_flow.safetensors")
 
 
@@ -162,14 +162,14 @@ def test_halves_whose_words_seem_to_mean_something_else_are_paired(
 
 
 def test_weight_zero_is_said_to_be_not_loaded(report: Callable) -> None:
-    assert report(weight=0).splitlines() == ["LoRA 1: style.safetensors", "   not loaded: its strength is 0"]
+    assert report(strength=0).splitlines() == ["LoRA 1: style.safetensors", "   not loaded: its strength is 0"]
 
 
 def test_strengths_that_few_loras_are_made_for_are_a_warning(report: Callable) -> None:
     beyond = "warning: a strength of 6 is beyond 4, which few LoRAs are made for"
-    assert report(weight=6).count(beyond) == 2
-    assert report(weight=-1.5, schedule="1;4").count(beyond) == 1
-    assert "beyond" not in report(weight=-4)
+    assert report(strength=6).count(beyond) == 2
+    assert report(strength=-1.5, schedule="1;4").count(beyond) == 1
+    assert "beyond" not in report(strength=-4)
 
 
 def test_no_rows_are_no_lora(pair: Experts) -> None:
@@ -330,7 +330,7 @@ def test_a_single_expert_takes_rows_for_both(pair: Experts, loras: Callable, fil
 
 def test_a_single_expert_has_no_low_stage(report: Callable, pair: Experts) -> None:
     with pytest.raises(ValueError, match="transformer is 'low', but there is a single"):
-        report(experts=Experts(pair.high), transformer="low")
+        report(experts=Experts(pair.high), expert="low")
 
 
 def test_nothing_is_opened_for_the_report(pair: Experts, report: Callable, saved: Callable) -> None:

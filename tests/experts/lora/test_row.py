@@ -31,58 +31,58 @@ def test_a_named_low_file_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize("named", FILES[:2])
 @pytest.mark.parametrize(("role", "half"), [("high", FILES[0]), ("low", FILES[1])])
 def test_a_row_for_one_expert_takes_its_half_of_a_pair(named: str, role: str, half: str) -> None:
-    assert files_of(LoraRow(named, transformer=role), FILES) == {role: half}
-    assert files_of(LoraRow(named, transformer=role, low_file=SAME), FILES) == {role: named}
+    assert files_of(LoraRow(named, expert=role), FILES) == {role: half}
+    assert files_of(LoraRow(named, expert=role, low_file=SAME), FILES) == {role: named}
 
 
 @pytest.mark.parametrize("role", ["high", "low"])
 def test_a_single_file_goes_to_the_expert_that_is_chosen(role: str) -> None:
-    assert files_of(LoraRow("b.safetensors", transformer=role), FILES) == {role: "b.safetensors"}
+    assert files_of(LoraRow("b.safetensors", expert=role), FILES) == {role: "b.safetensors"}
 
 
 def test_a_half_is_not_put_on_the_other_expert_unless_that_is_asked_for() -> None:
-    row = LoraRow("c_high.safetensors", transformer="low")
-    with pytest.raises(ValueError, match=r"transformer is 'low', but c_high\.safetensors is the high half .* low_file"):
+    row = LoraRow("c_high.safetensors", expert="low")
+    with pytest.raises(ValueError, match=r"expert is 'low', but c_high\.safetensors is the high half .* low_file"):
         files_of(row, FILES)
     assert files_of(replace(row, low_file=SAME), FILES) == {"low": "c_high.safetensors"}
 
 
 def test_a_half_on_its_own_expert_asks_for_no_partner() -> None:
     twice = [*FILES, "A_low_noise.safetensors"]
-    assert files_of(LoraRow(FILES[0], transformer="high"), twice) == {"high": FILES[0]}
+    assert files_of(LoraRow(FILES[0], expert="high"), twice) == {"high": FILES[0]}
     with pytest.raises(ValueError, match="2 possible partners"):
-        files_of(LoraRow(FILES[0], transformer="low"), twice)
+        files_of(LoraRow(FILES[0], expert="low"), twice)
 
 
-def test_strength_is_weight_times_schedule() -> None:
-    row = LoraRow("b", weight=0.5, schedule="0.8;2")
-    assert (row.strength("high").constant, row.strength("low").constant) == (0.4, 1.0)
+def test_strength_is_multiplied_by_the_schedule() -> None:
+    row = LoraRow("b", strength=0.5, schedule="0.8;2")
+    assert (row.strength_on("high").constant, row.strength_on("low").constant) == (0.4, 1.0)
 
 
 def test_strength_is_zero_where_the_row_is_not_meant() -> None:
-    assert LoraRow("b", transformer="high").strength("low").constant == 0
-    assert LoraRow("b", weight=0, schedule="1,2").strength("high").constant == 0
+    assert LoraRow("b", expert="high").strength_on("low").constant == 0
+    assert LoraRow("b", strength=0, schedule="1,2").strength_on("high").constant == 0
 
 
 def test_an_expert_whose_stage_changes_keeps_the_whole_schedule() -> None:
-    row = LoraRow("b.safetensors", weight=0.5, schedule="0.9,0.8;1")
-    assert row.strength("low").constant == 0.5
-    assert row.strength("high").constant is None
-    assert str(row.strength("high")) == "0.45,0.4;0.5"
+    row = LoraRow("b.safetensors", strength=0.5, schedule="0.9,0.8;1")
+    assert row.strength_on("low").constant == 0.5
+    assert row.strength_on("high").constant is None
+    assert str(row.strength_on("high")) == "0.45,0.4;0.5"
 
 
-def test_the_product_of_weight_and_schedule_is_what_has_a_limit() -> None:
-    assert LoraRow("b", weight=0.5, schedule="30").strength("high").constant == 15
-    assert LoraRow("b", weight=-20).strength("low").constant == -20
+def test_the_product_of_strength_and_schedule_is_what_has_a_limit() -> None:
+    assert LoraRow("b", strength=0.5, schedule="30").strength_on("high").constant == 15
+    assert LoraRow("b", strength=-20).strength_on("low").constant == -20
 
 
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"weight": 20.5}, "weight 20.5 is outside -20 to 20"),
-        ({"weight": float("nan")}, "weight nan is outside -20 to 20"),
-        ({"weight": 5.0, "schedule": "1;5"}, "weight 5 times schedule '1;5' is 25, outside -20 to 20"),
-        ({"transformer": "middle"}, "'middle' is none of both, high, low"),
+        ({"strength": 20.5}, "strength 20.5 is outside -20 to 20"),
+        ({"strength": float("nan")}, "strength nan is outside -20 to 20"),
+        ({"strength": 5.0, "schedule": "1;5"}, "strength 5 times schedule '1;5' is 25, outside -20 to 20"),
+        ({"expert": "middle"}, "'middle' is none of both, high, low"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_refused(fields: dict, problem: str) -> None:

@@ -67,7 +67,7 @@ def test_the_file_is_opened_as_scaled_fp8(quantised: Callable) -> None:
 def test_a_lora_changes_an_fp8_expert_by_what_it_changes_the_exact_one(
     quantised: Callable, schedule: str, file: str
 ) -> None:
-    row = LoraRow(file, weight=WEAK, schedule=schedule)
+    row = LoraRow(file, strength=WEAK, schedule=schedule)
     plain, found, wanted = (
         answers(quantised()),
         answers(quantised(row)),
@@ -78,9 +78,9 @@ def test_a_lora_changes_an_fp8_expert_by_what_it_changes_the_exact_one(
 
 
 def test_added_as_it_is_used_a_lora_is_not_rounded_to_fp8(quantised: Callable) -> None:
-    wanted = answers(quantised(LoraRow(A, weight=WEAK), exact=True))
-    merged = distance(answers(quantised(LoraRow(A, weight=WEAK))), wanted)
-    varied = distance(answers(quantised(LoraRow(A, weight=WEAK, schedule="1,0.999999"))), wanted)
+    wanted = answers(quantised(LoraRow(A, strength=WEAK), exact=True))
+    merged = distance(answers(quantised(LoraRow(A, strength=WEAK))), wanted)
+    varied = distance(answers(quantised(LoraRow(A, strength=WEAK, schedule="1,0.999999"))), wanted)
     assert varied < 0.25 * merged
 
 

@@ -57,7 +57,7 @@ def test_before_there_is_a_plan_nobody_knows_whose_phase_it_is(text: str) -> Non
         ("0.9 1", "'0.9 1' is not a number"),
         ("1,,2", "'' is not a number"),
         ("high;low", "'high' is not a number"),
-        ("21;1", "weight 1 times schedule '21;1' is 21, outside -20 to 20"),
+        ("21;1", "strength 1 times schedule '21;1' is 21, outside -20 to 20"),
         ("0.5,-20.5;1", "is 20.5, outside -20 to 20"),
         ("nan", "'nan' is not a number"),
         ("1;inf", "'inf' is not a number"),

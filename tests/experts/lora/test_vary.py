@@ -52,7 +52,7 @@ def at_each_step(run: Callable, *rows: tuple[LoraRow, ...], **settings) -> Answe
 
 
 def rows_of(file: str, *strengths: float) -> list[tuple[LoraRow, ...]]:
-    return [(LoraRow(file, weight=strength),) for strength in strengths]
+    return [(LoraRow(file, strength=strength),) for strength in strengths]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_strength_in_force_is_the_schedules_at_each_step(
 ) -> None:
     found = run(LoraRow(A, schedule=schedule))
     assert same(found, at_each_step(run, *rows_of(A, *strengths)))
-    assert changed(run(LoraRow(A))[HIGH], run(LoraRow(A, weight=0.25))[HIGH])
+    assert changed(run(LoraRow(A))[HIGH], run(LoraRow(A, strength=0.25))[HIGH])
 
 
 @pytest.mark.parametrize("layout", [layout.name for layout in LAYOUTS if layout.name not in NOT_FOR_BOTH])
@@ -80,19 +80,19 @@ def test_every_layout_can_change_within_a_stage(layout: str, run: Callable, lora
 
 
 def test_several_schedules_add_up(run: Callable) -> None:
-    found = run(LoraRow(A, schedule="0.5,1;0"), LoraRow(B, weight=2, schedule="1,0.5;1"))
+    found = run(LoraRow(A, schedule="0.5,1;0"), LoraRow(B, strength=2, schedule="1,0.5;1"))
     expected = at_each_step(
         run,
-        (LoraRow(A, weight=0.5), LoraRow(B, weight=2)),
-        (LoraRow(A, weight=1), LoraRow(B, weight=1)),
-        *[(LoraRow(B, weight=2),)] * 2,
+        (LoraRow(A, strength=0.5), LoraRow(B, strength=2)),
+        (LoraRow(A, strength=1), LoraRow(B, strength=1)),
+        *[(LoraRow(B, strength=2),)] * 2,
     )
     for one, other in zip(found, expected, strict=True):
         assert (one - other).norm() <= 1e-6 * other.norm()
 
 
 def test_a_schedule_and_a_constant_row_of_one_file_add_up(run: Callable) -> None:
-    found = run(LoraRow(A, schedule="0,1;0"), LoraRow(A, weight=0.5))
+    found = run(LoraRow(A, schedule="0,1;0"), LoraRow(A, strength=0.5))
     for one, other in zip(found, at_each_step(run, *rows_of(A, 0.5, 1.5, 0.5, 0.5)), strict=True):
         assert (one - other).norm() <= 1e-6 * other.norm()
 
@@ -105,8 +105,8 @@ def test_strength_zero_is_bit_identical_to_no_row(run: Callable) -> None:
 
 def test_a_schedule_on_one_expert_leaves_the_other_bit_identical(run: Callable) -> None:
     plain = run()
-    assert same(run(LoraRow(A, transformer="high", schedule="0.5,1;1"))[LOW], plain[LOW])
-    assert same(run(LoraRow(A, transformer="low", schedule="1;0.5,1"))[HIGH], plain[HIGH])
+    assert same(run(LoraRow(A, expert="high", schedule="0.5,1;1"))[LOW], plain[LOW])
+    assert same(run(LoraRow(A, expert="low", schedule="1;0.5,1"))[HIGH], plain[HIGH])
 
 
 def test_nothing_leaks_to_another_branch_that_uses_the_same_file(run: Callable) -> None:
@@ -138,7 +138,7 @@ def test_a_sampler_that_asks_within_a_step_gets_that_steps_strength(run: Callabl
     asked = (0.97, 0.96, 0.95, 0.93)  # between the first sigma and the second, then on and below the second
     found = run(LoraRow(A, schedule="0.5,1;0"), asked=asked)
     for sigma, strength, answer in zip(asked, (0.5, 0.5, 1.0, 1.0), found, strict=True):
-        assert torch.equal(answer, run(LoraRow(A, weight=strength), asked=(sigma,))[0])
+        assert torch.equal(answer, run(LoraRow(A, strength=strength), asked=(sigma,))[0])
 
 
 def test_a_schedule_follows_the_sigmas_the_run_was_given(pair: Experts, run: Callable) -> None:
@@ -189,7 +189,7 @@ def test_a_single_expert_takes_one_list(run: Callable, pair: Experts) -> None:
     single = Experts(pair.high)
     found = answers(apply_loras(single, (LoraRow(A, schedule="0.5,1"),))[0], phases=(Phase("high", 2.0),))
     expected = [
-        answers(apply_loras(single, (LoraRow(A, weight=weight),))[0], phases=(Phase("high", 2.0),))
+        answers(apply_loras(single, (LoraRow(A, strength=weight),))[0], phases=(Phase("high", 2.0),))
         for weight in (0.5, 1.0)
     ]
     assert same(found, [*expected[0][HIGH], *expected[1][LOW]])
@@ -220,7 +220,7 @@ def test_rows_act_in_their_order_whatever_varies(run: Callable, loras: Callable,
     loras(DORA, file_of("dora_kohya", seed=5))
     for order in ((LoraRow(DORA, schedule="0.5,1;1"), LoraRow(B)), (LoraRow(B), LoraRow(DORA, schedule="0.5,1;1"))):
         found = run(*order)
-        half = [replace(row, schedule="", weight=0.5 if row.schedule else 1) for row in order]
+        half = [replace(row, schedule="", strength=0.5 if row.schedule else 1) for row in order]
         whole = [replace(row, schedule="") for row in order]
         assert same(found[:2], [run(*half)[0], run(*whole)[1]])
 

@@ -144,12 +144,12 @@ def loras(**row: Any) -> list[dict[str, Any]]:
 
 def test_the_transformer_of_a_lora_is_always_said() -> None:
     assert loras() == [{"scale": 1.0, "transformer": "both"}]
-    assert loras(transformer="low", weight=-2.0) == [{"scale": -2.0, "transformer": "low"}]
+    assert loras(expert="low", strength=-2.0) == [{"scale": -2.0, "transformer": "low"}]
 
 
 def test_a_strength_for_each_stage_becomes_an_entry_for_each_transformer() -> None:
     stages = [{"scale": 0.45, "transformer": "high"}, {"scale": 0.5, "transformer": "low"}]
-    assert loras(schedule="0.9;1", weight=0.5) == stages
+    assert loras(schedule="0.9;1", strength=0.5) == stages
     assert loras(schedule=";1") == [{"scale": 1.0, "transformer": "low"}]
     with pytest.raises(ValueError, match="changes within a stage"):
         loras(schedule="0.9,0.5;1")
