@@ -1,4 +1,4 @@
-"""Where people are in each frame, as boxes from another node: BOUNDING_BOX, or the box around a MASK."""
+"""Boxes of people from other nodes: BOUNDING_BOX, or the box around a MASK."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, nan
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from .person_mask import given_masks
+from .person_mask import check_masks
 from .pose import MISSING, Pose
 
 Box = Mapping[str, Any]
@@ -87,7 +87,7 @@ def around_mask(mask: Tensor, frames: int, width: int, height: int) -> list[np.n
     Raises ValueError if it is none of this video.
     """
     made = []
-    for one in given_masks(mask, frames, width, height).cpu():
+    for one in check_masks(mask, frames, width, height).cpu():
         rows, columns = (np.flatnonzero((one >= 0.5).any(axis).numpy()) for axis in (1, 0))
         box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] if len(rows) else []
         made.append(np.array(box, float).reshape(-1, 4))

@@ -14,8 +14,8 @@ from .detector.mediapipe.embedded import EmbeddedDetector
 from .detector.onnx.files import onnx_path, open_persons, open_points
 from .detector.onnx.session import need_onnxruntime
 from .pose import POINTS, Pose
-from .top_down import Points, in_boxes
-from .tracker import Search, detected
+from .top_down import Points, detect_in_boxes
+from .tracker import Search, detect_people
 
 EMBEDDED = "embedded"
 
@@ -39,12 +39,12 @@ class Detector:
         embedded = self.pose_model == EMBEDDED
         network = EmbeddedPoints(self.embedded) if embedded else open_points(self.pose_model, device)
         if boxes is not None:
-            return in_boxes(network, frames, lambda number, image: boxes[number], search, fps)
+            return detect_in_boxes(network, frames, lambda number, image: boxes[number], search, fps)
         if self.person_model != EMBEDDED:
             persons = open_persons(self.person_model, device)
-            return in_boxes(network, frames, lambda number, image: persons.persons(image), search, fps)
+            return detect_in_boxes(network, frames, lambda number, image: persons.persons(image), search, fps)
         if embedded:
-            return detected(self.embedded, frames, search, fps)
+            return detect_people(self.embedded, frames, search, fps)
         return _followed(self.embedded, network, frames, search, fps)
 
 
@@ -76,5 +76,5 @@ def _followed(
         if seen is not None:
             points[-1][who] = network.points(image, seen.boxes(), hands=search.hands, face=search.face)
 
-    pose = detected(detector, frames, replace(search, hands=False, face=False), fps, look)
+    pose = detect_people(detector, frames, replace(search, hands=False, face=False), fps, look)
     return replace(pose, points=np.stack(points))

@@ -45,7 +45,7 @@ def joints(points: np.ndarray) -> np.ndarray:
     return (points[list(first)] + points[list(second)]) / 2
 
 
-def drawn(
+def draw_pose(
     people: Iterable[np.ndarray], width: int, height: int, *, head: bool = True, hands: bool = True
 ) -> np.ndarray:
     """A picture [H, W, 3] in bytes of people [133, 3] on black."""

@@ -41,7 +41,7 @@ def face_boxes(pose: Pose, person: int, area: float, missing: str) -> list[Box |
     return [boxes[there[place]] for place in np.searchsorted(middles, range(len(boxes)))]
 
 
-def cropped(frames: Iterable[np.ndarray], boxes: list[Box | None]) -> Tensor:
+def crop_faces(frames: Iterable[np.ndarray], boxes: list[Box | None]) -> Tensor:
     """The boxes of as many frames [H, W, 3] in bytes, as images [T, 512, 512, 3] in 0..1."""
     faces = torch.empty(len(boxes), SIZE, SIZE, 3)  # filled frame by frame: zeroing it all takes long
     for face, frame, box in zip(faces, frames, boxes, strict=True):

@@ -28,7 +28,7 @@ def _exchange() -> np.ndarray:
 OTHER_SIDE = _exchange()
 
 
-def untwisted(pose: Pose) -> Pose:
+def fix_left_right(pose: Pose) -> Pose:
     """The pose with the sides of whoever has them exchanged for up to BRIEF frames put back."""
     points = pose.points.copy()
     for person in range(points.shape[1]):
@@ -44,7 +44,7 @@ def untwisted(pose: Pose) -> Pose:
 
 
 def _jumps(pose: Pose, person: int, t: int) -> bool:
-    """Whether the sides of a person change places from the frame before to this one."""
+    """Say whether the sides of a person change places from the frame before to this one."""
     if (pose.states[t - 1 : t + 1, person] == MISSING).any():
         return False
     before, now = pose.points[t - 1 : t + 1, person, BODY]

@@ -8,7 +8,7 @@ OFF, COUNT, PIXELS = "off", "by count", "by pixels"
 BLOCKS = (OFF, COUNT, PIXELS)
 
 
-def grown(mask: Tensor, pixels: int) -> Tensor:
+def grow_mask(mask: Tensor, pixels: int) -> Tensor:
     """Masks [T, H, W] with everything within `pixels` of them, as a square reaches."""
     if not pixels:
         return mask
@@ -17,7 +17,7 @@ def grown(mask: Tensor, pixels: int) -> Tensor:
     return F.max_pool2d(wide, (side, 1), 1, (pixels, 0))[:, 0]
 
 
-def in_blocks(mask: Tensor, how: str, across: int, along: int) -> Tensor:
+def make_blocky(mask: Tensor, how: str, across: int, along: int) -> Tensor:
     """Masks [T, H, W] of 0 and 1 with every cell full that has anything in it; an empty one stays empty.
 
     The cells divide the box around a mask into `across` x `along`, or are that many pixels large. The box ends before
@@ -45,6 +45,6 @@ def _in_blocks(mask: Tensor, how: str, across: int, along: int) -> Tensor:
     return made
 
 
-def blacked(images: Tensor, mask: Tensor) -> Tensor:
+def black_out(images: Tensor, mask: Tensor) -> Tensor:
     """Images [T, H, W, 3] that are black where the masks [T, H, W] are 1."""
     return images * (1 - mask[..., None])

@@ -1,4 +1,4 @@
-"""What was found, drawn on the frames themselves, to be looked at."""
+"""Poses and masks drawn over the frames, for a look at what was detected."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,7 +13,7 @@ TINT = np.array([0.0, 255.0, 80.0])
 BOX, FACE_BOX = (255, 255, 0), (0, 200, 255)
 
 
-def overlaid(
+def overlay_pose(
     frame: np.ndarray, people: Sequence[np.ndarray], boxes: Sequence[Box], faces: Sequence[Box], mask: np.ndarray | None
 ) -> np.ndarray:
     """A frame [H, W, 3] in bytes with the mask [H, W] tinted, and skeletons [133, 3], boxes and face crops drawn."""

@@ -1,4 +1,4 @@
-"""Which pixels of a frame are a person's."""
+"""Masks of people: a probability for each pixel of a frame."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from .pose import BODY, HIPS, MISSING, SEEN, SHOULDERS, Pose
 
 
 def mask_of(found: Bodies, height: int, width: int) -> Tensor:
-    """How surely each pixel [H, W] is one of the bodies', in 0..1."""
+    """Probability in 0..1 of each pixel [H, W] to belong to one of the bodies."""
     canvas = torch.zeros(height, width, device=found.masks.device)
     for mask, region in zip(found.masks, found.regions, strict=True):
         put_back(mask, region, canvas)
@@ -21,7 +21,7 @@ def mask_of(found: Bodies, height: int, width: int) -> Tensor:
 
 
 def masks_of_pose(detector: EmbeddedDetector, frames: Iterable[np.ndarray], pose: Pose) -> Tensor:
-    """How surely each pixel [T, H, W] is one of the pose's people; as many frames [H, W, 3] in bytes as it has."""
+    """Probability of each pixel [T, H, W] to be one of the pose's people, from as many frames [H, W, 3] in bytes."""
     masks = torch.empty(len(pose), pose.height, pose.width)  # filled frame by frame: zeroing it all takes long
     for number, (mask, frame) in enumerate(zip(masks, frames, strict=True)):
         if len(regions := _regions(pose, number)):
@@ -32,7 +32,7 @@ def masks_of_pose(detector: EmbeddedDetector, frames: Iterable[np.ndarray], pose
     return masks
 
 
-def given_masks(mask: Tensor, frames: int, width: int, height: int) -> Tensor:
+def check_masks(mask: Tensor, frames: int, width: int, height: int) -> Tensor:
     """The masks [T, H, W] of a video's frames that another node made, as [H, W] or [T, 1, H, W] too; one is for all.
 
     Raises ValueError if there are others than one or `frames`, or of another size.
@@ -47,7 +47,7 @@ def given_masks(mask: Tensor, frames: int, width: int, height: int) -> Tensor:
 
 
 def _regions(pose: Pose, frame: int) -> np.ndarray:
-    """Where to look [N, 4] for the people of a frame: where the detector did, or else around their joints."""
+    """Regions [N, 4] to look for the people of a frame in: the detector's own, or else those around their joints."""
     there = np.flatnonzero(pose.states[frame] != MISSING)
     regions = pose.regions[frame, there].astype(np.float64)
     for region, points in zip(regions, pose.points[frame, there], strict=True):

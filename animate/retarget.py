@@ -16,7 +16,7 @@ MEAN_OF = ((13, 15), (14, 16))
 FOOT_OF = (18, 18, 13, 19, 19, 10)  # toes, and the ankle that a heel goes with
 
 
-def retargeted(pose: Pose, reference: Pose) -> Pose:
+def retarget(pose: Pose, reference: Pose) -> Pose:
     """The first person's motion with the limbs of the reference's, on the reference's canvas.
 
     Every limb keeps its angle. What either of both doesn't show is not drawn. Raises ValueError where nobody is, or
@@ -73,7 +73,7 @@ def _lengths(body: np.ndarray) -> np.ndarray:
 
 
 def _ratios(source: np.ndarray, target: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """How much longer each limb of the target is, both sides alike; as the shoulders where it can't be seen."""
+    """Ratios of the target's limb lengths, both sides alike; that of the shoulders where a limb can't be seen."""
     before, after = _lengths(source), _lengths(target)
     seen = np.array([known[a] and known[b] for a, b in LIMBS]) & (before > 1e-3)
     if not seen.any():
@@ -92,7 +92,7 @@ def _ratios(source: np.ndarray, target: np.ndarray, known: np.ndarray) -> np.nda
 
 
 def _scale(source: np.ndarray, target: np.ndarray, known: np.ndarray, ratios: np.ndarray) -> float:
-    """How much larger the target is, by its height down to the ankles, the hips or, if need be, its shoulders."""
+    """Ratio of the target's size, by its height down to the ankles or the hips, or else by its shoulders."""
     for low in (ANKLES, HIPS):
         if known[[NOSE, *low]].all():
             before, after = (abs(body[NOSE, 1] - body[list(low), 1].mean()) for body in (source, target))

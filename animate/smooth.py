@@ -13,7 +13,7 @@ JUMP = 0.35  # of the body's size, that somebody moves from one frame to the nex
 FEWEST = 3  # joints that have a size
 
 
-def filled(pose: Pose, longest: int) -> Pose:
+def close_gaps(pose: Pose, longest: int) -> Pose:
     """The pose with its gaps of up to `longest` frames between two sights of a person closed on a straight line."""
     points, states, regions = pose.points.copy(), pose.states.copy(), pose.regions.copy()
     for person in range(states.shape[1]):
@@ -32,7 +32,7 @@ def filled(pose: Pose, longest: int) -> Pose:
     return replace(pose, points=points, states=states, regions=regions)
 
 
-def smoothed(pose: Pose, strength: str) -> Pose:
+def smooth(pose: Pose, strength: str) -> Pose:
     """The pose with every point on the parabola that fits the frames around it, each weighted by its score.
 
     Savitzky and Golay's filter where all scores are equal. A frame that lacks a point does not count, nor does one
@@ -94,7 +94,7 @@ def _at_the_middle(moments: np.ndarray, sums: np.ndarray, places: np.ndarray) ->
 
 
 def _can_be_fitted(weights: np.ndarray, reach: int) -> np.ndarray:
-    """Whether a point is there, and in both frames beside it: at an end it stays where it is."""
+    """Say whether a point is there and in both frames beside it: at an end it stays where it is."""
     there = (weights > 0).astype(np.float64)
     around = sum(_moved(there, step) for step in range(-reach, reach + 1))
     return (there > 0) & (_moved(there, 1) > 0) & (_moved(there, -1) > 0) & (around >= 3)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .detector.mediapipe.detections import overlaps
 from .pose import BODY, FOUND, MISSING, POINTS, SEEN, Pose
-from .tracker import Search, picked
+from .tracker import Search, pick_people
 
 Boxes = Callable[[int, Tensor], np.ndarray]
 """The boxes [N, 4] in a frame, given its number and its image."""
@@ -18,7 +18,7 @@ SAME_PERSON = 0.3  # intersection over union of somebody's boxes in two frames
 
 
 class Points(Protocol):
-    """What finds the points [N, 133, 3] of whoever is in the boxes [N, 4] of an image [H, W, 3] in bytes."""
+    """Finds the points [N, 133, 3] of the people in boxes [N, 4] of an image [H, W, 3] in bytes."""
 
     def points(self, image: Tensor, boxes: np.ndarray, *, hands: bool, face: bool) -> np.ndarray: ...
 
@@ -44,7 +44,7 @@ class Tracker:
                 if same.max() >= SAME_PERSON:
                     found[person] = left.pop(int(same.argmax()))
         anybody = any(last is not None for last in self.last)
-        new = picked(boxes, left, self.search, width, height)[0 if anybody else self.search.skip :]
+        new = pick_people(boxes, left, self.search, width, height)[0 if anybody else self.search.skip :]
         for person in range(self.search.people):
             if person not in found and new:
                 found[person] = new.pop(self._nearest(person, boxes[new]))
@@ -61,7 +61,7 @@ class Tracker:
         return int(np.linalg.norm(moved[:, :2] + moved[:, 2:], axis=1).argmin())
 
 
-def in_boxes(network: Points, frames: Iterable[np.ndarray], boxes: Boxes, search: Search, fps: float) -> Pose:
+def detect_in_boxes(network: Points, frames: Iterable[np.ndarray], boxes: Boxes, search: Search, fps: float) -> Pose:
     """The people in the boxes of each of a video's frames [H, W, 3] in bytes.
 
     Somebody without a joint that can be seen is missing. Raises ValueError if there is no frame.

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from .detector.mediapipe.body import Bodies
-from .detector.mediapipe.detections import area, covered
+from .detector.mediapipe.detections import area, overlap_of_smaller
 from .detector.mediapipe.embedded import Details, EmbeddedDetector, no_details
 from .detector.mediapipe.wholebody import wholebody
-from .left_right import untwisted
+from .left_right import fix_left_right
 from .pose import FOUND, MISSING, POINTS, Pose
 
 LARGEST, LEFT_TO_RIGHT, POINT = "largest", "left to right", "point"
@@ -45,7 +45,7 @@ class _Person:
 
 
 @dataclass
-class Follower:
+class PersonTracker:
     """Follows people from frame to frame; a frame's bodies come with the person each of them is."""
 
     detector: EmbeddedDetector
@@ -58,7 +58,7 @@ class Follower:
         self.people = [_Person() for _ in range(self.search.people)]
 
     def next(self, image: Tensor) -> tuple[list[int], Bodies | None]:
-        """Who is in the next frame [H, W, 3] in bytes, and their bodies in the same order."""
+        """Track people into the next frame [H, W, 3] in bytes: their numbers, and their bodies in the same order."""
         who, seen = self._still_there(image)
         missed = [n for n, person in enumerate(self.people) if n not in who and self.frame - person.seen <= MISSED_FOR]
         if missed:
@@ -70,7 +70,7 @@ class Follower:
         if strangers and (tiled or not who) and (found := self.detector.find(image, tiled=tiled)):
             others = _others(found, seen)
             self.most = max(self.most, len(who) + len(others))
-            new = picked(found.boxes(), others, self.search, image.shape[1], image.shape[0])
+            new = pick_people(found.boxes(), others, self.search, image.shape[1], image.shape[0])
             if all(person.last is None for person in self.people):
                 new = new[self.search.skip :]
             who, seen = _with(who, seen, found, _pairs(strangers, new, self.people, found))
@@ -95,7 +95,7 @@ class Follower:
         seen = self.detector.look(image, np.stack([region for _, region in regions]))
         boxes, kept = seen.boxes(), []
         for i in np.flatnonzero((seen.presence >= STILL_THERE) & (seen.clarity >= STILL_CLEAR)).tolist():
-            twice = kept and covered(boxes[i], boxes[kept]).max() > 0.8  # two that follow the same one
+            twice = kept and overlap_of_smaller(boxes[i], boxes[kept]).max() > 0.8  # two that follow the same one
             if not twice:
                 kept.append(i)
         return [regions[i][0] for i in kept], seen.chosen(kept) if kept else None
@@ -106,13 +106,13 @@ def _others(found: Bodies, seen: Bodies | None) -> list[int]:
     if seen is None:
         return list(range(len(found)))
     boxes, known = found.boxes(), seen.boxes()
-    return [i for i in range(len(found)) if covered(boxes[i], known).max() <= SAME_PLACE]
+    return [i for i in range(len(found)) if overlap_of_smaller(boxes[i], known).max() <= SAME_PLACE]
 
 
 def _with(
     who: list[int], seen: Bodies | None, found: Bodies, pairs: Iterable[tuple[int, int]]
 ) -> tuple[list[int], Bodies | None]:
-    """Who is there and their bodies, and of those found the ones that are paired with somebody."""
+    """The people who are there with their bodies, and the detections that are paired with somebody."""
     if not (pairs := list(pairs)):
         return who, seen
     added = found.chosen([i for _, i in pairs])
@@ -143,8 +143,8 @@ def _pairs(
         yield number, left.pop(int(np.argmin(distances)))
 
 
-def picked(boxes: np.ndarray, which: Iterable[int], search: Search, width: int, height: int) -> list[int]:
-    """Which of the boxes [N, 4] are chosen, the first one first."""
+def pick_people(boxes: np.ndarray, which: Iterable[int], search: Search, width: int, height: int) -> list[int]:
+    """Indices of the chosen boxes [N, 4], in the order of choice."""
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     point = np.array(search.point) * (width, height)
     keys = {
@@ -155,7 +155,7 @@ def picked(boxes: np.ndarray, which: Iterable[int], search: Search, width: int, 
     return sorted(which, key=lambda i: keys[search.pick][i])
 
 
-def detected(
+def detect_people(
     detector: EmbeddedDetector,
     frames: Iterable[np.ndarray],
     search: Search,
@@ -166,7 +166,7 @@ def detected(
 
     Raises ValueError if there is no frame.
     """
-    follower = Follower(detector, search)
+    follower = PersonTracker(detector, search)
     points: list[np.ndarray] = []
     regions: list[np.ndarray] = []
     before = no_details(search.people)
@@ -189,4 +189,4 @@ def detected(
         raise ValueError("the video has no frames. Connect one that has.")
     placed = np.stack(regions)
     states = np.where(placed[..., 2] > 0, FOUND, MISSING).astype(np.uint8)
-    return untwisted(Pose(np.stack(points), states, placed, width, height, fps, follower.most))
+    return fix_left_right(Pose(np.stack(points), states, placed, width, height, fps, follower.most))

@@ -1,1 +1,1 @@
-"""What a run is made from besides words: sizes, lengths, frame images, another video."""
+"""Conditioning besides text: sizes, lengths, frame images, a source video."""

@@ -1,4 +1,4 @@
-"""What a 36-channel expert sees of the frames that are given: a clip that is grey elsewhere, and a mask."""
+"""Given frames as a 36-channel expert takes them: a clip that is grey elsewhere, and a mask."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -28,7 +28,7 @@ def latent_frame_of(frame: int) -> int:
 
 
 def length_notes(seconds: float, fps: float, trained: int = TRAINED) -> list[str]:
-    """What a reader should know about the length that `seconds` at `fps` came to."""
+    """Notes on the length that `seconds` at `fps` came to."""
     length = length_of(seconds, fps)
     notes = []
     if abs(seconds * fps - (length - 1)) > ALMOST:

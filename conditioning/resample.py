@@ -5,7 +5,7 @@ import math
 ALMOST = 1e-6
 
 
-def resampled(count: int, source_fps: float, fps: float) -> list[int]:
+def resample(count: int, source_fps: float, fps: float) -> list[int]:
     """For every frame at `fps` the index of the nearest of `count` frames at `source_fps`; the duration stays.
 
     Raises ValueError for a rate that is not positive.

@@ -53,7 +53,7 @@ def on_grid(width: int, height: int, patch: int = PATCH) -> Size:
     return down._replace(notes=(f"{width}x{height} became {down.width}x{down.height}: multiples of {patch}.",))
 
 
-def chosen_size(
+def choose_size(
     resolution: str,
     aspect_ratio: str = AUTO,
     image: tuple[int, int] | None = None,

@@ -8,22 +8,22 @@ from torch import Tensor
 
 from .given_frames import fit
 from .lengths import whole_length
-from .resample import resampled
+from .resample import resample
 
 
-def chosen_frames(count: int, source_fps: float, fps: float, length: int) -> list[int]:
+def choose_frames(count: int, source_fps: float, fps: float, length: int) -> list[int]:
     """The frames to take from a video of `count`: resampled to `fps` (0: as they are), cut to 4n+1 and to `length`.
 
     Raises ValueError for a video without frames.
     """
     if count < 1:
         raise ValueError("the video has no frames. Connect one that has.")
-    indices = resampled(count, source_fps, fps) if fps else list(range(count))
+    indices = resample(count, source_fps, fps) if fps else list(range(count))
     return indices[: whole_length(min(len(indices), length) if length else len(indices))]
 
 
-def chosen_lines(chosen: Sequence[int], count: int, source_fps: float, fps: float, length: int) -> list[str]:
-    """What a reader should know about the frames that were chosen."""
+def report_lines(chosen: Sequence[int], count: int, source_fps: float, fps: float, length: int) -> list[str]:
+    """Report lines on the frames that were chosen."""
     lines = [f"{len(chosen)} of {count} frames at {fps or source_fps:g} fps"]
     if fps and fps != source_fps:
         lines.append(f"Resampled from {source_fps:g} to {fps:g} fps.")

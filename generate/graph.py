@@ -1,4 +1,4 @@
-"""What a graph in API form says of the run behind one of its nodes: the seeds, and how it was solved."""
+"""Seeds, samplers and schedulers behind a node, read from a graph in API form."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

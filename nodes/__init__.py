@@ -1,11 +1,11 @@
-"""What ComfyUI sees: node schemas that convert and call, nothing more."""
+"""Nodes as ComfyUI sees them: schemas that convert and call, nothing more."""
 
 from comfy_api.latest import ComfyExtension, io
 
 from .animate.detect import DetectPose, LoadDetector, PoseFromKeypoints, SegmentPerson
 from .animate.draw import DrawPose, FaceCrop, MaskShape, PoseOverlay, RetargetPose
 from .cache.techniques import DualBlockCache, FirstBlockCache, MagCacheNode, SeaCacheNode, TeaCacheNode
-from .door import checked
+from .door import check_inputs
 from .experts.lora import ApplyLoras, Lora
 from .experts.pair import ExpertsFromModels, LoadExperts, ModelsFromExperts
 from .frames.images import FrameConditioning, FrameImage
@@ -57,4 +57,4 @@ class WanDuetExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         KEYS.add()  # ComfyUI 0.3.75 does not call on_load
         BUDGETS.add()
-        return [*map(checked, [*LOCAL_NODES, *REMOTE_NODES])]
+        return [*map(check_inputs, [*LOCAL_NODES, *REMOTE_NODES])]

@@ -1,4 +1,4 @@
-"""What comes over a socket for VIDEO or IMAGE, as a clip."""
+"""Clips from what comes over VIDEO and IMAGE sockets."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
@@ -23,7 +23,7 @@ def stop_if_interrupted() -> None:
     comfy.model_management.throw_exception_if_processing_interrupted()
 
 
-def watched(frames: Iterable[Frame], count: int) -> Iterator[Frame]:
+def watch(frames: Iterable[Frame], count: int) -> Iterator[Frame]:
     """The frames, with a progress bar, until somebody interrupts the run."""
     progress = comfy.utils.ProgressBar(count)
     for frame in frames:
@@ -56,7 +56,7 @@ def images_of(video: Any, fps_of_images: float) -> tuple[torch.Tensor, float | F
 
 
 def whole_file(video: Any) -> Any:
-    """What a video is streamed from; None if it is no file or, on newer hosts, only a part of one."""
+    """File that a video is streamed from; None if it is no file or, on newer hosts, only a part of one."""
     if not isinstance(video, VideoFromFile):
         return None
     source = video.get_stream_source()

@@ -42,7 +42,7 @@ PROMPTS = "the output of a text encoder or of another conditioning node, [1, tok
 VIDEOS = "a video that can be read"
 
 
-def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
+def check_inputs(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     """Give a node the check; a file combo that `validate_inputs` opens to any name takes every name."""
     inside: Callable[..., Any] = node.execute.__func__  # pyright: ignore[reportFunctionMemberAccess]
 

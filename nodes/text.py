@@ -10,7 +10,7 @@ NARROW = 34  # letters
 log = logging.getLogger("wan_duet")
 
 
-def shown(text: str) -> str:
+def log_report(text: str) -> str:
     """A report for an output: logged, and with its line breaks kept where PreviewAny draws Markdown (frontend 1.32)."""
     log.info(text)
     return text.replace("\n", "  \n")
@@ -23,10 +23,10 @@ def show(text: str, node_id: str | None) -> None:
     """
     log.info(text)
     if node_id is not None and PromptServer.instance is not None:
-        PromptServer.instance.send_progress_text(wrapped(text), node_id)
+        PromptServer.instance.send_progress_text(wrap(text), node_id)
 
 
-def wrapped(text: str) -> str:
+def wrap(text: str) -> str:
     """The text in lines that a narrow node holds: the frontend breaks longer ones within words."""
     return "\n".join(
         part

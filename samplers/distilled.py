@@ -22,12 +22,12 @@ _DISTILLED = re.compile(
 
 
 def is_distilled(name: str) -> bool:
-    """Whether a file says by its name that it makes a model need only a few steps and no guidance."""
+    """Say whether a file's name tells of a distillation to a few steps without guidance."""
     return bool(_DISTILLED.search(name))
 
 
 def distilled_lines(experts: Experts, plan: Plan) -> list[str]:
-    """What is wrong with the plan for experts, brought to it by `on_plan`, with or without distilled LoRAs on them."""
+    """Warnings where a plan doesn't suit distilled LoRAs on experts, brought to it by `on_plan`, or their absence."""
     steps = plan.steps()
     found = [list(_in_force(experts[plan.role(sigma)], plan, sigma)) for sigma in steps]
     names = dict.fromkeys(name for step in found for name in step)
@@ -54,7 +54,7 @@ def distilled_lines(experts: Experts, plan: Plan) -> list[str]:
 
 
 def any_distilled(experts: Experts) -> bool:
-    """Whether an expert is distilled by name, or may be: what a connected MODEL carries is not known."""
+    """Say whether an expert is distilled by name, or may be: what a connected MODEL carries is not known."""
     names = [expert.handle.name for expert in experts]
     changes = [change for expert in experts for change in expert.changes]
     names += [_name(change.path) for change in changes if isinstance(change, MergeLora | ScheduledLora)]
@@ -80,7 +80,7 @@ def _in_force(expert: Expert, plan: Plan, sigma: float) -> Iterator[str]:
 
 
 def _unknown(expert: Expert) -> bool:
-    """Whether nobody can say which file an expert comes from, and what a node before us has put on it."""
+    """Say whether an expert's file, and what another node has put on it, can't be known."""
     return isinstance(expert.handle, ModelHandle)
 
 

@@ -1,4 +1,4 @@
-"""What a sampler adds to the model options of a run, carried from one expert's options to the other's.
+"""Additions of a sampler to the model options of a run, carried from one expert's options to the other's.
 
 `euler_cfg_pp` and its like hang their functions on the options they are given, which belong to the first expert.
 """
@@ -9,7 +9,7 @@ from typing import Any
 _OWN = frozenset({"registered_hooks", "to_load_options", "context_window"})
 
 
-def added(base: dict[Any, Any], passed: dict[Any, Any]) -> dict[Any, Any]:
+def additions(base: dict[Any, Any], passed: dict[Any, Any]) -> dict[Any, Any]:
     """The entries of `passed` that `base` has not: new or changed values, and the new items of lists, by identity."""
     extra: dict[Any, Any] = {}
     for key, value in passed.items():
@@ -17,7 +17,7 @@ def added(base: dict[Any, Any], passed: dict[Any, Any]) -> dict[Any, Any]:
             continue
         before = base.get(key)
         if isinstance(value, dict):
-            inner = added(before if isinstance(before, dict) else {}, value)
+            inner = additions(before if isinstance(before, dict) else {}, value)
             if inner:
                 extra[key] = inner
         elif isinstance(value, list):
@@ -30,12 +30,12 @@ def added(base: dict[Any, Any], passed: dict[Any, Any]) -> dict[Any, Any]:
     return extra
 
 
-def merged(options: dict[Any, Any], extra: dict[Any, Any]) -> dict[Any, Any]:
+def merge_options(options: dict[Any, Any], extra: dict[Any, Any]) -> dict[Any, Any]:
     """A copy of `options` with `extra` put on top: dicts merge, lists grow."""
     result = dict(options)
     for key, value in extra.items():
         if isinstance(value, dict):
-            result[key] = merged(options.get(key, {}), value)
+            result[key] = merge_options(options.get(key, {}), value)
         elif isinstance(value, list):
             result[key] = [*options.get(key, []), *value]
         else:

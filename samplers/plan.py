@@ -81,7 +81,7 @@ def two_phases(boundary: float, cfg_high: float, cfg_low: float) -> tuple[Phase,
 
 
 def steps_at(steps: int, strength: float) -> int:
-    """How many of `steps` run at a strength: `int(steps * strength)` as in diffusers, but one at least above 0."""
+    """Number of `steps` that run at a strength: `int(steps * strength)` as in diffusers, but one at least above 0."""
     return max(min(math.floor(steps * strength + ALMOST), steps), int(strength > 0))
 
 
@@ -101,7 +101,7 @@ def split_line(plan: Plan, sigmas: Iterable[float] | None = None) -> str:
 
 
 def half_split_line(plan: Plan) -> str:
-    """What handing over after half the steps would have got wrong."""
+    """The mistake that handing over after half the steps would have been."""
     roles = plan.roles()
     half, high = len(roles) // 2, roles.count(HIGH)
     would = f"A half split ({half} + {len(roles) - half}) would"
@@ -113,7 +113,7 @@ def half_split_line(plan: Plan) -> str:
 
 
 def ignored_negative_line(plan: Plan) -> str | None:
-    """How many steps skip the negative prompt because their cfg is 1; None if none does."""
+    """Number of steps that skip the negative prompt because their cfg is 1; None if none does."""
     steps = plan.steps()
     skipping = sum(math.isclose(plan.cfg(sigma), 1.0) for sigma in steps)
     if not skipping:

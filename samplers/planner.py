@@ -11,7 +11,7 @@ from .lora_schedule import on_plan
 from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
 from .schedules import NOT_MADE_FOR_FLOW, schedule_sigmas
 from .shift import connected_shifts
-from .solvers.names import described, wrong_line
+from .solvers.names import describe_solver, wrong_line
 
 AUTO = 0.0  # a boundary or shift of 0 follows the model
 LAST_STEPS, ALL_STEPS = "last steps", "all steps"
@@ -60,7 +60,7 @@ def report(plan: Plan, experts: Experts) -> str:
     experts = on_plan(experts, plan)
     if not plan.sigmas:
         return "No step to do: at this strength the latent comes back as it is."
-    settings = [f"shift {plan.shift:g}", f"{described(plan.sampler, plan.options)} / {plan.scheduler}"]
+    settings = [f"shift {plan.shift:g}", f"{describe_solver(plan.sampler, plan.options)} / {plan.scheduler}"]
     if plan.boundary is not None:
         settings.insert(0, f"boundary {plan.boundary:g}")
     lines = [f"{split_line(plan)} ({', '.join(settings)})"]

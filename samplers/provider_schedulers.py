@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .solvers.names import described
+from .solvers.names import describe_solver
 
 EXACT, NEAREST, DISTILLED_ONLY, UNSUPPORTED = "exact", "nearest", "distilled only", "unsupported"
 
@@ -28,7 +28,7 @@ class ProviderScheduler:
             raise ValueError(f"scheduler '{self.name}' is not supported: it {self.differs}. Choose another name.")
 
     def __str__(self) -> str:
-        comes_to = f"{described(self.solver, self.options)}, scheduler {self.scheduler}"
+        comes_to = f"{describe_solver(self.solver, self.options)}, scheduler {self.scheduler}"
         return f"{self.name}: {comes_to} ({self.verdict}: {self.differs})"
 
 

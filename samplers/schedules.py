@@ -1,4 +1,4 @@
-"""How the sigmas of a run are spaced: the host's schedulers, two that are made for flow, and the official grids."""
+"""Schedulers, which space the sigmas of a run: the host's, two that are made for flow, and the official grids."""
 
 import math
 from collections.abc import Callable

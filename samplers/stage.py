@@ -30,8 +30,8 @@ from ..host.sampling import (
 
 
 @dataclass(frozen=True)
-class Run:
-    """What the host was given for a run, and the second expert needs when it is opened. Latents are [B, C, T, H, W]."""
+class RunInputs:
+    """The host's arguments of a run, which the second expert needs when it is opened. Latents are [B, C, T, H, W]."""
 
     noise: torch.Tensor
     latent_image: torch.Tensor
@@ -69,7 +69,7 @@ class Stage(CFGGuider):
         filter_registered_hooks_on_conds(self.conds, self.model_options)
         return self
 
-    def load(self, run: Run) -> None:
+    def load(self, run: RunInputs) -> None:
         """As `outer_sample` and `inner_sample` up to the sampler; again when a sampler comes back to this expert."""
         patcher = self.model_patcher
         self.inner_model, self.conds, loaded = prepare_sampling(
@@ -87,7 +87,7 @@ class Stage(CFGGuider):
         point_host_at(patcher, run.latent_shapes)
         mark_in_use(patcher, True)
 
-    def _made_for_this_model(self, run: Run) -> dict[str, list[dict]]:
+    def _made_for_this_model(self, run: RunInputs) -> dict[str, list[dict]]:
         latent_image = run.latent_image
         if torch.count_nonzero(latent_image):  # the host leaves an empty latent as it is
             latent_image = self.inner_model.process_latent_in(latent_image)

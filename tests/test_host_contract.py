@@ -14,6 +14,7 @@ from comfy.model_sampling import ModelSamplingDiscreteFlow
 from comfy.samplers import CFGGuider
 from wan_duet.host import sampling
 from wan_duet.samplers.guider import DuetGuider
+from wan_duet.samplers.run import DuetRun
 from wan_duet.samplers.shift import flow_sampling
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -192,7 +193,7 @@ def test_the_tables_hold_all_that_the_pack_uses_of_a_patcher() -> None:
 @pytest.mark.parametrize("name", ["sample", "outer_sample", "inner_sample", "outer_predict_noise", "inner_set_conds"])
 def test_our_method_takes_every_call_that_the_hosts_own_takes(name: str) -> None:
     theirs = inspect.signature(getattr(CFGGuider, name)).parameters.values()
-    ours = vars(DuetGuider)[name]
+    ours = {**vars(DuetGuider), **vars(DuetRun)}[name]
     binds(ours, len(theirs), ())
     required = [parameter for parameter in theirs if parameter.default is parameter.empty]
     binds(ours, len(required), tuple(p.name for p in theirs if p.default is not p.empty))

@@ -88,7 +88,7 @@ def exact_fps(fps: float | Fraction) -> Fraction:
     return max(Fraction(fps).limit_denominator(SLOWEST.denominator), SLOWEST)
 
 
-def moved(audio: Audio, samples: int, length: int | None = None) -> Audio:
+def shift_sound(audio: Audio, samples: int, length: int | None = None) -> Audio:
     """The sound begun so many samples later, after silence, or earlier, and cut or filled up to `length` samples."""
     kept: Tensor = audio["waveform"][..., max(-samples, 0) :]
     begun = torch.nn.functional.pad(kept, (max(samples, 0), 0))
@@ -101,11 +101,11 @@ def _reversed_sound(audio: Audio | None, seconds: Fraction) -> Audio | None:
     """The sound from the end of the picture to its start, which are not always its own."""
     if audio is None:
         return None
-    whole = moved(audio, 0, ceil(audio["sample_rate"] * seconds))
+    whole = shift_sound(audio, 0, ceil(audio["sample_rate"] * seconds))
     return {**whole, "waveform": whole["waveform"].flip(-1)}
 
 
-def looking(parts: Iterable[Part], look: Look) -> Iterator[Part]:
+def look_between(parts: Iterable[Part], look: Look) -> Iterator[Part]:
     """The parts, and before each a look."""
     for part in parts:
         look()
@@ -114,7 +114,7 @@ def looking(parts: Iterable[Part], look: Look) -> Iterator[Part]:
 
 def _not_numbers(images: Tensor, look: Look) -> tuple[str, ...]:
     """Warn of images that hold NaN or infinity, which end as black."""
-    found = [number for number, image in enumerate(looking(images, look)) if not torch.isfinite(image).all()]
+    found = [number for number, image in enumerate(look_between(images, look)) if not torch.isfinite(image).all()]
     if not found:
         return ()
     which = f"{share(len(found), len(images))} not made of numbers (NaN or infinity), from frame {found[0]} on"

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from .clip import Clip, Frame
 from .formats import CONTAINERS, Settings
 from .sound import Sound
-from .whole import whole
+from .whole import write_whole
 
 BT601 = 6  # the matrix by which FFmpeg and ComfyUI convert unless told otherwise, so a player should be told
 BT709_PRIMARIES = 1
@@ -33,7 +33,7 @@ def write_video(
     count = 0
     container = CONTAINERS[settings.format]
     with (
-        whole(path) as partial,
+        write_whole(path) as partial,
         av.open(str(partial), "w", format=container.muxer, options=container.options) as output,
     ):
         output.metadata.update(metadata)
@@ -70,13 +70,13 @@ def write_still(path: Path, frame: Frame, settings: Settings, metadata: Mapping[
         for name, value in metadata.items():
             texts.add_text(name, value)
         effort = {"fast": 1, "balanced": 4, "small": 9}[settings.write_mode]
-        with whole(path) as partial:
+        with write_whole(path) as partial:
             image.save(partial, "PNG", pnginfo=texts, compress_level=effort)
         return
     exif = image.getexif()
     if fitting := _fitting(metadata):
         exif[EXIF_IMAGE_DESCRIPTION] = fitting
-    with whole(path) as partial:
+    with write_whole(path) as partial:
         image.save(partial, "JPEG", quality=settings.quality, exif=exif, optimize=settings.write_mode == "small")
 
 

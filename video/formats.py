@@ -1,4 +1,4 @@
-"""What a file can be, and what quality and write mode mean to its encoder."""
+"""File formats, and the encoder options of each quality and write mode."""
 
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ _VP9_SPEED = {"fast": "5", "balanced": "2", "small": "1"}
 
 
 class Settings(NamedTuple):
-    """How to write a file: a name of FORMATS, a quality from LEAST to MOST, a name of WRITE_MODES."""
+    """Settings of a written file."""
 
     format: str = "mp4"
     quality: int = QUALITIES["high"]
@@ -50,7 +50,7 @@ class Settings(NamedTuple):
 
     @property
     def encoder_options(self) -> dict[str, str]:
-        """What the video encoder is told."""
+        """Options of the video encoder."""
         if CONTAINERS[self.format].video == "libvpx-vp9":
             speed = {"deadline": "good", "cpu-used": _VP9_SPEED[self.write_mode], "row-mt": "1"}
             return {"crf": str(self.crf), "b": "0", **speed}

@@ -1,4 +1,4 @@
-"""What a video is known by, whatever encodes or labels it: its pictures, their times, its sound."""
+"""Identity of a video, whatever encodes or labels it: its pictures, their times, its sound."""
 
 import hashlib
 import io

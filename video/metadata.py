@@ -1,4 +1,4 @@
-"""What is written into a file about how it was made, so that dropping it on the canvas brings the graph back."""
+"""Metadata of a file: the graph that made it, so that dropping it on the canvas brings the graph back."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Which way up a file wants its frames: phones store them as the sensor lies and say how to turn them."""
+"""Orientation of a file's frames: phones store them as the sensor lies and say how to turn them."""
 
 import struct
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ class Orientation(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know."""
+        """Notes for the reader of a report."""
         return ("Turned as the file asks.",) if any(self) else ()
 
 

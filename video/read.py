@@ -11,9 +11,9 @@ import av
 import numpy as np
 import torch
 
-from .clip import Audio, Clip, Frame, Look, looking, moved, never
+from .clip import Audio, Clip, Frame, Look, look_between, never, shift_sound
 from .orientation import Orientation, orientation_of
-from .timeline import Timeline, counted, timeline
+from .timeline import Timeline, constant_timeline, timeline
 
 HELD = 256 << 20  # bytes of decoded frames that a file played backwards may keep
 Source = str | io.BytesIO
@@ -51,12 +51,12 @@ def _opened(source: Source) -> Any:
 
 
 def _timeline(source: Source, look: Look) -> Timeline:
-    """When the frames are seen, from the packets, which need not be decoded for that."""
+    """Times of the frames, from the packets, which need not be decoded for that."""
     with _opened(source) as container:
         if not container.streams.video:
             raise ValueError(f"{_name(source)} holds no video stream. Connect a video.")
         stream = container.streams.video[0]
-        demuxed = looking(container.demux(stream), look)
+        demuxed = look_between(container.demux(stream), look)
         packets = (packet for packet in demuxed if packet.size and not packet.is_discard)
         seen = [(packet.pts, packet.duration or 0) for packet in packets]
         if not seen:
@@ -65,14 +65,14 @@ def _timeline(source: Source, look: Look) -> Timeline:
         if len(times) < len(seen) or 2 * len(set(times)) < len(seen):
             longest = max(duration for _, duration in seen) * stream.time_base
             usual = stream.guessed_rate or (1 / longest if longest else stream.average_rate)  # an average needs times
-            return counted(len(seen), Fraction(usual or 1))
+            return constant_timeline(len(seen), Fraction(usual or 1))
         fps = Fraction(stream.average_rate or stream.guessed_rate or 1)
         return timeline(times, stream.time_base, max(seen)[1], fps)
 
 
 def _decoded(source: Source, look: Look) -> Iterator[av.VideoFrame]:
     with _opened(source) as container:
-        yield from looking(container.decode(video=0), look)
+        yield from look_between(container.decode(video=0), look)
 
 
 def _frames(source: Source, times: Timeline, upright: Orientation, look: Look) -> Iterator[Frame]:
@@ -105,7 +105,7 @@ def _stretch(source: Source, times: np.ndarray, counted: bool, look: Look) -> li
                     container.seek(int(times[0]), stream=stream)
             except OSError:
                 continue
-            decoded = looking(container.decode(stream), look)
+            decoded = look_between(container.decode(stream), look)
             timed = ((n if counted or frame.pts is None else frame.pts, frame) for n, frame in enumerate(decoded))
             frames = list(islice(_between(timed, int(times[0]), int(times[-1])), len(times)))
         if len(frames) == len(times):
@@ -127,10 +127,10 @@ def _sound(source: Source, start: Fraction, look: Look) -> Audio | None:
         # Packed: of planar sound with eight channels and more PyAV reads past the planes
         packed = av.AudioResampler(format="flt", layout=stream.layout, rate=stream.rate)
         begun, parts = None, []
-        for frame in looking(container.decode(stream), look):
+        for frame in look_between(container.decode(stream), look):
             begun = frame.pts * frame.time_base if begun is None and frame.pts is not None else begun
             parts += [part.to_ndarray().reshape(-1, stream.channels) for part in packed.resample(frame)]
         if not parts:
             return None
         audio = {"waveform": torch.from_numpy(np.concatenate(parts).T.copy())[None], "sample_rate": stream.rate}
-        return moved(audio, round(((start if begun is None else begun) - start) * stream.rate))
+        return shift_sound(audio, round(((start if begun is None else begun) - start) * stream.rate))

@@ -45,5 +45,5 @@ class Sound:
         yield from self._stream.encode(part)
 
     def rest(self) -> Iterator[Any]:
-        """What the encoder still holds."""
+        """Packets that the encoder still holds."""
         yield from self._stream.encode(None)

@@ -10,7 +10,7 @@ from av.error import FFmpegError
 SAME_EVERY_TIME = {"fflags": "+bitexact"}  # Matroska numbers its files by chance
 
 
-def copy_unlabelled(source: str | io.BytesIO, path: Path) -> bool:
+def strip_metadata(source: str | io.BytesIO, path: Path) -> bool:
     """Copy the first video and sound streams of an MP4, MOV or WebM; False if it is another container or can't be."""
     if isinstance(source, io.BytesIO):
         source.seek(0)

@@ -1,4 +1,4 @@
-"""When each frame of a file is to be seen, and which of them a clip at one constant rate shows."""
+"""Presentation times of a file's frames, and those that a clip at one constant rate shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Timeline:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know about the rate."""
+        """Notes on the rate for the reader of a report."""
         rate = f"{float(self.fps):g} fps"
         if self.counted:
             return (f"The file doesn't say when each frame is seen: read at {rate}.",)
@@ -41,7 +41,7 @@ class Timeline:
         return ()
 
     def shown(self, time: int | None) -> int:
-        """How often the frame of this time is shown; once if the file doesn't know its time."""
+        """Number of times that the frame of this time is shown; once if the file doesn't know its time."""
         if time is None or not self.varies:
             return 1
         place = min(int(np.searchsorted(self.times, time)), len(self.times) - 1)
@@ -65,7 +65,7 @@ def timeline(times: Sequence[int], tick: Fraction, last: int, fps: Fraction) -> 
     return Timeline(seen, tick, rate, np.bincount(_nearest(seen, moments), minlength=count), varies=True)
 
 
-def counted(frames: int, fps: Fraction) -> Timeline:
+def constant_timeline(frames: int, fps: Fraction) -> Timeline:
     """So many frames at a constant rate, of a file that gives them no times, or all the same one."""
     rate = exact_fps(fps)
     return Timeline(np.arange(frames), 1 / rate, rate, np.ones(frames, np.int64), varies=False, counted=True)

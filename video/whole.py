@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def write_whole(path: Path) -> Iterator[Path]:
     """Write a file under a name of its own; it becomes `path` when the block ends, and is gone if that fails."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -20,7 +20,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def reserved(numbered: Callable[[int], Path], first: int) -> Iterator[Path]:
+def reserve_name(numbered: Callable[[int], Path], first: int) -> Iterator[Path]:
     """Take the first free one of numbered names, from `first` on; it is free again if the block fails."""
     path = next(path for path in map(numbered, count(first)) if _taken(path))
     try:

@@ -1,1 +1,1 @@
-"""What finds people in an image: seven networks of Google's MediaPipe, run by torch, or ONNX files of the user's."""
+"""Detectors of people in images: seven networks of Google's MediaPipe, run by torch, or the user's ONNX files."""

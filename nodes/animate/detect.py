@@ -14,16 +14,16 @@ from ...animate.detector.onnx.files import FOLDER, onnx_files
 from ...animate.openpose import from_keypoints, to_keypoints
 from ...animate.person_mask import masks_of_pose
 from ...animate.pose import Pose, counts
-from ...animate.smooth import REACH, filled, smoothed
+from ...animate.smooth import REACH, close_gaps, smooth
 from ...animate.tracker import LARGEST, PICKS, Search
 from ...experts.files import fingerprint
 from ...video.clip import Clip
-from ..clips import clip_of, stop_if_interrupted, watched
+from ..clips import clip_of, stop_if_interrupted, watch
 from ..schema import advanced, schema
 from ..sockets import BoundingBox, PoseKeypoint, WanDetector, WanPose
-from ..text import shown
+from ..text import log_report
 
-SHELF = "Wan Duet/Animate"
+CATEGORY = "Wan Duet/Animate"
 FPS = 30.0  # of images, which have no frame rate of their own; Animate was trained at 30
 DEVICES = ("auto", "cpu")
 SAME_VIDEO = "Connect the video that the pose was detected in."
@@ -40,7 +40,7 @@ class LoadDetector(io.ComfyNode):
         return schema(
             node_id="WanDuet_LoadDetector",
             display_name="Wan Animate: Load Detector",
-            category=SHELF,
+            category=CATEGORY,
             description="The detector of people that comes with this pack: body, hands, face and mask, several people, "
             "nothing to download. Or ONNX files of yours in models/detection. It is read when it is used.",
             search_aliases=["pose detector", "dwpose", "vitpose", "mediapipe", "blazepose", "openpose", "yolo", "onnx"],
@@ -89,7 +89,7 @@ class DetectPose(io.ComfyNode):
         return schema(
             node_id="WanDuet_DetectPose",
             display_name="Wan Animate: Detect Pose",
-            category=SHELF,
+            category=CATEGORY,
             description="Finds people in a video and follows them: body, hands and face as points, not as pictures. "
             "A frame without anybody is no error; the report counts found, filled and missing.",
             search_aliases=["pose estimation", "openpose", "dwpose", "vitpose", "skeleton", "keypoints", "animate"],
@@ -132,10 +132,10 @@ class DetectPose(io.ComfyNode):
     ) -> io.NodeOutput:
         clip = clip_of(video, FPS)
         search = Search(people, pick, skip, (point_x, point_y), small_people, hands, face)
-        pose = detector.pose(watched(clip.frames(), clip.count), search, float(clip.fps), _where(clip, boxes, mask))
-        pose = smoothed(filled(pose, fill_gaps), smoothing)
+        pose = detector.pose(watch(clip.frames(), clip.count), search, float(clip.fps), _where(clip, boxes, mask))
+        pose = smooth(close_gaps(pose, fill_gaps), smoothing)
         report = f"{len(pose)} frames of {pose.width}x{pose.height} at {pose.fps:g} fps\n{counts(pose, pick)}"
-        return io.NodeOutput(pose, to_keypoints(pose), to_boxes(pose), shown(report))
+        return io.NodeOutput(pose, to_keypoints(pose), to_boxes(pose), log_report(report))
 
 
 def _whom() -> list[io.Input]:
@@ -229,7 +229,7 @@ class PoseFromKeypoints(io.ComfyNode):
         return schema(
             node_id="WanDuet_PoseFromKeypoints",
             display_name="Wan Animate: Keypoints To Pose",
-            category=SHELF,
+            category=CATEGORY,
             description="Takes what another node has detected, such as DWPose or SDPose, as a pose for this pack.",
             search_aliases=["dwpose", "openpose", "sdpose", "pose keypoint"],
             inputs=[
@@ -247,7 +247,7 @@ class PoseFromKeypoints(io.ComfyNode):
     @classmethod
     def execute(cls, keypoints: list[dict[str, Any]], fps: float) -> io.NodeOutput:
         pose = from_keypoints(keypoints, fps)
-        return io.NodeOutput(pose, shown(counts(pose)))
+        return io.NodeOutput(pose, log_report(counts(pose)))
 
 
 class SegmentPerson(io.ComfyNode):
@@ -256,7 +256,7 @@ class SegmentPerson(io.ComfyNode):
         return schema(
             node_id="WanDuet_SegmentPerson",
             display_name="Wan Animate: Segment Person",
-            category=SHELF,
+            category=CATEGORY,
             description="The mask of the people of a pose, frame by frame. Empty where they are missing.",
             search_aliases=["mask", "segmentation", "sam", "matting", "replace character"],
             inputs=[
@@ -284,7 +284,7 @@ class SegmentPerson(io.ComfyNode):
         mask = masks_of_pose(detector.embedded, frames_of(pose, clip), pose).ge_(threshold)
         covered = mask.flatten(1).mean(1)
         report = f"{int((covered > 0).sum())} of {len(mask)} frames have a mask, {covered.mean():.1%} of the picture"
-        return io.NodeOutput(mask, shown(report))
+        return io.NodeOutput(mask, log_report(report))
 
 
 def frames_of(pose: Pose, clip: Clip) -> Iterator[np.ndarray]:
@@ -295,7 +295,7 @@ def frames_of(pose: Pose, clip: Clip) -> Iterator[np.ndarray]:
         )
     count = 0
     for count, frame in enumerate(
-        watched(clip.frames(), clip.count), 1
+        watch(clip.frames(), clip.count), 1
     ):  # a broken file may have fewer than its index says
         if count > len(pose):
             break

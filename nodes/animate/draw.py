@@ -6,18 +6,18 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ...animate.draw import drawn
-from ...animate.face_crop import BLACK, HOLD, Box, cropped, face_boxes, face_counts
-from ...animate.mask_shape import BLOCKS, OFF, blacked, grown, in_blocks
-from ...animate.overlay import overlaid
-from ...animate.person_mask import given_masks
+from ...animate.draw import draw_pose
+from ...animate.face_crop import BLACK, HOLD, Box, crop_faces, face_boxes, face_counts
+from ...animate.mask_shape import BLOCKS, OFF, black_out, grow_mask, make_blocky
+from ...animate.overlay import overlay_pose
+from ...animate.person_mask import check_masks
 from ...animate.pose import MISSING, Pose
-from ...animate.retarget import retargeted
-from ..clips import clip_of, watched
+from ...animate.retarget import retarget
+from ..clips import clip_of, watch
 from ..schema import advanced, schema
 from ..sockets import WanPose
-from ..text import shown
-from .detect import FPS, SHELF, clip_input, frames_of
+from ..text import log_report
+from .detect import CATEGORY, FPS, clip_input, frames_of
 
 FACE_AREA = 1.3
 
@@ -28,7 +28,7 @@ class RetargetPose(io.ComfyNode):
         return schema(
             node_id="WanDuet_RetargetPose",
             display_name="Wan Animate: Retarget Pose",
-            category=SHELF,
+            category=CATEGORY,
             description="Gives the motion of one person the proportions of another: every limb keeps its angle and "
             "gets the length it has in the reference image. For mode animate.",
             search_aliases=["pose retarget", "proportions", "animate"],
@@ -41,7 +41,7 @@ class RetargetPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose: Pose, reference: Pose) -> io.NodeOutput:
-        return io.NodeOutput(retargeted(pose, reference))
+        return io.NodeOutput(retarget(pose, reference))
 
 
 class DrawPose(io.ComfyNode):
@@ -50,7 +50,7 @@ class DrawPose(io.ComfyNode):
         return schema(
             node_id="WanDuet_DrawPose",
             display_name="Wan Animate: Draw Pose",
-            category=SHELF,
+            category=CATEGORY,
             description="Skeletons on black, in the style that Wan 2.2 Animate was trained on: its own colours and "
             "widths, toes, no dots on the face.",
             search_aliases=["pose video", "skeleton", "openpose", "render pose"],
@@ -65,8 +65,8 @@ class DrawPose(io.ComfyNode):
     @classmethod
     def execute(cls, pose: Pose, head: bool = True, hands: bool = True) -> io.NodeOutput:
         images = torch.empty(len(pose), pose.height, pose.width, 3)
-        for frame, image in watched(enumerate(images), len(images)):
-            picture = drawn(pose.people(frame), pose.width, pose.height, head=head, hands=hands)
+        for frame, image in watch(enumerate(images), len(images)):
+            picture = draw_pose(pose.people(frame), pose.width, pose.height, head=head, hands=hands)
             image.copy_(torch.from_numpy(picture) / 255)
         return io.NodeOutput(images)
 
@@ -77,7 +77,7 @@ class FaceCrop(io.ComfyNode):
         return schema(
             node_id="WanDuet_FaceCrop",
             display_name="Wan Animate: Face Crop",
-            category=SHELF,
+            category=CATEGORY,
             description="The face of one person in every frame, 512x512, cut as Wan's own preprocessing cuts it.",
             search_aliases=["face video", "crop face", "animate"],
             inputs=[
@@ -112,8 +112,8 @@ class FaceCrop(io.ComfyNode):
     def execute(cls, video: Any, pose: Pose, person: int, missing: str, area: float = FACE_AREA) -> io.NodeOutput:
         if person >= pose.states.shape[1]:
             raise ValueError(f"person is {person}, pose has {pose.states.shape[1]} people. The first one is 0.")
-        faces = cropped(frames_of(pose, clip_of(video, FPS)), face_boxes(pose, person, area, missing))
-        return io.NodeOutput(faces, shown(face_counts(pose, person, missing)))
+        faces = crop_faces(frames_of(pose, clip_of(video, FPS)), face_boxes(pose, person, area, missing))
+        return io.NodeOutput(faces, log_report(face_counts(pose, person, missing)))
 
 
 class MaskShape(io.ComfyNode):
@@ -122,7 +122,7 @@ class MaskShape(io.ComfyNode):
         return schema(
             node_id="WanDuet_MaskShape",
             display_name="Wan Animate: Mask Shape",
-            category=SHELF,
+            category=CATEGORY,
             description="Makes a mask larger and plainer, so that a character of another build fits, and blacks it out "
             "in the background. An empty mask stays empty.",
             search_aliases=["grow mask", "dilate mask", "blockify mask", "background video", "replace character"],
@@ -169,9 +169,9 @@ class MaskShape(io.ComfyNode):
                 "Connect the frames that the mask was made of."
             )
         made = torch.empty(masks.shape, device=masks.device)
-        for one, shaped in watched(zip(masks, made, strict=True), len(made)):
-            shaped.copy_(in_blocks(grown((one[None] >= 0.5).float(), grow), blocks, across, along)[0])
-        background = made[..., None].expand(-1, -1, -1, 3) if images is None else blacked(images[..., :3], made)
+        for one, shaped in watch(zip(masks, made, strict=True), len(made)):
+            shaped.copy_(make_blocky(grow_mask((one[None] >= 0.5).float(), grow), blocks, across, along)[0])
+        background = made[..., None].expand(-1, -1, -1, 3) if images is None else black_out(images[..., :3], made)
         return io.NodeOutput(made, background)
 
 
@@ -181,7 +181,7 @@ class PoseOverlay(io.ComfyNode):
         return schema(
             node_id="WanDuet_PoseOverlay",
             display_name="Wan Animate: Pose Overlay",
-            category=SHELF,
+            category=CATEGORY,
             description="Draws what was found on the frames themselves: skeletons, boxes, mask and face crops. Look at "
             "it before you spend an hour on sampling.",
             search_aliases=["pose preview", "debug pose", "check mask"],
@@ -204,13 +204,13 @@ class PoseOverlay(io.ComfyNode):
         cls, video: Any, pose: Pose, mask: torch.Tensor | None = None, boxes: bool = True, faces: bool = True
     ) -> io.NodeOutput:
         crops = [face_boxes(pose, person, FACE_AREA, BLACK) for person in range(pose.states.shape[1] if faces else 0)]
-        tints = None if mask is None else given_masks(mask, len(pose), pose.width, pose.height).cpu().numpy()
+        tints = None if mask is None else check_masks(mask, len(pose), pose.width, pose.height).cpu().numpy()
         images = torch.empty(len(pose), pose.height, pose.width, 3)
         for place, (image, frame) in enumerate(zip(images, frames_of(pose, clip_of(video, FPS)), strict=True)):
             outlines = _corners(pose.boxes(place)[pose.states[place] != MISSING]) if boxes else []
             crop = [box for person in crops if (box := person[place])]
             tint = None if tints is None else tints[place]
-            picture = overlaid(frame, list(pose.people(place)), outlines, crop, tint)
+            picture = overlay_pose(frame, list(pose.people(place)), outlines, crop, tint)
             image.copy_(torch.from_numpy(picture) / 255)
         return io.NodeOutput(images)
 

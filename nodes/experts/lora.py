@@ -10,8 +10,8 @@ from ...experts.lora.schedule import LIMIT
 from ...experts.pair import Experts
 from ..schema import advanced, schema
 from ..sockets import WanExperts, WanLoras
-from ..text import shown
-from .pair import SHELF
+from ..text import log_report
+from .pair import CATEGORY
 
 
 class Lora(io.ComfyNode):
@@ -21,7 +21,7 @@ class Lora(io.ComfyNode):
         return schema(
             node_id="WanDuet_Lora",
             display_name="Wan 2.2 LoRA",
-            category=SHELF,
+            category=CATEGORY,
             description="One LoRA of the list. Name either half of a high/low pair: the other one is found by name. "
             "Chain these nodes and end in Apply Wan 2.2 LoRAs.",
             search_aliases=["lora loader", "lora stack", "power lora", "high low lora", "lightning", "lightx2v"],
@@ -117,7 +117,7 @@ class ApplyLoras(io.ComfyNode):
         return schema(
             node_id="WanDuet_ApplyLoras",
             display_name="Apply Wan 2.2 LoRAs",
-            category=SHELF,
+            category=CATEGORY,
             description="Puts the list on the experts. What each file will change is checked from headers now; "
             "weights are read when an expert is opened. A LoRA that changes nothing is an error here.",
             search_aliases=["lora loader", "lora stack", "lora keys not loaded", "match report"],
@@ -138,4 +138,4 @@ class ApplyLoras(io.ComfyNode):
     def execute(cls, experts: Experts, loras: Loras) -> io.NodeOutput:
         experts, report = apply_loras(experts, loras)
         report = f"{report}\n{memory.report(experts)}"
-        return io.NodeOutput(experts, shown(report))
+        return io.NodeOutput(experts, log_report(report))

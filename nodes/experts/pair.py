@@ -14,9 +14,9 @@ from ...experts.pair import AUTO, KEEP_BOTH, RESIDENCIES, Expert, Experts, check
 from ...experts.variant import HIGH, LOW
 from ..schema import advanced, schema
 from ..sockets import WanExperts
-from ..text import show, shown
+from ..text import log_report, show
 
-SHELF = "Wan Duet/Experts"
+CATEGORY = "Wan Duet/Experts"
 GUIDER = "WanDuet_Guider"
 OPENING = ("WanDuet_Sampler", "WanDuet_ModelsFromExperts")
 
@@ -27,7 +27,7 @@ class LoadExperts(io.ComfyNode):
         return schema(
             node_id="WanDuet_LoadExperts",
             display_name="Load Wan 2.2 Experts (High Noise, Low Noise)",
-            category=SHELF,
+            category=CATEGORY,
             description="Name the high-noise file; its low-noise partner is found by name. Both are checked from their "
             "headers now and read when first needed. For GGUF files use your GGUF loader and Experts From Models.",
             search_aliases=[
@@ -67,7 +67,7 @@ class LoadExperts(io.ComfyNode):
         if _is_sampled(cls.hidden.prompt, cls.hidden.unique_id):
             files.check_present(experts)
         reports = (files.report(experts, high), memory.report(experts), host_report.report(experts))
-        return io.NodeOutput(experts, shown("\n".join(reports)))
+        return io.NodeOutput(experts, log_report("\n".join(reports)))
 
 
 def _is_sampled(prompt: Mapping[str, Any], node_id: str) -> bool:
@@ -144,7 +144,7 @@ class ExpertsFromModels(io.ComfyNode):
         return schema(
             node_id="WanDuet_ExpertsFromModels",
             display_name="Wan 2.2 Experts From Models",
-            category=SHELF,
+            category=CATEGORY,
             description="A pair made of ordinary MODELs, from any loader (GGUF too) or any node in between. "
             "Both stay in memory: the host owns their weights.",
             search_aliases=["gguf", "model list", "high noise", "low noise", "moe"],
@@ -182,7 +182,7 @@ class ModelsFromExperts(io.ComfyNode):
         return schema(
             node_id="WanDuet_ModelsFromExperts",
             display_name="Wan 2.2 Models From Experts",
-            category=SHELF,
+            category=CATEGORY,
             description="Opens the pair as ordinary MODELs. Any node on the MODEL list runs once for each expert. "
             "Both experts are read into memory here and stay there.",
             search_aliases=["model list", "split experts", "torch compile", "sage attention"],

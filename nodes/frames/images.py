@@ -18,10 +18,10 @@ from ...experts.variant import TI2V_5B
 from ...samplers.conds import FOR_LOW, FRAMES, need_channels_for_frames
 from ..schema import advanced, schema
 from ..sockets import WanExperts, WanFrames
-from ..text import shown
+from ..text import log_report
 from .vae import grid_of, is_of_5b
 
-SHELF = "Wan Duet/Frames"
+CATEGORY = "Wan Duet/Frames"
 
 
 class FrameImage(io.ComfyNode):
@@ -30,7 +30,7 @@ class FrameImage(io.ComfyNode):
         return schema(
             node_id="WanDuet_FrameImage",
             display_name="Wan 2.2 Frame Image (First, Last, Key)",
-            category=SHELF,
+            category=CATEGORY,
             description="An image, and the frame of the video that it is for. Chain these nodes and end in "
             "Frame Conditioning.",
             search_aliases=["start image", "end image", "first frame", "first last frame", "flf2v", "key frame", "i2v"],
@@ -79,7 +79,7 @@ class FrameConditioning(io.ComfyNode):
         return schema(
             node_id="WanDuet_FrameConditioning",
             display_name="Wan 2.2 Image To Video (Frame Conditioning)",
-            category=SHELF,
+            category=CATEGORY,
             description="Tells an I2V pair, or TI2V-5B, which frames of the video are given. The report shows the "
             "latent frame that each image lands in.",
             search_aliases=["WanFirstLastFrameToVideo", "first last frame", "flf2v", "i2v"],
@@ -137,7 +137,7 @@ class FrameConditioning(io.ComfyNode):
             shape = (1, vae.latent_channels, latent_frames(whole), *high[FRAMES].shape[-2:])
             latent = {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device())}
         report = "\n".join([*lines, *placement_lines(placed, size.width, size.height)])
-        return io.NodeOutput(positive, negative, latent, shown(report))
+        return io.NodeOutput(positive, negative, latent, log_report(report))
 
 
 def _check_pair(experts: Experts, vae_of_5b: bool) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 from comfy_api.latest import io
 
 from ...conditioning.lengths import TRAINED, TRAINED_5B, length_notes, length_of
-from ...conditioning.sizes import ASPECT_RATIOS, AUTO, CUSTOM, FIXED, PATCH, PATCH_5B, RESOLUTIONS, chosen_size
+from ...conditioning.sizes import ASPECT_RATIOS, AUTO, CUSTOM, FIXED, PATCH, PATCH_5B, RESOLUTIONS, choose_size
 from ...experts.pair import Experts
 from ...experts.variant import TI2V_5B
 from ..clips import clip_of
 from ..schema import advanced, schema
 from ..sockets import WanExperts
-from ..text import shown
-from .images import SHELF
+from ..text import log_report
+from .images import CATEGORY
 
 LARGEST = 4096  # pixels a side
 
@@ -23,7 +23,7 @@ class Size(io.ComfyNode):
         return schema(
             node_id="WanDuet_Size",
             display_name="Wan 2.2 Video Size",
-            category=SHELF,
+            category=CATEGORY,
             description="Width, height and length that Wan can make, from a resolution, an aspect ratio or an image, "
             "and a duration. The report says what was rounded.",
             search_aliases=["resolution", "aspect ratio", "dimensions", "frames", "duration", "empty latent"],
@@ -65,11 +65,11 @@ class Size(io.ComfyNode):
         clip = None if image is None else clip_of(image, fps)
         like = None if clip is None else (clip.width, clip.height)
         patch, trained = (PATCH_5B, TRAINED_5B) if experts and experts.kind == TI2V_5B else (PATCH, TRAINED)
-        size = chosen_size(resolution, aspect_ratio, like, patch, (width, height))
+        size = choose_size(resolution, aspect_ratio, like, patch, (width, height))
         length = length_of(duration, fps)
         lines = [f"{size.width}x{size.height}, {length} frames at {fps:g} fps"]
         lines += [*size.notes, *length_notes(duration, fps, trained)]
-        return io.NodeOutput(size.width, size.height, length, fps, shown("\n".join(lines)))
+        return io.NodeOutput(size.width, size.height, length, fps, log_report("\n".join(lines)))
 
 
 def _shape() -> list[io.Input]:

@@ -5,11 +5,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from ...conditioning.sizes import on_grid
-from ...conditioning.video_latent import chosen_frames, chosen_lines, gather
-from ..clips import FPS_OF_IMAGES, clip_of, watched
+from ...conditioning.video_latent import choose_frames, gather, report_lines
+from ..clips import FPS_OF_IMAGES, clip_of, watch
 from ..schema import schema
-from ..text import shown
-from .images import SHELF
+from ..text import log_report
+from .images import CATEGORY
 from .vae import grid_of
 
 
@@ -19,7 +19,7 @@ class VideoToLatent(io.ComfyNode):
         return schema(
             node_id="WanDuet_VideoToLatent",
             display_name="Wan 2.2 Video To Latent (Video To Video)",
-            category=SHELF,
+            category=CATEGORY,
             description="A video, or an image, to start a run from: resampled, cut and cropped to what Wan can take, "
             "then encoded. Stage Plan's strength says how much of it is made anew.",
             search_aliases=["video to video", "v2v", "image to image", "i2i", "vae encode", "denoise"],
@@ -58,10 +58,10 @@ class VideoToLatent(io.ComfyNode):
         clip = clip_of(video, resample_fps or FPS_OF_IMAGES)
         size = on_grid(width, height, grid_of(vae))
         given = (clip.count, float(clip.fps), resample_fps, length)
-        chosen = chosen_frames(*given)
-        images = gather(watched(clip.frames(), clip.count), chosen, size.width, size.height)
-        lines = [f"{size.width}x{size.height}", *chosen_lines(chosen, *given), *clip.notes, *size.notes]
+        chosen = choose_frames(*given)
+        images = gather(watch(clip.frames(), clip.count), chosen, size.width, size.height)
+        lines = [f"{size.width}x{size.height}", *report_lines(chosen, *given), *clip.notes, *size.notes]
         if (clip.width, clip.height) != (size.width, size.height):
             lines.append(f"{clip.width}x{clip.height} scaled and cropped to {size.width}x{size.height}.")
-        report = shown("\n".join(lines))
+        report = log_report("\n".join(lines))
         return io.NodeOutput({"samples": vae.encode(images)}, resample_fps or float(clip.fps), report)

@@ -1,4 +1,4 @@
-"""Which Wan a VAE belongs to."""
+"""Tell the VAE of Wan 2.1 from that of TI2V-5B."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ CHANNELS = 16
 
 
 def is_of_5b(vae: Any) -> bool:
-    """Whether it is the Wan 2.2 VAE, of TI2V-5B. Raises ValueError for a VAE of images, or with other channels.
+    """Say whether a VAE is that of TI2V-5B. Raises ValueError for a VAE of images, or with other channels.
 
     The host would encode a clip with it, as so many images or not at all.
     """

@@ -17,7 +17,7 @@ from ...remote.jobs.summary import cost_of, date_of
 from ...remote.jobs.unanswered import AT_WORK, FOUND, KEPT, LIKE, NO_TRACE, UNKNOWN, Cleared
 from ...remote.jobs.wait import wait
 from ..schema import advanced, schema
-from ..text import shown
+from ..text import log_report
 from .job_manager import manager
 from .progress import Watch
 from .results import STILLS, opened, preview, seen, told
@@ -117,7 +117,7 @@ class RemoteJobs(io.ComfyNode):
 
 
 def _said(text: str) -> io.NodeOutput:
-    return io.NodeOutput([ExecutionBlocker(None)], [ExecutionBlocker(None)], shown(text))
+    return io.NodeOutput([ExecutionBlocker(None)], [ExecutionBlocker(None)], log_report(text))
 
 
 def _collected(outcome: Outcome) -> io.NodeOutput:

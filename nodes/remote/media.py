@@ -17,7 +17,7 @@ from ...remote.media import Media, audio_media, image_media, video_media
 from ...video.encode import write_video
 from ...video.formats import QUALITIES, Settings
 from ...video.identity import identity_of_clip, identity_of_file
-from ...video.strip_metadata import copy_unlabelled
+from ...video.strip_metadata import strip_metadata
 from ..clips import FPS_OF_IMAGES, clip_of, stop_if_interrupted, whole_file
 from ..sockets import WanFrames, WanLoras
 from .files import AS_PNG, Files, addresses
@@ -114,7 +114,7 @@ def film(video: Any) -> Media:
         path = Path(folder, "film.mp4")
         source = whole_file(video)
         clip = clip_of(video, FPS_OF_IMAGES)
-        if source is None or not copy_unlabelled(source, path):
+        if source is None or not strip_metadata(source, path):
             write_video(path, clip, SENT, {}, stop_if_interrupted)
         known = (identity_of_clip(clip),) if source is None else identity_of_file(source)
         return video_media(path, *known)

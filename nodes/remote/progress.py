@@ -13,7 +13,7 @@ from server import PromptServer
 from ...remote.errors import Interrupted
 from ...remote.jobs.collect import Outcome
 from ...remote.jobs.record import Update
-from ..text import wrapped
+from ..text import wrap
 
 log = logging.getLogger("wan_duet")
 
@@ -61,5 +61,5 @@ class Watch:
     def _say(self, text: str) -> None:
         server = getattr(PromptServer, "instance", None)
         if text != self._said and self._node_id is not None and server is not None:
-            server.send_progress_text(wrapped(text), self._node_id)
+            server.send_progress_text(wrap(text), self._node_id)
         self._said = text

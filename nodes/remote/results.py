@@ -19,7 +19,7 @@ from ...remote.jobs.collect import Outcome, delivered
 from ...remote.jobs.journal import OVER
 from ...remote.jobs.request import Order
 from ...remote.jobs.summary import info
-from ..text import shown
+from ..text import log_report
 
 log = logging.getLogger("wan_duet")
 
@@ -59,13 +59,13 @@ def outputs(outcome: Outcome, order: Order | None = None) -> io.NodeOutput:
 def set_aside(error: RemoteError) -> io.NodeOutput:
     """What is put out for a job of which nobody knows: why, and an end to what is connected to the result."""
     log.error("%s", error)
-    text = shown(str(error))
+    text = log_report(str(error))
     return io.NodeOutput([ExecutionBlocker(str(error))], text, ui=ui.PreviewText(text))
 
 
 def told(outcome: Outcome, order: Order | None = None) -> str:
     """The text about a job, with the names of its files."""
-    return shown("\n".join([info(outcome, order), *(f"file: {file.name}" for file in outcome.files)]))
+    return log_report("\n".join([info(outcome, order), *(f"file: {file.name}" for file in outcome.files)]))
 
 
 def is_whole(jobs: Sequence[Job], node_id: str) -> bool:

@@ -16,9 +16,9 @@ from ...samplers.solvers.names import SOLVERS, name_of, options_of
 from ...samplers.solvers.names import solver as named_solver
 from ..schema import advanced, schema
 from ..sockets import WanExperts, WanPlan
-from ..text import shown
+from ..text import log_report
 
-SHELF = "Wan Duet/Sampling"
+CATEGORY = "Wan Duet/Sampling"
 
 
 def sigmas_of(plan: Plan) -> torch.Tensor:
@@ -43,7 +43,7 @@ class StagePlan(io.ComfyNode):
         return schema(
             node_id="WanDuet_StagePlan",
             display_name="Wan 2.2 Stage Plan",
-            category=SHELF,
+            category=CATEGORY,
             description="Plans a run: where the experts change follows from the sigmas and the boundary the model was "
             "trained with, not from a guess. Opens no weights.",
             search_aliases=["scheduler", "sigmas", "boundary", "split steps", "shift", "modelsamplingsd3"],
@@ -172,7 +172,7 @@ class Preset(io.ComfyNode):
         return schema(
             node_id="WanDuet_Preset",
             display_name="Wan 2.2 Plan Preset",
-            category=SHELF,
+            category=CATEGORY,
             description="A whole plan under one name. The report gives every value it stands for.",
             search_aliases=["lightning", "turbo", "4 steps", "quality", "preset"],
             inputs=[
@@ -191,7 +191,7 @@ class Preset(io.ComfyNode):
 def _planned(plan: Plan, experts: Experts, solver: Any = None, about: str = "") -> io.NodeOutput:
     """The outputs of a plan node; the solver is the plan's own unless one is given."""
     text = f"{about}{report(plan, experts)}"
-    return io.NodeOutput(plan, solver or named_solver(plan.sampler), sigmas_of(plan), shown(text))
+    return io.NodeOutput(plan, solver or named_solver(plan.sampler), sigmas_of(plan), log_report(text))
 
 
 class ProviderScheduler(io.ComfyNode):
@@ -200,7 +200,7 @@ class ProviderScheduler(io.ComfyNode):
         return schema(
             node_id="WanDuet_ProviderScheduler",
             display_name="Wan 2.2 Provider Scheduler",
-            category=SHELF,
+            category=CATEGORY,
             description="A scheduler by the name that Runware documents, as the nearest thing this machine can do. "
             "Names that nothing here can honour are refused.",
             search_aliases=["runware", "scheduler name", "unipc", "dpm++", "karras"],
@@ -235,4 +235,4 @@ class ProviderScheduler(io.ComfyNode):
         lines = [str(found)]
         if found.verdict == DISTILLED_ONLY and not (experts and any_distilled(experts)):
             lines.append("warning: put a distilled LoRA on both experts, or choose another name.")
-        return io.NodeOutput(named_solver(found.solver, found.options), found.scheduler, shown("\n".join(lines)))
+        return io.NodeOutput(named_solver(found.solver, found.options), found.scheduler, log_report("\n".join(lines)))

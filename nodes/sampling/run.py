@@ -12,8 +12,8 @@ from ...samplers.plan import Plan
 from ...samplers.solvers.names import name_of, wrong_line
 from ..schema import advanced, schema
 from ..sockets import WanExperts, WanPlan
-from ..text import show, shown
-from .plan import SHELF, sigmas_of
+from ..text import log_report, show
+from .plan import CATEGORY, sigmas_of
 
 MAX_SEED = 2**53 - 1  # what a number in the browser can hold
 
@@ -24,7 +24,7 @@ class Guider(io.ComfyNode):
         return schema(
             node_id="WanDuet_Guider",
             display_name="Wan 2.2 Guider (Duet)",
-            category=SHELF,
+            category=CATEGORY,
             description="Runs both experts as one model under SamplerCustomAdvanced: one uninterrupted run, one noise, "
             "one progress bar; the expert changes where the plan says.",
             search_aliases=["guider", "cfg guider", "dual model", "dual sampler", "moe sampler"],
@@ -51,7 +51,7 @@ class Sampler(io.ComfyNode):
         return schema(
             node_id="WanDuet_Sampler",
             display_name="Wan 2.2 Video Sampler (Duet)",
-            category=SHELF,
+            category=CATEGORY,
             description="The whole run in one node: noise, guider and sampler.",
             search_aliases=["ksampler advanced", "wan moe ksampler", "dual sampler", "two samplers"],
             inputs=[
@@ -109,7 +109,7 @@ class Sampler(io.ComfyNode):
         guider.set_conds(positive, negative)
         results = [_sampled(guider, plan, sampler, latent, seed + number) for number in range(count)]
         text = "\n".join(said) or "No step to do: the latent came back as it was."
-        return io.NodeOutput(results, shown(text))
+        return io.NodeOutput(results, log_report(text))
 
 
 def _sampled(guider: DuetGuider, plan: Plan, sampler: Any, latent: dict, seed: int) -> dict:

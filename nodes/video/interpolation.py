@@ -9,7 +9,7 @@ FOLDER = "frame_interpolation"
 NONE, INTERPOLATIONS = "none", ("none", "film", "rife")
 
 
-def interpolated(images: torch.Tensor, model: str, between: int) -> torch.Tensor:
+def interpolate(images: torch.Tensor, model: str, between: int) -> torch.Tensor:
     """Images [B, H, W, C] with `between` new ones in each gap. `model` is film or rife.
 
     Raises ValueError on a host without the nodes, FileNotFoundError without a model file.

@@ -22,15 +22,15 @@ from ...video.encode import write_still, write_video, written_size
 from ...video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES, Settings
 from ...video.metadata import RECEIPT, texts
 from ...video.plain_frames import PlainFrames
-from ...video.whole import reserved
+from ...video.whole import reserve_name
 from ..clips import FPS_OF_IMAGES, clip_of, images_of, sound_of, stop_if_interrupted
 from ..schema import advanced, schema
 from ..sockets import WanExperts, WanPlan
-from ..text import shown
-from .interpolation import INTERPOLATIONS, NONE, interpolated
+from ..text import log_report
+from .interpolation import INTERPOLATIONS, NONE, interpolate
 from .upload import upload, upload_settings
 
-SHELF = "Wan Duet/Video"
+CATEGORY = "Wan Duet/Video"
 
 
 class SaveVideo(io.ComfyNode):
@@ -39,7 +39,7 @@ class SaveVideo(io.ComfyNode):
         return schema(
             node_id="WanDuet_SaveVideo",
             display_name="Save Wan 2.2 Video",
-            category=SHELF,
+            category=CATEGORY,
             description="Saves a video, or one image, frame by frame as it is encoded. Dropping the file on the canvas "
             "brings the graph back, and a receipt in it says what it was made with.",
             search_aliases=["save video", "video combine", "export mp4", "webm", "mov", "save image"],
@@ -95,7 +95,7 @@ class SaveVideo(io.ComfyNode):
         lines = [*_report(path, clip, settings, count), *plain.notes()]
         if upload_profile:
             lines.append(_sent(path, upload_profile))
-        report = shown("\n".join(lines))
+        report = log_report("\n".join(lines))
         saved = ui.SavedResult(path.name, subfolder, io.FolderType.output)
         preview = ui.SavedImages([saved], is_animated=format not in STILLS)
         return io.NodeOutput(str(Path(subfolder, path.name)), report, ui=preview)
@@ -190,7 +190,7 @@ def _interpolated(video: Any, model: str, between: int, adjust_fps: bool) -> Cli
     """The clip of a video, or of images, with new frames in each gap."""
     images, rate, sound = images_of(video, FPS_OF_IMAGES)
     rate = rate * (between + 1) if adjust_fps else rate
-    return clip_of_images(interpolated(images, model, between), rate, sound, stop_if_interrupted)
+    return clip_of_images(interpolate(images, model, between), rate, sound, stop_if_interrupted)
 
 
 def _played(clip: Clip, fps: float, reverse: bool, audio: Any) -> Clip:
@@ -209,7 +209,7 @@ def _new_file(prefix: str, clip: Clip, extension: str) -> Iterator[tuple[Path, s
     output = folder_paths.get_output_directory()
     try:
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, clip.width, clip.height)
-        with reserved(lambda number: Path(folder, f"{name}_{number:05}_.{extension}"), counter) as path:
+        with reserve_name(lambda number: Path(folder, f"{name}_{number:05}_.{extension}"), counter) as path:
             yield path, subfolder
     except OSError as error:
         if error.errno not in (errno.ENAMETOOLONG, errno.EINVAL):
@@ -218,7 +218,7 @@ def _new_file(prefix: str, clip: Clip, extension: str) -> Iterator[tuple[Path, s
 
 
 def _metadata(hidden: Any, made_with: dict[str, Any]) -> dict[str, str]:
-    """What is embedded: nothing under --disable-metadata."""
+    """Texts to embed: none under --disable-metadata."""
     if args.disable_metadata:
         return {}
     graph = {"prompt": hidden.prompt, "node_id": hidden.unique_id, "result": _result()}
@@ -228,7 +228,7 @@ def _metadata(hidden: Any, made_with: dict[str, Any]) -> dict[str, str]:
 
 
 def _result() -> int:
-    """Which of several results of a run the node is at, from 0 on."""
+    """Number of the result that the node is at, from 0 on, where a run has made several."""
     running = get_executing_context()
     return (running.list_index or 0) if running else 0
 
@@ -257,7 +257,7 @@ def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str])
 
 
 def _report(path: Path, clip: Clip, settings: Settings, count: int) -> list[str]:
-    """What was written, and what a file was changed in when it was read."""
+    """Report lines on what was written, and on what was changed in a file as it was read."""
     width, height = written_size(clip, settings)
     what = "an image"
     if settings.format not in STILLS:

@@ -16,7 +16,7 @@ TICK = 0.1  # seconds between looks at the button that interrupts
 
 
 def upload_settings() -> Settings:
-    """Where the keys lie; no HTTP request to this ComfyUI gets at them."""
+    """Settings for an upload; the keys lie where no HTTP request to this ComfyUI gets at them."""
     output = Path(folder_paths.get_output_directory())
     return Settings(Path(folder_paths.get_system_user_directory("wan_duet")), output)
 

@@ -77,7 +77,7 @@ def _step(
 
 
 def _weights(nodes: list[float], h: float, scale: float, count: int) -> list[float]:
-    """How much each slope counts: the solution of a small Vandermonde system (equation 11 of the paper)."""
+    """Weights of the slopes: the solution of a small Vandermonde system (equation 11 of the paper)."""
     if count < 2:
         return [0.5] * count
     phi, factorial, moments = math.expm1(-h) / -h - 1, 1.0, []

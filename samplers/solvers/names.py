@@ -42,7 +42,7 @@ def options_of(sampler: Sampler) -> dict[str, Any]:
     return dict(getattr(sampler, "extra_options", {}))
 
 
-def described(name: str, options: Mapping[str, Any]) -> str:
+def describe_solver(name: str, options: Mapping[str, Any]) -> str:
     """A solver and its options in words: `flow_unipc, order 3`."""
     return ", ".join([name, *(f"{option} {_short(value)}" for option, value in options.items())])
 
@@ -52,7 +52,7 @@ def _short(value: Any) -> str:
 
 
 def wrong_line(name: str) -> str | None:
-    """What to say of a solver that does not sample a flow model; None if it does."""
+    """Error text for a solver that does not sample a flow model; None if it does."""
     if name not in WRONG_ON_FLOW:
         return None
     return f"Sampler '{name}' is not made for flow models and spoils the video: use '{WRONG_ON_FLOW[name]}'."

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from wan_duet.animate.detector.mediapipe.body import WINDOW, refined
+from wan_duet.animate.detector.mediapipe.body import WINDOW, refine
 
 CELLS = 64
 
@@ -27,11 +27,11 @@ def heat(*spots: tuple[int, int, float]) -> np.ndarray:
 )
 def test_a_point_moves_to_the_middle_of_the_sure_cells_around_it(spots: list, expected: tuple[float, float]) -> None:
     place = np.array([[[30.4, 20.6]]]) / CELLS
-    assert refined(place, heat(*spots))[0, 0] * CELLS == pytest.approx(expected)
+    assert refine(place, heat(*spots))[0, 0] * CELLS == pytest.approx(expected)
 
 
 def test_a_point_at_the_edge_or_beyond_it_is_no_error() -> None:
     places = np.array([[[0.1, 63.9]], [[-40.0, 100.0]]]) / CELLS
-    made = refined(places, np.concatenate([heat((63, 0, 0.9)), heat((63, 0, 0.9))])) * CELLS
+    made = refine(places, np.concatenate([heat((63, 0, 0.9)), heat((63, 0, 0.9))])) * CELLS
     assert made[0, 0] == pytest.approx((0, 63))
     assert made[1, 0] == pytest.approx((-40, 100))

@@ -13,7 +13,7 @@ from wan_duet.animate.detector.mediapipe.box_landmarks import EmbeddedPoints
 from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
 from wan_duet.animate.detector.mediapipe.wholebody import OF_BODY
 from wan_duet.animate.pose import BODY, FOUND, MISSING, NOSE, Pose
-from wan_duet.animate.top_down import in_boxes
+from wan_duet.animate.top_down import detect_in_boxes
 from wan_duet.animate.tracker import LEFT_TO_RIGHT, POINT, Search
 from wan_duet.tests.animate.conftest import picture
 from wan_duet.tests.animate.people import person, pose_of
@@ -109,7 +109,7 @@ People = list[tuple[float, float, float, float]]
 def followed(*frames: People, **search: Any) -> Pose:
     given = [np.array(boxes).reshape(-1, 4) for boxes in frames]
     pictures = [np.zeros((100, 100, 3), np.uint8)] * len(frames)
-    return in_boxes(Middles(), pictures, lambda number, _: given[number], Search(**search), 30.0)
+    return detect_in_boxes(Middles(), pictures, lambda number, _: given[number], Search(**search), 30.0)
 
 
 def places(pose: Pose) -> list[list[float]]:

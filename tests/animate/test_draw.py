@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from wan_duet.animate.draw import COLOURS, FINGER_COLOURS, LIMBS, drawn, joints
+from wan_duet.animate.draw import COLOURS, FINGER_COLOURS, LIMBS, draw_pose, joints
 from wan_duet.animate.raster import draw_disc, draw_line, fill_convex
 from wan_duet.tests.animate.people import person
 
@@ -41,7 +41,7 @@ def agreement(ours: np.ndarray, official: np.ndarray) -> tuple[float, float]:
 def test_a_drawing_is_the_stored_official_one() -> None:
     stored = np.load(STORED)
     for i, (points, (width, height)) in enumerate(zip(stored["points"], STORED_SIZES, strict=True)):
-        overlap, difference = agreement(drawn([points], width, height), stored[f"picture_{i}"])
+        overlap, difference = agreement(draw_pose([points], width, height), stored[f"picture_{i}"])
         assert overlap >= 0.97 and difference <= 4
 
 
@@ -50,7 +50,7 @@ def test_a_drawing_is_the_official_one(official: Official) -> None:
     sizes = SIZES * 4
     points = people(sizes, seed=1)
     for ours, wanted, (width, height) in zip(points, official("drawing", points, np.array(sizes)), sizes, strict=True):
-        overlap, difference = agreement(drawn([ours], width, height), wanted)
+        overlap, difference = agreement(draw_pose([ours], width, height), wanted)
         assert overlap >= 0.97 and difference <= 4
 
 
@@ -73,32 +73,32 @@ def test_a_joint_between_two_points_is_in_their_middle() -> None:
 
 
 def test_each_limb_is_there_only_if_both_of_its_ends_are_seen() -> None:
-    everything = drawn([person(200, 200)], 400, 400)
+    everything = draw_pose([person(200, 200)], 400, 400)
     shades = [tuple(int(c * 0.6) for c in colour) for colour in COLOURS]
     assert all((everything == shade).all(-1).any() for shade in shades[: len(LIMBS)] if shade[2] != 153)
     hidden = person(200, 200)
     hidden[9, 2] = 0.3  # the left wrist
-    without = drawn([hidden], 400, 400)
+    without = draw_pose([hidden], 400, 400)
     assert not (without == shades[5]).all(-1).any()
     assert (without == shades[4]).all(-1).any()
 
 
 def test_head_and_hands_can_be_left_out() -> None:
     somebody = [person(200, 200)]
-    assert not drawn(somebody, 400, 400, head=False)[:130].any()
-    no_hands = drawn(somebody, 400, 400, hands=False)
+    assert not draw_pose(somebody, 400, 400, head=False)[:130].any()
+    no_hands = draw_pose(somebody, 400, 400, hands=False)
     fingers = [colour for colour in FINGER_COLOURS if colour not in COLOURS]
     assert not any((no_hands == colour).all(-1).any() for colour in fingers)
-    assert any((drawn(somebody, 400, 400) == colour).all(-1).any() for colour in fingers)
+    assert any((draw_pose(somebody, 400, 400) == colour).all(-1).any() for colour in fingers)
 
 
 def test_nobody_and_somebody_outside_the_picture_are_black() -> None:
-    assert not drawn([], 64, 48).any()
-    assert not drawn([person(-500, -500), person(900, 900)], 64, 48).any()
+    assert not draw_pose([], 64, 48).any()
+    assert not draw_pose([person(-500, -500), person(900, 900)], 64, 48).any()
 
 
 def test_two_people_are_both_drawn() -> None:
-    both = drawn([person(100, 200), person(300, 200)], 400, 400)
+    both = draw_pose([person(100, 200), person(300, 200)], 400, 400)
     assert both[:, :190].any() and both[:, 210:].any()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wan_duet.animate.draw import LIMBS, joints
 from wan_duet.animate.openpose import from_keypoints, to_keypoints
 from wan_duet.animate.pose import FOUND, MISSING, counts
-from wan_duet.animate.retarget import retargeted
+from wan_duet.animate.retarget import retarget
 from wan_duet.tests.animate.people import person, pose_of
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -132,7 +132,7 @@ def dancing(seed: int, frames: int = 4) -> list[list[np.ndarray | None]]:
 @given(seed=SEEDS)
 def test_the_same_body_gives_the_same_motion(seed: int) -> None:
     pose = pose_of(*dancing(seed))
-    made = retargeted(pose, pose_of(dancing(seed)[0]))
+    made = retarget(pose, pose_of(dancing(seed)[0]))
     assert np.abs(made.points[..., :2] - pose.points[..., :2]).max() < 0.05
 
 
@@ -141,7 +141,7 @@ def test_the_same_body_gives_the_same_motion(seed: int) -> None:
 def test_a_body_that_is_larger_as_a_whole_gives_a_larger_motion(seed: int, size: float) -> None:
     pose = pose_of(*dancing(seed))
     larger = pose.points[0, 0] * (size, size, 1) + (30, -20, 0)
-    made = retargeted(pose, pose_of([larger], width=900, height=700))
+    made = retarget(pose, pose_of([larger], width=900, height=700))
     assert np.abs(made.points[..., :2] - (pose.points[..., :2] * size + (30, -20))).max() < 0.05
 
 
@@ -149,7 +149,7 @@ def test_a_body_that_is_larger_as_a_whole_gives_a_larger_motion(seed: int, size:
 @given(seed=SEEDS, other=SEEDS)
 def test_every_limb_keeps_its_angle_whatever_the_body(seed: int, other: int) -> None:
     pose = pose_of(*dancing(seed))
-    made = retargeted(pose, pose_of(dancing(other)[0]))
+    made = retarget(pose, pose_of(dancing(other)[0]))
     for before, after in zip(pose.points[:, 0], made.points[:, 0], strict=True):
         old, new = (np.array([joints(p)[b, :2] - joints(p)[a, :2] for a, b in LIMBS]) for p in (before, after))
         along = (old * new).sum(1) / np.maximum(np.linalg.norm(old, axis=1), 1e-6)
@@ -159,7 +159,7 @@ def test_every_limb_keeps_its_angle_whatever_the_body(seed: int, other: int) -> 
 @pytest.mark.parametrize("size", [0.5, 2.0])
 def test_a_body_of_another_size_keeps_its_angles_and_gets_its_limbs(size: float) -> None:
     pose = pose_of(*walking())
-    made = retargeted(pose, pose_of([person(300, 260, size)], width=640, height=480))
+    made = retarget(pose, pose_of([person(300, 260, size)], width=640, height=480))
     assert (made.width, made.height) == (640, 480)
     for before, after in zip(pose.points[:, 0], made.points[:, 0], strict=True):
         assert np.allclose(lengths(joints(after)), size * lengths(joints(before)), atol=0.05)
@@ -172,7 +172,7 @@ def test_long_legs_make_long_legs_and_leave_the_arms() -> None:
     tall = person(100, 120)
     tall[13:23, 1] += 40
     tall[15:23, 1] += 40
-    before, after = joints(person(100, 120)), joints(retargeted(pose_of(*walking()), pose_of([tall])).points[0, 0])
+    before, after = joints(person(100, 120)), joints(retarget(pose_of(*walking()), pose_of([tall])).points[0, 0])
     ratio = lengths(after) / lengths(before)
     assert ratio[[7, 8, 10, 11]].min() > 1.8
     assert ratio[[2, 3, 4, 5]] == pytest.approx(1, abs=0.01)
@@ -181,7 +181,7 @@ def test_long_legs_make_long_legs_and_leave_the_arms() -> None:
 def test_feet_go_with_their_own_leg() -> None:
     tall = person(100, 120)
     tall[13:23, 1] += 80
-    before, after = person(100, 120), retargeted(pose_of([person(100, 120)]), pose_of([tall])).points[0, 0]
+    before, after = person(100, 120), retarget(pose_of([person(100, 120)]), pose_of([tall])).points[0, 0]
     for foot, ankle in ((range(17, 20), 15), (range(20, 23), 16)):
         apart = [np.linalg.norm(body[list(foot), :2] - body[ankle, :2], axis=1) for body in (before, after)]
         assert apart[1] == pytest.approx(apart[0], abs=0.01)
@@ -192,14 +192,14 @@ def test_an_arm_that_points_at_the_camera_at_first_is_not_drawn_out_of_all_propo
     pointing = frames[0][0]
     assert pointing is not None
     pointing[9, :2] = pointing[7, :2] + 1
-    made = retargeted(pose_of(*frames), pose_of([person(100, 120)])).points[:, 0]
+    made = retarget(pose_of(*frames), pose_of([person(100, 120)])).points[:, 0]
     assert np.linalg.norm(made[1:, 9, :2] - made[1:, 7, :2], axis=1).max() < 110  # of 30
 
 
 def test_what_the_reference_does_not_show_is_not_drawn() -> None:
     half = person(100, 120)
     half[13:23, 2] = 0.1
-    made = retargeted(pose_of(*walking()), pose_of([half]))
+    made = retarget(pose_of(*walking()), pose_of([half]))
     seen = joints(made.points[0, 0])[:, 2] >= 0.5
     assert not seen[[9, 10, 12, 13, 18, 19]].any() and seen[:9].all()
 
@@ -214,18 +214,18 @@ def test_a_joint_that_a_frame_does_not_show_leaves_the_rest_where_it_is(lost: in
     part = whole.copy()
     part[lost] = 0
     reference = pose_of([tall])
-    shown, made = retargeted(pose_of([whole], [whole], [part]), reference).points[1:, 0]
+    shown, made = retarget(pose_of([whole], [whole], [part]), reference).points[1:, 0]
     others = np.setdiff1d(np.flatnonzero(part[:, 2]), hang)
     moved = np.linalg.norm(made[:, :2] - shown[:, :2], axis=1)
     assert moved[[*others, *hang]].max() < 60
-    (only,) = retargeted(pose_of([part]), reference).points[:, 0]
+    (only,) = retarget(pose_of([part]), reference).points[:, 0]
     assert np.linalg.norm(only[:, :2] - shown[:, :2], axis=1)[others].max() < 60
 
 
 def test_a_reference_of_legs_alone_gives_the_motion_its_size() -> None:
     legs = person(100, 120, 0.5)
     legs[:11] = 0
-    made = retargeted(pose_of([person(100, 120)], [person(160, 120)]), pose_of([legs])).points[:, 0]
+    made = retarget(pose_of([person(100, 120)], [person(160, 120)]), pose_of([legs])).points[:, 0]
     assert np.abs(made[1, 11:17, :2] - made[0, 11:17, :2] - (30, 0)).max() < 0.5
 
 
@@ -233,15 +233,15 @@ def test_a_reference_without_a_limb_of_the_pose_is_refused() -> None:
     wrist = person(100, 120)
     wrist[np.arange(133) != 9] = 0
     with pytest.raises(ValueError, match="reference shows no limb that pose shows"):
-        retargeted(pose_of(*walking()), pose_of([wrist]))
+        retarget(pose_of(*walking()), pose_of([wrist]))
 
 
 def test_a_frame_without_anybody_stays_so_and_nobody_at_all_is_refused() -> None:
     frames = walking()
     frames[2] = [None]
-    made = retargeted(pose_of(*frames), pose_of([person(100, 120)]))
+    made = retarget(pose_of(*frames), pose_of([person(100, 120)]))
     assert not made.points[2].any() and made.states[2, 0] == MISSING
     with pytest.raises(ValueError, match="reference shows its first person in no frame"):
-        retargeted(pose_of(*frames), pose_of([None]))
+        retarget(pose_of(*frames), pose_of([None]))
     with pytest.raises(ValueError, match="pose shows its first person in no frame"):
-        retargeted(pose_of([None, person(100, 120)]), pose_of(*frames))
+        retarget(pose_of([None, person(100, 120)]), pose_of(*frames))

@@ -9,8 +9,8 @@ import pytest
 import torch
 from wan_duet.animate.detector.mediapipe.body import MARGIN
 from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
-from wan_duet.animate.face_crop import BLACK, HOLD, SIZE, cropped, face_box, face_boxes, face_counts
-from wan_duet.animate.mask_shape import COUNT, OFF, PIXELS, blacked, grown, in_blocks
+from wan_duet.animate.face_crop import BLACK, HOLD, SIZE, crop_faces, face_box, face_boxes, face_counts
+from wan_duet.animate.mask_shape import COUNT, OFF, PIXELS, black_out, grow_mask, make_blocky
 from wan_duet.animate.person_mask import masks_of_pose
 from wan_duet.animate.pose import FACE
 from wan_duet.tests.animate.people import person, pose_of
@@ -33,7 +33,7 @@ def blobs(seed: int) -> np.ndarray:
 def test_a_mask_is_the_official_one(official: Callable[..., list[np.ndarray]]) -> None:
     masks = blobs(0)
     for mask, cells, wanted in zip(masks, CELLS, official("mask", masks, np.array(CELLS)), strict=True):
-        ours = in_blocks(grown(torch.from_numpy(mask)[None].float(), 9), COUNT, *cells)[0]
+        ours = make_blocky(grow_mask(torch.from_numpy(mask)[None].float(), 9), COUNT, *cells)[0]
         assert np.array_equal(ours.numpy(), wanted)
 
 
@@ -49,20 +49,20 @@ def test_a_face_box_is_the_official_one(official: Callable[..., list[np.ndarray]
 def test_a_mask_grows_by_a_square() -> None:
     mask = torch.zeros(2, 20, 30)
     mask[0, 10, 15] = 1
-    made = grown(mask, 3)
+    made = grow_mask(mask, 3)
     assert made[0, 7:14, 12:19].all() and made[0].sum() == 49
     assert not made[1].any()
 
 
 @pytest.mark.parametrize("how", [OFF, COUNT, PIXELS])
 def test_an_empty_mask_stays_empty(how: str) -> None:
-    assert not in_blocks(grown(torch.zeros(1, 8, 8), 2), how, 4, 4).any()
+    assert not make_blocky(grow_mask(torch.zeros(1, 8, 8), 2), how, 4, 4).any()
 
 
 def test_one_cell_is_the_box_without_its_last_row_and_column() -> None:
     mask = torch.zeros(1, 20, 20)
     mask[0, 5, 5] = mask[0, 11, 15] = 1
-    made = in_blocks(mask, COUNT, 1, 1)[0]
+    made = make_blocky(mask, COUNT, 1, 1)[0]
     assert made[5:11, 5:15].all() and made[11, 15] == 1
     assert made.sum() == 61
 
@@ -70,7 +70,7 @@ def test_one_cell_is_the_box_without_its_last_row_and_column() -> None:
 def test_cells_of_pixels_are_filled_if_anything_is_in_them() -> None:
     mask = torch.zeros(1, 20, 20)
     mask[0, 2, 2] = mask[0, 17, 17] = 1
-    made = in_blocks(mask, PIXELS, 8, 8)[0]
+    made = make_blocky(mask, PIXELS, 8, 8)[0]
     assert made[2:10, 2:10].all()
     assert not made[2:10, 10:].any()
 
@@ -79,13 +79,13 @@ def test_cells_of_pixels_are_filled_if_anything_is_in_them() -> None:
 def test_more_cells_than_the_mask_has_pixels_are_no_error(cells: tuple[int, int]) -> None:
     mask = torch.zeros(1, 20, 20)
     mask[0, 5:8, 5] = 1
-    assert torch.equal(in_blocks(mask, COUNT, *cells), mask)
+    assert torch.equal(make_blocky(mask, COUNT, *cells), mask)
 
 
 def test_the_background_is_black_in_the_mask_only() -> None:
     mask = torch.zeros(1, 4, 4)
     mask[0, :2] = 1
-    made = blacked(torch.full((1, 4, 4, 3), 0.5), mask)
+    made = black_out(torch.full((1, 4, 4, 3), 0.5), mask)
     assert not made[0, :2].any() and (made[0, 2:] == 0.5).all()
 
 
@@ -145,6 +145,6 @@ def test_a_crop_is_stretched_to_its_square_and_no_face_is_black() -> None:
     frames = [np.full((48, 64, 3), 51, np.uint8)] * 2
     frames[0] = frames[0].copy()
     frames[0][10:20, 30:50] = 255
-    faces = cropped(frames, [(30, 10, 50, 20), None])
+    faces = crop_faces(frames, [(30, 10, 50, 20), None])
     assert faces.shape == (2, SIZE, SIZE, 3)
     assert faces[0].min() == 1 and not faces[1].any()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from wan_duet.animate.detector.mediapipe.fused import fused_here
+from wan_duet.animate.detector.mediapipe.fused import can_fuse
 from wan_duet.animate.detector.mediapipe.network import FOLDER, Network
 from wan_duet.tests.animate.conftest import Arrays, picture
 
@@ -59,9 +59,9 @@ def test_seven_networks_ship() -> None:
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_gives_what_litert_gave(name: str, fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if fused and not fused_here(torch.device("cpu")):
+    if fused and not can_fuse(torch.device("cpu")):
         pytest.skip("this torch has no fused convolutions")
-    monkeypatch.setattr("wan_duet.animate.detector.mediapipe.network.fused_here", lambda device: fused)
+    monkeypatch.setattr("wan_duet.animate.detector.mediapipe.network.can_fuse", lambda device: fused)
     stored = {key: np.array(value) for key, value in json.loads(STORED.read_text(encoding="utf-8")).items()}
     found = outputs(name, waves(network(name).size))
     assert [key for key in stored if key.startswith(f"{name}.")] == list(found)
@@ -71,13 +71,13 @@ def test_a_network_gives_what_litert_gave(name: str, fused: bool, monkeypatch: p
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is for x86")
 def test_the_development_environment_s_torch_has_fused_convolutions() -> None:
-    assert fused_here(torch.device("cpu"))
+    assert can_fuse(torch.device("cpu"))
 
 
 def test_a_torch_without_fused_convolutions_does_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not fused_here(torch.device("meta"))
+    assert not can_fuse(torch.device("meta"))
     monkeypatch.setattr(torch.ops, "mkldnn", object())
-    assert not fused_here(torch.device("cpu"))
+    assert not can_fuse(torch.device("cpu"))
     network("hand_recrop")(torch.zeros(1, 256, 256, 3))
 
 

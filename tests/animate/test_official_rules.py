@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from wan_duet.animate.draw import joints
 from wan_duet.animate.pose import HANDS
-from wan_duet.animate.retarget import retargeted
-from wan_duet.conditioning.resample import resampled
-from wan_duet.conditioning.sizes import AUTO, TRAINED, chosen_size
+from wan_duet.animate.retarget import retarget
+from wan_duet.conditioning.resample import resample
+from wan_duet.conditioning.sizes import AUTO, TRAINED, choose_size
 from wan_duet.tests.animate.people import person, pose_of
 
 STORED = Path(__file__).parents[1] / "data" / "official_rules.json"
@@ -66,7 +66,7 @@ def stored(name: str) -> list[np.ndarray]:
 def test_the_same_frames_are_chosen(clip: int) -> None:
     """But for moments midway between two frames, of which either is right, and the last frame: once, not twice."""
     (count, fps), theirs = CLIPS[clip], stored("frames")[clip]
-    ours = np.array(resampled(count, fps, FPS))
+    ours = np.array(resample(count, fps, FPS))
     moments = np.arange(len(ours)) * fps / FPS
     midway = np.isclose(moments % 1, 0.5)
     assert np.array_equal(ours[~midway], theirs[: len(ours)][~midway])
@@ -75,7 +75,7 @@ def test_the_same_frames_are_chosen(clip: int) -> None:
 
 
 def test_the_same_size_is_picked() -> None:
-    ours = [chosen_size(resolution, AUTO, shape)[:2] for resolution in TRAINED for shape in SHAPES]
+    ours = [choose_size(resolution, AUTO, shape)[:2] for resolution in TRAINED for shape in SHAPES]
     assert np.array_equal(ours, stored("size"))
 
 
@@ -86,7 +86,7 @@ def test_a_motion_for_another_body_is_the_same_but_for_where_it_stands(body: int
     It also shortens feet to half a calf, however near to the camera they are; ours keep the reference's.
     """
     reference = pose_of([BODIES[body]], width=CANVASES[2], height=CANVASES[3])
-    made = retargeted(pose_of(*([somebody] for somebody in motion())), reference).points[:, 0]
+    made = retarget(pose_of(*([somebody] for somebody in motion())), reference).points[:, 0]
     theirs = stored("retarget")[body]
     ours = np.array([joints(points)[:, :2] for points in made])
     moved = (ours[:, :TOES] - theirs[:, :TOES]).mean((0, 1))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from wan_duet.animate.detector.mediapipe.region import crops, put_back, shifted, to_image, toward, whole
+from wan_duet.animate.detector.mediapipe.region import crops, put_back, shift, to_image, toward, whole
 
 
 def spot(width: int, height: int, x: int, y: int) -> torch.Tensor:
@@ -32,7 +32,7 @@ def test_a_region_points_toward_its_end() -> None:
     region = toward(np.array([[50.0, 50.0]]), np.array([[80.0, 50.0]]), np.array([40.0]))
     up = to_image(np.array([[[0.5, 0.0]]]), region)[0, 0]
     assert up == pytest.approx([70, 50])
-    assert shifted(region, -0.5)[0, :2] == pytest.approx([70, 50])
+    assert shift(region, -0.5)[0, :2] == pytest.approx([70, 50])
 
 
 def test_what_was_cut_out_goes_back_to_its_place() -> None:

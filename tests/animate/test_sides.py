@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wan_duet.animate.left_right import BRIEF, OTHER_SIDE, untwisted
+from wan_duet.animate.left_right import BRIEF, OTHER_SIDE, fix_left_right
 from wan_duet.animate.pose import FACE, Pose
 from wan_duet.tests.animate.people import person, pose_of
 
@@ -26,7 +26,7 @@ def exchanged(pose: Pose, start: int, end: int) -> Pose:
 def test_sides_exchanged_for_a_few_frames_are_put_back(frames: int) -> None:
     twisted = exchanged(walking(), 10, 10 + frames)
     assert not np.array_equal(twisted.points, walking().points)
-    assert np.array_equal(untwisted(twisted).points, walking().points)
+    assert np.array_equal(fix_left_right(twisted).points, walking().points)
 
 
 def test_two_times_in_one_video_and_one_of_two_people() -> None:
@@ -36,13 +36,13 @@ def test_two_times_in_one_video_and_one_of_two_people() -> None:
     twisted = both()
     for start in (5, 20):
         twisted.points[start : start + 3, 1] = twisted.points[start : start + 3, 1][:, OTHER_SIDE]
-    assert np.array_equal(untwisted(twisted).points, both().points)
+    assert np.array_equal(fix_left_right(twisted).points, both().points)
 
 
 @pytest.mark.parametrize(("start", "end"), [(10, 10 + BRIEF + 1), (10, 30), (0, 4)])
 def test_sides_that_stay_exchanged_stay(start: int, end: int) -> None:
     twisted = exchanged(walking(), start, end)
-    assert np.array_equal(untwisted(twisted).points, twisted.points)
+    assert np.array_equal(fix_left_right(twisted).points, twisted.points)
 
 
 def test_somebody_who_turns_round_is_left_alone() -> None:
@@ -51,7 +51,7 @@ def test_somebody_who_turns_round_is_left_alone() -> None:
         somebody = person(0, 0)
         somebody[:, 0] = somebody[:, 0] * np.cos(turn) + 160
         frames.append([somebody])
-    assert np.array_equal(untwisted(pose_of(*frames)).points, pose_of(*frames).points)
+    assert np.array_equal(fix_left_right(pose_of(*frames)).points, pose_of(*frames).points)
 
 
 def test_somebody_who_runs_past_in_profile_is_left_alone() -> None:
@@ -64,14 +64,14 @@ def test_somebody_who_runs_past_in_profile_is_left_alone() -> None:
             somebody[left, 0] += share * swing
             somebody[right, 0] -= share * swing
         frames.append([somebody])
-    assert np.array_equal(untwisted(pose_of(*frames)).points, pose_of(*frames).points)
+    assert np.array_equal(fix_left_right(pose_of(*frames)).points, pose_of(*frames).points)
 
 
 def test_somebody_who_is_lost_in_between_is_left_alone() -> None:
     frames: list[list[np.ndarray | None]] = [[person(100, 120)] for _ in range(9)]
     frames[3] = [None]
     twisted = exchanged(pose_of(*frames), 4, 6)
-    assert np.array_equal(untwisted(twisted).points, twisted.points)
+    assert np.array_equal(fix_left_right(twisted).points, twisted.points)
 
 
 def test_feet_and_hands_change_sides_too_and_the_face_does_not() -> None:
@@ -84,7 +84,9 @@ def test_a_man_against_the_sun_keeps_his_sides() -> None:
     stored = json.loads(STORED.read_text(encoding="utf-8"))
     seen = np.zeros((len(stored["frames"]), 1, 133, 3), np.float32)
     seen[:, 0, :23] = stored["points"]
-    kept = untwisted(Pose(seen, np.ones(seen.shape[:2], np.uint8), np.zeros((*seen.shape[:2], 4)), 1120, 1120, 30.0))
+    kept = fix_left_right(
+        Pose(seen, np.ones(seen.shape[:2], np.uint8), np.zeros((*seen.shape[:2], 4)), 1120, 1120, 30.0)
+    )
     follow_on = np.diff(stored["frames"]) == 1
     before, after = (
         np.abs(np.diff(pose[:, 0, WRISTS, :2], axis=0)).max((1, 2))[follow_on] for pose in (seen, kept.points)

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wan_duet.conditioning.resample import resampled
+from wan_duet.conditioning.resample import resample
 
 rates = st.sampled_from([4.0, 8.0, 12.5, 15.0, 16.0, 23.976, 24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0, 120.0])
 
@@ -21,12 +21,12 @@ rates = st.sampled_from([4.0, 8.0, 12.5, 15.0, 16.0, 23.976, 24.0, 25.0, 29.97, 
     ],
 )
 def test_the_nearest_frame_is_taken(count: int, source: float, target: float, indices: list[int]) -> None:
-    assert resampled(count, source, target) == indices
+    assert resample(count, source, target) == indices
 
 
 @given(st.integers(1, 500), rates, rates)
 def test_frames_stay_in_order_near_their_time_and_the_duration_stays(count: int, source: float, target: float) -> None:
-    indices = resampled(count, source, target)
+    indices = resample(count, source, target)
     assert indices[0] == 0 and indices == sorted(indices) and indices[-1] < count
     assert all(abs(index / source - frame / target) <= 0.5 / source + 1e-6 for frame, index in enumerate(indices))
     assert (len(indices) - 1) / target <= (count - 1) / source + 1e-6 < len(indices) / target + 1e-5
@@ -40,11 +40,11 @@ any_rate = st.just(0.0) | st.floats(0.01, 1000)
 def test_no_rate_crashes_it(count: int, source: float, target: float) -> None:
     if source <= 0 or target <= 0:
         with pytest.raises(ValueError, match="must be above 0"):
-            resampled(count, source, target)
+            resample(count, source, target)
     elif count / source * target < 1e5:
-        assert all(0 <= index < count for index in resampled(count, source, target))
+        assert all(0 <= index < count for index in resample(count, source, target))
 
 
 def test_a_rate_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match=r"fps is 0 for a video at 24 fps\. Both must be above 0\."):
-        resampled(5, 24, 0)
+        resample(5, 24, 0)

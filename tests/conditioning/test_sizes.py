@@ -13,7 +13,7 @@ from wan_duet.conditioning.sizes import (
     IMAGE_SIZES,
     PATCH_5B,
     RESOLUTIONS,
-    chosen_size,
+    choose_size,
     on_grid,
 )
 
@@ -34,13 +34,13 @@ PUBLISHED = {
 
 @pytest.mark.parametrize(("resolution", "ratio"), PUBLISHED)
 def test_the_sizes_are_the_published_ones(resolution: str, ratio: str) -> None:
-    size = chosen_size(resolution, ratio)
+    size = choose_size(resolution, ratio)
     assert size[:2] == PUBLISHED[resolution, ratio]
     assert size.notes == ()
 
 
 def test_the_5b_model_gets_its_own_720p() -> None:
-    size = chosen_size("720p", "16:9", patch=32)
+    size = choose_size("720p", "16:9", patch=32)
     assert size[:2] == (1280, 704)
     assert size.notes == ("1280x720 became 1280x704: multiples of 32.",)
 
@@ -57,7 +57,7 @@ def test_the_size_of_an_image_is_the_official_one(resolution: str, width: int, h
     if not 0.25 <= width / height <= 4:
         return
     area = math.prod(RESOLUTIONS[resolution])
-    assert chosen_size(resolution, image=(width, height))[:2] == official_size(area, width, height)
+    assert choose_size(resolution, image=(width, height))[:2] == official_size(area, width, height)
 
 
 @given(
@@ -67,7 +67,7 @@ def test_the_size_of_an_image_is_the_official_one(resolution: str, width: int, h
     patches,
 )
 def test_a_size_is_on_the_grid_and_says_when_it_is_not_what_was_asked(resolution, ratio, image, patch) -> None:
-    size = chosen_size(resolution, ratio, image, patch)
+    size = choose_size(resolution, ratio, image, patch)
     assert size.width % patch == 0 and size.height % patch == 0 and min(size[:2]) >= patch
     asked = FIXED.get(resolution)
     if asked:
@@ -92,24 +92,24 @@ def test_the_grid_rounds_down_and_says_so(width: int, height: int, patch: int) -
     [((10_000, 10), 4, "1e+03 was held to 4"), ((10, 10_000), 0.25, "0.001 was held to 0.25")],
 )
 def test_an_image_wider_or_higher_than_any_video_is_held(image: tuple[int, int], ratio: float, said: str) -> None:
-    size = chosen_size("480p", image=image)
+    size = choose_size("480p", image=image)
     assert size.width / size.height == pytest.approx(ratio, rel=0.1)
     assert size.notes[0] == f"The image's ratio {said}; the rest of it will be cropped."
 
 
 def test_a_fixed_size_says_that_it_ignores_the_ratio() -> None:
-    assert chosen_size("fal square_hd", "16:9").notes == ("fal square_hd has an aspect ratio of its own.",)
+    assert choose_size("fal square_hd", "16:9").notes == ("fal square_hd has an aspect ratio of its own.",)
 
 
 def test_a_custom_size_is_brought_to_the_grid() -> None:
-    assert chosen_size("custom", custom=(640, 352)) == (640, 352, ())
-    assert chosen_size("custom", patch=PATCH_5B, custom=(650, 352))[:2] == (640, 352)
+    assert choose_size("custom", custom=(640, 352)) == (640, 352, ())
+    assert choose_size("custom", patch=PATCH_5B, custom=(650, 352))[:2] == (640, 352)
 
 
 @pytest.mark.parametrize(("resolution", "ratio"), [("1080p", "auto"), ("480p", "2:1")])
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones(resolution: str, ratio: str) -> None:
     with pytest.raises(ValueError, match="Choose one of"):
-        chosen_size(resolution, ratio)
+        choose_size(resolution, ratio)
 
 
 def test_the_fixed_sizes_are_all_on_the_grid_of_16() -> None:

@@ -13,7 +13,7 @@ from comfy_api.input_impl import VideoFromComponents, VideoFromFile
 from comfy_api.latest import io
 from comfy_api.util import VideoComponents
 from wan_duet.nodes import LOCAL_NODES, REMOTE_NODES
-from wan_duet.nodes.door import FILE, checked
+from wan_duet.nodes.door import FILE, check_inputs
 
 NAN, INF = math.nan, math.inf
 WAVE = torch.zeros(1, 2, 100)
@@ -102,7 +102,7 @@ def _is_bad(value: Any, other_kinds: list[str], optional: bool) -> bool:
 
 
 def call(node: type[io.ComfyNode], **values: Any) -> Any:
-    result = checked(node).execute(**values)
+    result = check_inputs(node).execute(**values)
     return asyncio.run(result) if asyncio.iscoroutine(result) else result
 
 

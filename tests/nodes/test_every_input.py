@@ -316,7 +316,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Be
 
         execute = made.calls.spy(sampled, "sample")
         monkeypatch.setattr(run, "SamplerCustomAdvanced", types.SimpleNamespace(execute=execute))
-        monkeypatch.setattr(save, "interpolated", made.calls.spy(between))
+        monkeypatch.setattr(save, "interpolate", made.calls.spy(between))
         monkeypatch.setattr(save, "upload", made.calls.spy(sent))
         monkeypatch.setattr(save, "upload_settings", lambda: None)
         return made

@@ -18,7 +18,7 @@ from comfy_api.input_impl import VideoFromFile
 from safetensors.torch import save_file
 from wan_duet.dev.tiny import random_weights
 from wan_duet.nodes.video import save as save_node
-from wan_duet.nodes.video.interpolation import interpolated
+from wan_duet.nodes.video.interpolation import interpolate
 from wan_duet.nodes.video.save import SaveVideo
 from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.video.clip import clip_of_images
@@ -97,7 +97,7 @@ def _nodes_in_shape_alone() -> types.ModuleType:
 @pytest.mark.parametrize(("model", "between"), [("film", 1), ("rife", 1), ("rife", 3)])
 def test_new_frames_come_between_those_that_were_there(models: Path, model: str, between: int) -> None:
     given = ramp(3, 64, 64)
-    made = interpolated(given, model, between)
+    made = interpolate(given, model, between)
     assert made.shape == (2 * (between + 1) + 1, 64, 64, 3)
     kept = torch.arange(len(made)) % (between + 1) == 0
     assert torch.equal(made[kept], given)
@@ -106,7 +106,7 @@ def test_new_frames_come_between_those_that_were_there(models: Path, model: str,
 
 def test_the_named_model_makes_them(models: Path) -> None:
     given = ramp(2, 64, 64)
-    assert not torch.equal(interpolated(given, "film", 1), interpolated(given, "rife", 1))
+    assert not torch.equal(interpolate(given, "film", 1), interpolate(given, "rife", 1))
 
 
 def test_interpolation_without_its_model_file_says_where_it_belongs(
@@ -114,7 +114,7 @@ def test_interpolation_without_its_model_file_says_where_it_belongs(
 ) -> None:
     monkeypatch.setattr(folder_paths, "get_filename_list", lambda _: ["rife49.pth"])
     with pytest.raises(FileNotFoundError, match="models/frame_interpolation holds no file with film in its name"):
-        interpolated(ramp(5, 8, 8), "film", 1)
+        interpolate(ramp(5, 8, 8), "film", 1)
 
 
 @pytest.mark.parametrize(

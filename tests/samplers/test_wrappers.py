@@ -9,7 +9,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP, WrappersMP
 from torch import Tensor
-from wan_duet.samplers.guider import DuetGuider
+from wan_duet.samplers.run import DuetRun
 from wan_duet.tests.samplers.runs import SIZE, Job, duet, duet_guider, pair, random
 
 Note = tuple[str, Any]
@@ -128,7 +128,7 @@ def test_a_sampler_wrapper_of_the_second_expert_gets_what_the_host_gives(
     def arguments(executor: Any, guider: Any, sigmas: Any, extra: Any, *_: Any) -> Any:
         return type(guider), tuple(sigmas.tolist()), sorted(extra), hasattr(executor.class_obj, "sampler_function")
 
-    expected = [(DuetGuider, JOB.sigmas, ["model_options", "seed"], True)]
+    expected = [(DuetRun, JOB.sigmas, ["model_options", "seed"], True)]
     duet(pair(high, noting(other, WrappersMP.SAMPLER_SAMPLE, "low", arguments)), JOB)
     assert begun(notes, "low") == expected
     duet(pair(noting(high, WrappersMP.SAMPLER_SAMPLE, "high", arguments), other), JOB)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.video import read
-from wan_duet.video.clip import Look, clip_of_images, moved, reversed_clip
+from wan_duet.video.clip import Look, clip_of_images, reversed_clip, shift_sound
 from wan_duet.video.encode import write_video
 from wan_duet.video.formats import Settings
 from wan_duet.video.read import clip_of_file
@@ -229,7 +229,7 @@ def test_every_channel_of_a_sound_is_read(tmp_path: Path, layout: str, channels:
 @given(st.integers(1, 50), st.integers(-60, 60), st.none() | st.integers(0, 60))
 def test_a_moved_sound_is_the_same_one_between_silence(count: int, samples: int, length: int | None) -> None:
     before = {"waveform": torch.arange(1.0, count + 1).expand(1, 2, -1), "sample_rate": 8}
-    found = moved(before, samples, length)["waveform"]
+    found = shift_sound(before, samples, length)["waveform"]
     assert found.shape == (1, 2, max(count + samples, 0) if length is None else length)
     for place, value in enumerate(found[0, 0].tolist()):
         assert value == (place - samples + 1 if 0 <= place - samples < count else 0)

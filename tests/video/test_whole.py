@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from wan_duet.video.whole import reserved, whole
+from wan_duet.video.whole import reserve_name, write_whole
 
 WRITERS = 12
 
@@ -15,7 +15,7 @@ def test_of_many_who_want_one_name_each_gets_its_own(tmp_path: Path) -> None:
 
     def write(number: int) -> Path:
         together.wait()
-        with reserved(lambda taken: tmp_path / f"film_{taken:05}_.mp4", 1) as path, whole(path) as partial:
+        with reserve_name(lambda taken: tmp_path / f"film_{taken:05}_.mp4", 1) as path, write_whole(path) as partial:
             partial.write_text(str(number))
             together.wait()
         return path
@@ -27,7 +27,7 @@ def test_of_many_who_want_one_name_each_gets_its_own(tmp_path: Path) -> None:
 
 
 def test_writers_of_one_path_do_not_share_what_is_not_whole(tmp_path: Path) -> None:
-    with whole(tmp_path / "film.mp4") as first, whole(tmp_path / "film.mp4") as second:
+    with write_whole(tmp_path / "film.mp4") as first, write_whole(tmp_path / "film.mp4") as second:
         assert first != second
         first.touch()
         second.touch()
@@ -36,8 +36,8 @@ def test_writers_of_one_path_do_not_share_what_is_not_whole(tmp_path: Path) -> N
 def test_a_name_is_free_again_if_its_file_fails(tmp_path: Path) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
-        reserved(lambda number: tmp_path / f"{number}", 1) as path,
-        whole(path) as partial,
+        reserve_name(lambda number: tmp_path / f"{number}", 1) as path,
+        write_whole(path) as partial,
     ):
         partial.write_text("half")
         raise KeyboardInterrupt

@@ -79,7 +79,7 @@ def bodies(network: Network, image: Tensor, regions: np.ndarray) -> Bodies:
     landmarks, presence, masks, heat, _ = network(crops(image, regions, network.size))
     found = landmarks.reshape(len(regions), -1, 5)
     sureness = heat.sigmoid().cpu().numpy()
-    places = refined(found[..., :2].cpu().numpy() / network.size, sureness)
+    places = refine(found[..., :2].cpu().numpy() / network.size, sureness)
     points = to_image(places, regions)
     visibility = found[..., 3].sigmoid().cpu().numpy()
     clearest = np.sort(sureness.max((1, 2))[:, :POINTS])[:, -CLEAREST:]
@@ -93,7 +93,7 @@ def bodies(network: Network, image: Tensor, regions: np.ndarray) -> Bodies:
     )
 
 
-def refined(places: np.ndarray, sureness: np.ndarray) -> np.ndarray:
+def refine(places: np.ndarray, sureness: np.ndarray) -> np.ndarray:
     """Places [N, K, 2] in shares, each moved to the middle of the sure cells of its map [N, h, h, K] around it."""
     cells = sureness.shape[1]
     steps = np.arange(-WINDOW, WINDOW + 1)

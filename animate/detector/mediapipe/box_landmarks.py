@@ -13,7 +13,7 @@ FITS = 0.2  # intersection over union of a box and its body
 
 
 class EmbeddedPoints:
-    """What finds somebody's points by the embedded networks."""
+    """Find the points of the person in a box by the embedded networks."""
 
     def __init__(self, detector: EmbeddedDetector):
         self._detector = detector

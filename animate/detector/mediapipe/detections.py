@@ -1,4 +1,4 @@
-"""What MediaPipe's single-shot detectors say of a square image, as boxes and points in shares of it.
+"""Detections of MediaPipe's single-shot detectors in a square image: boxes and points as fractions of it.
 
 The settings are those of mediapipe/modules/pose_detection/pose_detection_cpu.pbtxt and of
 mediapipe/modules/face_detection/face_detection_short_range.pbtxt.
@@ -34,7 +34,7 @@ FACE = Anchors(128, ((16, 2), (8, 6)))
 
 
 class Detection(NamedTuple):
-    """How sure, a box [4] as left, top, right, bottom, and points [K, 2]."""
+    """One detection: its score, a box [4] as left, top, right, bottom, and points [K, 2]."""
 
     score: float
     box: np.ndarray
@@ -42,7 +42,7 @@ class Detection(NamedTuple):
 
 
 def detections(anchors: Anchors, guesses: np.ndarray, logits: np.ndarray, least: float) -> list[Detection]:
-    """What one image shows, from its guesses [N, 4 + 2K] and logits [N, 1], the surest first."""
+    """Detections in one image from its raw boxes [N, 4 + 2K] and logits [N, 1], the highest score first."""
     scores = 1 / (1 + np.exp(-np.clip(logits[:, 0], -80, 80)))
     kept = scores >= least
     scores, centres, guesses = scores[kept], anchors.centres()[kept], guesses[kept] / anchors.size
@@ -72,7 +72,7 @@ def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return shared / (area(box) + area(boxes) - shared + 1e-9)
 
 
-def covered(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def overlap_of_smaller(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """The share [N] of the smaller of two boxes that lies in the other one, for a box [4] and others [N, 4]."""
     return _intersections(box, boxes) / (np.minimum(area(box), area(boxes)) + 1e-9)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ....video.clip import Look, never
 from .body import Bodies, bodies, candidates
-from .detections import covered
+from .detections import overlap_of_smaller
 from .face import POINTS as FACE_POINTS
 from .face import faces as find_faces
 from .hands import POINTS as HAND_POINTS
@@ -109,7 +109,7 @@ class EmbeddedDetector:
 
 
 def no_details(count: int) -> Details:
-    """What is known of `count` people before their first frame: zeros."""
+    """Details of `count` people before their first frame: zeros."""
     return Details(np.zeros((count, 2, HAND_POINTS, 3)), np.zeros((count, FACE_POINTS, 3)))
 
 
@@ -140,6 +140,6 @@ def _different(found: Bodies, kept: list[int]) -> list[int]:
     """Those of the bodies that share no more than a part of their box with one before them."""
     boxes, chosen = found.boxes(), []
     for i in kept:
-        if not chosen or covered(boxes[i], boxes[chosen]).max() <= SAME:
+        if not chosen or overlap_of_smaller(boxes[i], boxes[chosen]).max() <= SAME:
             chosen.append(i)
     return chosen

@@ -34,8 +34,8 @@ class FusedConvolution:
         return operators._convolution_pointwise(x, self._weight, self._bias, *self._settings, *self._activation, "")
 
 
-def fused_here(device: torch.device) -> bool:
-    """Whether they work on a device with this torch: tried on a single pixel."""
+def can_fuse(device: torch.device) -> bool:
+    """Say whether fused convolutions work on a device with this torch, by a try on a single pixel."""
     if device.type != "cpu":
         return False
     pixel = torch.full((1, 1, 1, 1), 3.0)

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from .network import Network
-from .region import crops, shifted, to_image, toward
+from .region import crops, shift, to_image, toward
 
 SIDES = ((15, 17, 19), (16, 18, 20))  # wrist, little finger and forefinger, left and right
 SEEN = 0.1  # a wrist's visibility from which on a hand is looked for
@@ -81,7 +81,7 @@ def _around_palms(hand: np.ndarray) -> np.ndarray:
     right, down = cos * x + sin * y, cos * y - sin * x
     (across, wide), (along, high) = _extent(right), _extent(down)
     turned_back = np.column_stack([cos[:, 0] * across - sin[:, 0] * along, sin[:, 0] * across + cos[:, 0] * along])
-    return shifted(np.column_stack([turned_back, AROUND_PALM * np.maximum(wide, high), angle]), UP)
+    return shift(np.column_stack([turned_back, AROUND_PALM * np.maximum(wide, high), angle]), UP)
 
 
 def _extent(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,4 +94,4 @@ def _recropped(network: Network, image: Tensor, regions: np.ndarray) -> np.ndarr
     (said,) = network(crops(image, regions, network.size))
     middle, lower = to_image(said.reshape(len(regions), 2, 2).cpu().numpy() / network.size, regions).transpose(1, 0, 2)
     size = 2 * np.linalg.norm(lower - middle, axis=1)
-    return shifted(toward(middle, 2 * middle - lower, size), UP)
+    return shift(toward(middle, 2 * middle - lower, size), UP)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ....video.clip import Look, never
-from .fused import FusedConvolution, fused_here
+from .fused import FusedConvolution, can_fuse
 
 FOLDER = Path(__file__).parent / "weights"
 Weights = dict[str, Tensor]
@@ -32,7 +32,7 @@ class Network:
         self.size: int = graph["size"]
         self._input: int = graph["input"]
         self._outputs: list[int] = graph["outputs"]
-        fused = fused_here(device)
+        fused = can_fuse(device)
         self._steps = [
             (_layer(step, {key: w.float().to(device) for key, w in _of(step["out"], weights).items()}, fused), step)
             for step in graph["steps"]

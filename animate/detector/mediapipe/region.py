@@ -23,7 +23,7 @@ def toward(start: np.ndarray, end: np.ndarray, size: np.ndarray) -> np.ndarray:
     return np.column_stack([start, size, np.arctan2(dx, -dy)])
 
 
-def shifted(regions: np.ndarray, down: float) -> np.ndarray:
+def shift(regions: np.ndarray, down: float) -> np.ndarray:
     """Regions moved by a share of their size along their own vertical axis."""
     x, y, size, angle = regions.T
     return np.column_stack([x - np.sin(angle) * down * size, y + np.cos(angle) * down * size, size, angle])

@@ -38,7 +38,7 @@ def onnx_path(name: str) -> Path:
 
 
 def _folders() -> list[str]:
-    """Where the host keeps such files; a host that does not know the folder yet is told."""
+    """Folders where the host keeps such files; a host that does not know the folder yet is told."""
     if FOLDER not in folder_paths.folder_names_and_paths:
         folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
     return folder_paths.get_folder_paths(FOLDER)

@@ -1,4 +1,4 @@
-"""Where people are, as YOLOX and YOLOv10 see it: boxes of the class person, in pixels of the image."""
+"""Person boxes by YOLOX and YOLOv10, in pixels of the image."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ GREY = 114  # around what YOLOX is shown
 
 @dataclass(frozen=True)
 class Family:
-    """How a kind of network is shown an image, and what its output means; `least` and `overlap` are its authors'."""
+    """A kind of network: its preprocessing and the layout of its output; `least` and `overlap` are its authors'."""
 
     shown: Callable[[Tensor, Sequence[int]], tuple[Tensor, np.ndarray]]
     read: Callable[[np.ndarray, Sequence[int]], Boxes]

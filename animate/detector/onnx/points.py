@@ -88,7 +88,7 @@ def _log_blurred(maps: np.ndarray) -> np.ndarray:
 
 
 def _to_peak(maps: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far [M, 2] from the cells (x, y) of maps [M, h, w] the peak is of the parabola through those around it."""
+    """Offsets [M, 2] from cells (x, y) of maps [M, h, w] to the peak of the parabola through their neighbours."""
     here = np.arange(len(maps))
 
     def at(right: int, down: int) -> np.ndarray:

@@ -36,7 +36,7 @@ class OnnxSession:
             self.shapes = [value.shape for value in self(torch.zeros(1, 3, *self.size))]
 
     def __call__(self, images: Tensor) -> list[np.ndarray]:
-        """What the network says of images [N, 3, *size], each output in 32 bits."""
+        """Outputs of the network for images [N, 3, *size], each in 32 bits."""
         parts = images.split(1 if self._one_at_a_time else len(images))
         made = [self._session.run(None, {self._input: part.numpy().astype(self._type)}) for part in parts]
         return [np.concatenate(values).astype(np.float32) for values in zip(*made, strict=True)]
