@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from functools import partial
 from itertools import islice, repeat
@@ -100,11 +101,9 @@ def _stretch(source: Source, times: np.ndarray, counted: bool, look: Look) -> li
     for enter in (False,) if counted else (True, False):
         with _opened(source) as container:
             stream = container.streams.video[0]
-            try:
+            with suppress(OSError):
                 if enter:
                     container.seek(int(times[0]), stream=stream)
-            except OSError:
-                continue
             decoded = look_between(container.decode(stream), look)
             timed = ((n if counted or frame.pts is None else frame.pts, frame) for n, frame in enumerate(decoded))
             frames = list(islice(_between(timed, int(times[0]), int(times[-1])), len(times)))

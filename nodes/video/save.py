@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -248,12 +249,7 @@ def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str])
         write_still(path, next(clip.frames()), settings, metadata)
         return 1
     progress = comfy.utils.ProgressBar(clip.count)
-
-    def step() -> None:
-        stop_if_interrupted()
-        progress.update(1)
-
-    return write_video(path, clip, settings, metadata, step)
+    return write_video(path, clip, settings, metadata, partial(progress.update, 1))
 
 
 def _report(path: Path, clip: Clip, settings: Settings, count: int) -> list[str]:
