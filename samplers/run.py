@@ -188,10 +188,26 @@ class DuetRun(CFGGuider):
         self.inner_model, self.conds, self.loaded_models = self.model_patcher.model, {}, []
 
 
-def _in_wrappers_of(stage: Stage, sampler: Sampler, options: dict[str, Any]) -> Sampler:
-    """The sampler inside the SAMPLER_SAMPLE wrappers of `stage` that the run's own `options` do not share."""
+def _in_wrappers_of(stage: Stage, sampler: Any, options: dict[str, Any]) -> Sampler:
+    """The sampler inside the SAMPLER_SAMPLE wrappers of `stage` that the run's own `options` do not share.
+
+    They find their expert's options beside the run's, and noise that they change is not the run's: a second pass of
+    the host's would have none.
+    """
     shared = options["transformer_options"].get("wrappers", {}).get(WrappersMP.SAMPLER_SAMPLE, {})
-    wrapped: Any = copy.copy(sampler)
     named = frozenset(shared) - {None}  # wrappers without a key are no two of a kind
-    wrapped.sample = stage.wrapped(WrappersMP.SAMPLER_SAMPLE, sampler.sample, sampler, named)
+    lacking = {key: value for key, value in stage.model_options.items() if key not in options}
+
+    def sample(model: Any, sigmas: Any, extra_args: dict[str, Any], callback: Any, noise: Any, *rest: Any) -> Any:
+        def run(model: Any, sigmas: Any, extra_args: dict[str, Any], callback: Any, _: Any, *rest: Any) -> Any:
+            passed = extra_args["model_options"]
+            own = {key: value for key, value in passed.items() if lacking.get(key, options) is not value}
+            return sampler.sample(model, sigmas, {**extra_args, "model_options": own}, callback, noise, *rest)
+
+        wrapped = stage.wrapped(WrappersMP.SAMPLER_SAMPLE, run, sampler, named)
+        both = {**extra_args, "model_options": {**lacking, **extra_args["model_options"]}}
+        return wrapped(model, sigmas, both, callback, noise.clone(), *rest)
+
+    wrapped: Any = copy.copy(sampler)
+    wrapped.sample = sample
     return wrapped

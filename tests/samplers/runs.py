@@ -160,6 +160,17 @@ def duet(experts: Experts, job: Job) -> Tensor:
     return duet_guider(experts, job).sample(**job.arguments)
 
 
+def two_passes(high: ModelPatcher, low: ModelPatcher, job: Job) -> Tensor:
+    """The host's usual graph: one run to the boundary, another one from there, without new noise."""
+    switch = job.plan.roles().count("high")
+    first, second = plain_guider(high, job), plain_guider(low, job)
+    second.set_cfg(job.plan.cfg(0.0))
+    arguments, sigmas = job.arguments, torch.tensor(job.sigmas)
+    half_way = first.sample(**arguments | {"sigmas": sigmas[: switch + 1]})
+    again = {"noise": torch.zeros_like(half_way), "latent_image": half_way, "sigmas": sigmas[switch:]}
+    return second.sample(**arguments | again)
+
+
 def run_in_node(guider: comfy.samplers.CFGGuider, job: Job) -> tuple[Tensor, Tensor]:
     """The two outputs of the host's SamplerCustomAdvanced: the latent, and the last denoised one."""
     arguments = job.arguments

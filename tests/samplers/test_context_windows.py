@@ -8,7 +8,20 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfyui_version import __version__
 from wan_duet.dev.tiny import transformer
-from wan_duet.tests.samplers.runs import SIZE, SOLVERS, Job, assert_same_run, in_windows, plain, prompt, random
+from wan_duet.tests.samplers.runs import (
+    SIZE,
+    SOLVERS,
+    Job,
+    assert_same_run,
+    duet,
+    in_windows,
+    pair,
+    plain,
+    prompt,
+    random,
+    relative_difference,
+    two_passes,
+)
 from wan_duet.tests.samplers.runs import window_settings as settings
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -53,6 +66,17 @@ def test_two_models_in_windows_make_the_run_of_one(
     option: dict[str, Any], sampler: str, models: list[ModelPatcher]
 ) -> None:
     assert_same_run(*(in_windows(model, **option) for model in models), job(option, sampler))
+
+
+@pytest.mark.parametrize("option", WINDOWS)
+def test_windows_of_the_low_expert_alone_are_those_of_a_second_pass(
+    option: dict[str, Any], models: list[ModelPatcher]
+) -> None:
+    first, second = models
+    windowed = in_windows(second, **option)
+    found, passes = duet(pair(first, windowed), job(option)), two_passes(first, windowed, job(option))
+    assert relative_difference(found, passes) < 1e-6
+    assert relative_difference(found, plain(first, job(option))) > 1e-3
 
 
 @pytest.mark.parametrize("option", WINDOWS)

@@ -22,10 +22,10 @@ from wan_duet.tests.samplers.runs import (
     forwards,
     pair,
     plain,
-    plain_guider,
     prompt,
     relative_difference,
     shifted,
+    two_passes,
 )
 
 
@@ -40,17 +40,6 @@ def one_model_of(high: ModelPatcher, low: ModelPatcher, boundary: float = BOUNDA
     both = high.clone()
     both.set_model_unet_function_wrapper(answer)
     return both
-
-
-def two_passes(high: ModelPatcher, low: ModelPatcher, job: Job) -> Tensor:
-    """The host's usual graph: one run to the boundary, another one from there, without new noise."""
-    switch = job.plan.roles().count("high")
-    first, second = plain_guider(high, job), plain_guider(low, job)
-    second.set_cfg(job.plan.cfg(0.0))
-    arguments, sigmas = job.arguments, torch.tensor(job.sigmas)
-    half_way = first.sample(**arguments | {"sigmas": sigmas[: switch + 1]})
-    again = {"noise": torch.zeros_like(half_way), "latent_image": half_way, "sigmas": sigmas[switch:]}
-    return second.sample(**arguments | again)
 
 
 @pytest.mark.parametrize("sampler", SOLVERS)
