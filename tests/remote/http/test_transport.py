@@ -1,6 +1,12 @@
-"""Requests and answers as they may be written down."""
+"""Requests and answers as they may be written down, and sessions that are closed."""
 
-from wan_duet.remote.http.transport import Call, Reply
+import asyncio
+import gc
+import warnings
+from pathlib import Path
+
+from wan_duet.remote.http.transport import Call, Reply, Transport
+from wan_duet.remote.settings import Settings
 
 
 def test_nothing_of_the_users_and_no_key_is_in_the_text_of_a_request() -> None:
@@ -10,3 +16,14 @@ def test_nothing_of_the_users_and_no_key_is_in_the_text_of_a_request() -> None:
 
 def test_the_body_of_an_answer_is_not_in_its_text() -> None:
     assert "private" not in repr(Reply(200, {}, b"a private answer"))
+
+
+def test_closing_leaves_no_session_open(tmp_path: Path) -> None:
+    async def open_and_close() -> None:
+        await Transport(Settings(tmp_path, tmp_path)).close()
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        asyncio.run(open_and_close())
+        gc.collect()
+    assert [str(warning.message) for warning in said if "session" in str(warning.message)] == []
