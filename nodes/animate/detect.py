@@ -42,7 +42,7 @@ class LoadDetector(io.ComfyNode):
             display_name="Wan Animate: Load Detector",
             category=CATEGORY,
             description="The detector of people that comes with this pack: body, hands, face and mask, several people, "
-            "nothing to download. Or ONNX files of yours in models/detection. It is read when it is used.",
+            "nothing to download. Or your own ONNX files in models/detection. Files are read at first use.",
             search_aliases=["pose detector", "dwpose", "vitpose", "mediapipe", "blazepose", "openpose", "yolo", "onnx"],
             inputs=[
                 io.Combo.Input(
@@ -72,9 +72,8 @@ class LoadDetector(io.ComfyNode):
 
 def _models() -> list[io.Input]:
     tooltips = {
-        "pose_model": "What finds the points. A ViTPose wholebody or DWPose file in models/detection needs "
-        "onnxruntime.",
-        "person_model": "What finds the people. A YOLOX or YOLOv10 file in models/detection looks in every frame.",
+        "pose_model": "Detector of points. A ViTPose wholebody or DWPose file in models/detection needs onnxruntime.",
+        "person_model": "Detector of people. A YOLOX or YOLOv10 file in models/detection is run on every frame.",
     }
     names = [EMBEDDED, *onnx_files()]
     return [
@@ -90,7 +89,7 @@ class DetectPose(io.ComfyNode):
             node_id="WanDuet_DetectPose",
             display_name="Wan Animate: Detect Pose",
             category=CATEGORY,
-            description="Finds people in a video and follows them: body, hands and face as points, not as pictures. "
+            description="Detects people in a video and tracks them: body, hands and face as points, not as pictures. "
             "A frame without anybody is no error; the report counts found, filled and missing.",
             search_aliases=["pose estimation", "openpose", "dwpose", "vitpose", "skeleton", "keypoints", "animate"],
             inputs=[
@@ -140,13 +139,12 @@ class DetectPose(io.ComfyNode):
 
 def _whom() -> list[io.Input]:
     return [
-        io.Int.Input("people", default=1, min=1, max=16, tooltip="How many people to follow at most."),
+        io.Int.Input("people", default=1, min=1, max=16, tooltip="Most people to track."),
         io.Combo.Input(
             "pick",
             options=list(PICKS),
             default=LARGEST,
-            tooltip="Who comes first where there are more: the largest, the leftmost, or whoever is nearest to the "
-            "point.",
+            tooltip="Order of choice where there are more: the largest, the leftmost, or the nearest to the point.",
         ),
         io.Int.Input(
             "skip", default=0, min=0, max=15, tooltip="Leave out this many of them: 1 takes the second person."
@@ -160,21 +158,21 @@ def _calmed() -> list[io.Input]:
             "smoothing",
             options=list(REACH),
             default="light",
-            tooltip="Calms trembling points with the 2 (light) or 4 (strong) frames to each side.",
+            tooltip="Smooths trembling points over the 2 (light) or 4 (strong) frames to each side.",
         ),
         io.Int.Input(
             "fill_gaps",
             default=5,
             min=0,
             max=240,
-            tooltip="Frames that somebody may be missing for before the gap stays. 0: fill none.",
+            tooltip="Longest gap to fill, in frames, while somebody is missing. 0: fill none.",
         ),
     ]
 
 
 def _looked_for() -> list[io.Input]:
     tooltips = {
-        "small_people": "Look in parts of the picture too, for small and for several people. Slower, but only while "
+        "small_people": "Search parts of the picture too, for small and for several people. Slower, but only while "
         "somebody is missing.",
         "hands": "Find both hands' fingers.",
         "face": "Find the face's points.",
@@ -207,10 +205,12 @@ def _given() -> list[io.Input]:
         BoundingBox.Input(
             "boxes",
             optional=True,
-            tooltip="Where people are, from another node: nobody is looked for elsewhere.",
+            tooltip="Boxes of people from another node: nobody outside them is detected.",
             extra_dict={"forceInput": True},  # newer hosts have a widget for this type
         ),
-        io.Mask.Input("mask", optional=True, tooltip="Where one person is, in place of boxes: the box around it."),
+        io.Mask.Input(
+            "mask", optional=True, tooltip="Mask of one person, in place of boxes: its bounding box is used."
+        ),
     ]
 
 
@@ -233,7 +233,9 @@ class PoseFromKeypoints(io.ComfyNode):
             description="Takes what another node has detected, such as DWPose or SDPose, as a pose for this pack.",
             search_aliases=["dwpose", "openpose", "sdpose", "pose keypoint"],
             inputs=[
-                PoseKeypoint.Input("keypoints", tooltip="In pixels, or in shares of the canvas: both are known."),
+                PoseKeypoint.Input(
+                    "keypoints", tooltip="In pixels, or as fractions of the canvas: either is recognised."
+                ),
                 io.Float.Input(
                     "fps", default=FPS, min=1.0, max=240.0, step=0.01, tooltip="Frames a second of the video."
                 ),
@@ -262,14 +264,14 @@ class SegmentPerson(io.ComfyNode):
             inputs=[
                 WanDetector.Input("detector", tooltip="From Load Detector."),
                 clip_input(),
-                WanPose.Input("pose", tooltip="Who is meant, and where they are: from Detect Pose, of the same video."),
+                WanPose.Input("pose", tooltip="The people to segment: from Detect Pose, of the same video."),
                 io.Float.Input(
                     "threshold",
                     default=0.5,
                     min=0.05,
                     max=0.95,
                     step=0.05,
-                    tooltip="How sure the detector must be of a pixel. Lower makes the mask larger.",
+                    tooltip="Confidence that a pixel needs. Lower makes the mask larger.",
                 ),
             ],
             outputs=[

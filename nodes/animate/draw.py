@@ -182,7 +182,7 @@ class PoseOverlay(io.ComfyNode):
             node_id="WanDuet_PoseOverlay",
             display_name="Wan Animate: Pose Overlay",
             category=CATEGORY,
-            description="Draws what was found on the frames themselves: skeletons, boxes, mask and face crops. Look at "
+            description="Draws the detections on the frames themselves: skeletons, boxes, mask and face crops. Look at "
             "it before you spend an hour on sampling.",
             search_aliases=["pose preview", "debug pose", "check mask"],
             inputs=[
@@ -196,7 +196,7 @@ class PoseOverlay(io.ComfyNode):
                     io.Boolean.Input("faces", default=True, optional=True, tooltip="A blue box for each face crop.")
                 ),
             ],
-            outputs=[io.Image.Output(display_name="images", tooltip="The frames with what was found.")],
+            outputs=[io.Image.Output(display_name="images", tooltip="The frames with the detections.")],
         )
 
     @classmethod

@@ -31,8 +31,7 @@ class FrameImage(io.ComfyNode):
             node_id="WanDuet_FrameImage",
             display_name="Wan 2.2 Frame Image (First, Last, Key)",
             category=CATEGORY,
-            description="An image, and the frame of the video that it is for. Chain these nodes and end in "
-            "Frame Conditioning.",
+            description="An image for a frame of the video. Chain these nodes and end in Frame Conditioning.",
             search_aliases=["start image", "end image", "first frame", "first last frame", "flf2v", "key frame", "i2v"],
             inputs=[
                 io.Image.Input("image", tooltip="One image, or several for consecutive frames."),

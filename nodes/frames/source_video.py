@@ -21,7 +21,7 @@ class VideoToLatent(io.ComfyNode):
             display_name="Wan 2.2 Video To Latent (Video To Video)",
             category=CATEGORY,
             description="A video, or an image, to start a run from: resampled, cut and cropped to what Wan can take, "
-            "then encoded. Stage Plan's strength says how much of it is made anew.",
+            "then encoded. Stage Plan's strength says how much of it is regenerated.",
             search_aliases=["video to video", "v2v", "image to image", "i2i", "vae encode", "denoise"],
             inputs=[
                 io.MultiType.Input("video", types=[io.Video, io.Image], tooltip="A video, or images of one."),

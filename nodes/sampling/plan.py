@@ -122,11 +122,11 @@ def _solving() -> list[io.Input]:
             max=100.0,
             step=0.01,
             display_name="shift (0: model's own)",
-            tooltip="How long the run stays at high noise. 0 follows the model: 12 for T2V, 5 for I2V, "
+            tooltip="Time that the run spends at high noise. 0 follows the model: 12 for T2V, 5 for I2V, "
             "or what a ModelSamplingSD3 node has set. Distilled LoRAs want 5.",
         ),
         io.Combo.Input("sampler", options=SOLVERS, default="euler", tooltip="The solver."),
-        io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="How the sigmas are spaced."),
+        io.Combo.Input("scheduler", options=SCHEDULERS, default="simple", tooltip="Spacing of the sigmas."),
     ]
 
 
@@ -137,7 +137,7 @@ def _strength() -> io.Input:
         min=0.0,
         max=1.0,
         step=0.01,
-        tooltip="For a run that starts from a video or an image: how much of it is made anew. Below 1 only the last "
+        tooltip="For a run that starts from a video or an image: how much of it is regenerated. Below 1 only the last "
         "steps x strength steps run. 0 gives it back, 1 ignores it.",
     )
     return advanced(strength)

@@ -86,7 +86,7 @@ class Sampler(io.ComfyNode):
                     is_output_list=True,
                     tooltip="The finished video, still as a latent; one for each of the count.",
                 ),
-                io.String.Output(display_name="report", tooltip="What really ran: the evaluations of each expert."),
+                io.String.Output(display_name="report", tooltip="What really ran: evaluations of each expert."),
             ],
         )
 

@@ -115,7 +115,7 @@ def _file() -> list[io.Input]:
             default="mp4",
             tooltip="mp4 and mov hold H.264, webm VP9. png and jpeg are for a single frame.",
         ),
-        io.Combo.Input("quality", options=list(QUALITIES), default="high", tooltip="How close to what was generated."),
+        io.Combo.Input("quality", options=list(QUALITIES), default="high", tooltip="Fidelity to the generated frames."),
         io.Combo.Input(
             "write_mode",
             options=list(WRITE_MODES),
