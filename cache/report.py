@@ -33,7 +33,7 @@ class CacheLog:
         return self.marks.count(REUSED)
 
     def count(self, evaluation: Evaluation, held: int) -> None:
-        """Take note of one more evaluation, and of the bytes that are held after it."""
+        """Count one more evaluation, and the bytes that are held after it."""
         self.marks += REUSED if evaluation.reused else COMPUTED
         self.bytes = max(self.bytes, held)
         if evaluation.figures:
@@ -42,7 +42,7 @@ class CacheLog:
             self.reasons[evaluation.forced] += 1
 
     def count_blocks(self, run: int, total: int) -> None:
-        """Take note of the blocks of one more batch."""
+        """Count the blocks of one more batch."""
         self.blocks_run += run
         self.blocks_total += total
 
@@ -56,7 +56,7 @@ class CacheLog:
         return every > 0 and self.reused % every == 0
 
     def audit(self, error: float) -> None:
-        """Take note of the true relative error of a reused batch."""
+        """Record the true relative error of a reused batch."""
         self.audits.append((len(self.marks) + 1, error))
 
     def lines(self) -> list[str]:

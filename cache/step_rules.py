@@ -41,7 +41,7 @@ class StageProgress:
     sigma: float = math.inf
 
     def count(self, computed: bool, sigma: float) -> None:
-        """Take note of one more evaluation."""
+        """Count one more evaluation."""
         self.computed += computed
         self.streak = 0 if computed else self.streak + 1
         self.sigma = sigma

@@ -11,18 +11,18 @@ from .plan import Plan
 
 
 class RunObserver(Protocol):
-    """Something on one expert or both that observes the runs of a guider."""
+    """Something on one expert or both that a guider tells of its runs."""
 
     def on(self, role: str) -> Change:
         """Return the change that puts it on the expert in `role`."""
         ...
 
     def begin(self) -> None:
-        """Take note that a run begins."""
+        """Begin a run."""
         ...
 
     def leave(self, role: str) -> None:
-        """Take note that the evaluations go on with another expert than that in `role`."""
+        """Leave the expert in `role`: the evaluations go on with another one."""
         ...
 
     def report(self) -> list[str]:

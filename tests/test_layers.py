@@ -212,6 +212,11 @@ def test_the_cache_is_a_dozen_files_over_six_floors(graph: Graph) -> None:
     assert floors(graph, "cache/") <= 6
 
 
+def test_the_cache_knows_no_technique_by_name(graph: Graph) -> None:
+    known = {to for path, targets in graph.items() if PurePosixPath(path).parts[:-1] == ("cache",) for to in targets}
+    assert {path for path in known if path.startswith("cache/techniques/")} == {"cache/techniques/base.py"}
+
+
 def test_a_cycle_and_a_high_house_are_seen() -> None:
     texts = {
         "a/one.py": "from .two import f",

@@ -17,7 +17,7 @@ SAMPLED = 4096  # tokens that a comparison of two hidden states looks at
 
 
 class Acceleration(NamedTuple):
-    """A step on the speed dial of a technique: a reuse threshold, or a target to plan for in place of one."""
+    """The meaning of a speed that a user can choose: a reuse threshold, or a target to plan for in place of one."""
 
     threshold: float = 0.0
     target: float = 0.0

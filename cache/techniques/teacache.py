@@ -72,7 +72,7 @@ class TeaCachePolicy(AccumulatedChange):
 
     def forecast(self, model: BaseModel, sigmas: Tensor) -> list[float]:
         """Return how much the output is likely to change at each step; of the first nothing is known."""
-        embedded = [_embedded(model, sigma, self.signal) for sigma in sigmas]
+        embedded = [_embed(model, sigma, self.signal) for sigma in sigmas]
         found = [relative_change(now, before) for before, now in pairwise(embedded)]
         return [math.inf, *(found if self.polynomial is None else (rescale(self.polynomial, d) for d in found))]
 
@@ -94,7 +94,7 @@ def _value(coefficients: Sequence[float], x: float) -> float:
     return value
 
 
-def _embedded(model: BaseModel, sigma: Tensor, signal: str) -> Tensor:
+def _embed(model: BaseModel, sigma: Tensor, signal: str) -> Tensor:
     """Embed the timestep as the network does, in the precision it computes in."""
     network: Any = model.diffusion_model
     timestep = model.model_sampling.timestep(sigma).float().reshape(1)

@@ -18,7 +18,7 @@ from wan_duet.cache.run import StepCache, with_cache
 from wan_duet.cache.settings import CacheSettings
 from wan_duet.cache.techniques.base import AccumulatedChange, Technique
 from wan_duet.cache.techniques.dual_block import DualBlock
-from wan_duet.cache.techniques.magcache import AUTHORS, MagCache
+from wan_duet.cache.techniques.magcache import AUTHORS, MEASURE, MagCache
 from wan_duet.cache.techniques.seacache import SeaCache
 from wan_duet.cache.techniques.teacache import E0, E, TeaCache
 from wan_duet.dev.tiny import transformer
@@ -237,6 +237,17 @@ def test_magcache_knows_the_curve_of_the_other_expert(write: Write) -> None:
     assert (high + low).count("#") == JOB.steps / 2
     assert len(set(re.findall(r"a reuse threshold of (\S+) for the target", report))) == 1
     assert high.count(".") / len(high) > 0.5 > low.count(".") / len(low)
+
+
+def test_a_run_that_measures_saves_nothing_on_purpose_and_one_too_short_for_it_says_so(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("folder_paths.get_user_directory", lambda: str(tmp_path))
+    technique = MagCache(("high", "low"), MEASURE)
+    _, report = strips(write(), technique)
+    assert "ratios measured" in report and "saved nothing" not in report
+    _, report = strips(write(), technique, Job(steps=8))
+    assert "saved nothing: every evaluation had to be computed" in report and "ratios measured" not in report
 
 
 @pytest.mark.parametrize("target", [1.2, 1.5, 2.0, 2.5])
