@@ -1,4 +1,9 @@
-"""The gate: one forward of a Wan transformer, in which all blocks but the first few can be left out."""
+"""One forward of a Wan transformer in which all blocks but the first few can be left out.
+
+The gate changes the network's block list in place for that time, not the host's `blocks_replace` patches: the side
+branches of VACE, S2V and Animate run inside the block loop, between the blocks, where no patch of a block can leave
+them out. It works on every class whose forward loops over `blocks` and then calls `head`.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +25,7 @@ _swapping = threading.Lock()
 
 
 def fits(network: Any) -> bool:
-    """Whether the gate knows this network: a plain list of blocks, a head, and no compiler around the whole."""
+    """Return True if the gate knows this network: it has a plain list of blocks and a head."""
     return isinstance(getattr(network, "blocks", None), nn.ModuleList) and isinstance(
         getattr(network, "head", None), nn.Module
     )
@@ -63,7 +68,7 @@ class Gate:
                     self.network._modules[name] = found.real
 
     def through(self, blocks: list[nn.Module]) -> Iterator[Callable[..., Tensor]]:
-        """The blocks to call, one after the other; the generator ends early where the rest is left out."""
+        """Yield the blocks to call, one after the other; it ends early where the rest is left out."""
         for number, block in enumerate(blocks):
             if number == self.depth:
                 with outliving_forward():
@@ -87,7 +92,7 @@ class Gate:
         return out
 
     def at_head(self, x: Tensor) -> Tensor:
-        """What the head is to see for the hidden state `x` it is given."""
+        """Return what the head is to see for the hidden state `x` it is given."""
         if self._reused is not None:
             return x + self._reused
         if self._before is not None:  # else another pack's patch took the place of the block
@@ -98,7 +103,7 @@ class Gate:
 
 
 class _StandIn:
-    """Shares the children of the module whose place it takes, under the same names."""
+    """A module that shares the children of the one whose place it takes, under the same names."""
 
     real: nn.Module
     users: int

@@ -1,15 +1,15 @@
-"""What a cache did in a run, counted while it runs and told when it is over."""
+"""Report of a run: evaluations and blocks, counted while it lasts and formatted when it is over."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .evaluation import Evaluation
-from .masks import COMPUTED, REUSED
+from .state import Evaluation
+from .step_rules import COMPUTED, REUSED
 
 
 @dataclass
-class Log:
+class CacheLog:
     """The evaluations of one expert in a run. A block forward is one block for one prompt."""
 
     role: str
@@ -19,7 +19,7 @@ class Log:
     blocks_total: int = 0
     bytes: int = 0
     audits: list[tuple[int, float]] = field(default_factory=list)  # evaluation, true relative error
-    measured: list[tuple[float, float]] = field(default_factory=list)  # sigma, ratio of the residual's size
+    figures: list[tuple[float, float]] = field(default_factory=list)  # sigma, what a technique measured there
     notes: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -33,34 +33,34 @@ class Log:
         return self.marks.count(REUSED)
 
     def count(self, evaluation: Evaluation, held: int) -> None:
-        """Take note of one more evaluation, and of the bytes that are held after it."""
+        """Count one more evaluation, and the bytes that are held after it."""
         self.marks += REUSED if evaluation.reused else COMPUTED
         self.bytes = max(self.bytes, held)
-        if evaluation.ratios:
-            self.measured.append((evaluation.sigma, sum(evaluation.ratios) / len(evaluation.ratios)))
+        if evaluation.figures:
+            self.figures.append((evaluation.sigma, sum(evaluation.figures) / len(evaluation.figures)))
         if evaluation.forced:
             self.reasons[evaluation.forced] += 1
 
     def count_blocks(self, run: int, total: int) -> None:
-        """Take note of the blocks of one more batch."""
+        """Count the blocks of one more batch."""
         self.blocks_run += run
         self.blocks_total += total
 
     def note(self, text: str | None) -> None:
-        """Something to be said once, if there is anything."""
+        """Add a note, which is said once; an empty one is ignored."""
         if text:
             self.notes[text] = None
 
     def audit_due(self, every: int) -> bool:
-        """Whether the batch at hand, of an evaluation that is reused, is to be computed as well."""
+        """Return True if the batch at hand, of an evaluation that is reused, is to be computed as well."""
         return every > 0 and self.reused % every == 0
 
     def audit(self, error: float) -> None:
-        """The true relative error of a reused batch."""
+        """Record the true relative error of a reused batch."""
         self.audits.append((len(self.marks) + 1, error))
 
     def lines(self) -> list[str]:
-        """One line an expert, then what explains it."""
+        """Format one line for the expert, then what explains it."""
         found = [f"  {self.role}: {self.computed} of {len(self.marks)} evaluations computed  {self.marks}"]
         if self.reasons:
             found.append("    in any case: " + ", ".join(f"{count} {why}" for why, count in self.reasons.items()))
@@ -71,8 +71,8 @@ class Log:
         return found
 
 
-def told(title: str, logs: Iterable[Log]) -> list[str]:
-    """The report on all experts; its last line is of the form `12 of 20 evaluations, 252 of 480 block forwards`."""
+def format_report(title: str, logs: Iterable[CacheLog]) -> list[str]:
+    """Format the report on all experts; its last line has `12 of 20 evaluations, 252 of 480 block forwards`."""
     ran = [log for log in logs if log.marks]
     if not ran:
         return []

@@ -1,4 +1,4 @@
-"""The residuals of a stage: what the left-out blocks added, by whose evaluation it was."""
+"""Residuals of a stage: what the left-out blocks added, by prompt and window."""
 
 from collections.abc import Hashable
 from typing import NamedTuple
@@ -6,11 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-MAIN, OFFLOAD = "main device", "offload device"
-DEVICES = (OFFLOAD, MAIN)
 
-
-class Kept(NamedTuple):
+class KeptResidual(NamedTuple):
     """A residual, and the sigma it was computed at."""
 
     sigma: float
@@ -20,28 +17,28 @@ class Kept(NamedTuple):
 class Residuals:
     """The latest residuals under each key: one to repeat, or two to draw a line through (TaylorSeer, 2503.06923).
 
-    On the offload device they are in pinned memory, which a copy from and to a GPU need not wait for.
+    With `offload` they are in pinned memory, which a copy from and to a GPU need not wait for.
     """
 
-    def __init__(self, device: str, extrapolate: bool):
-        self._offload = device == OFFLOAD
+    def __init__(self, offload: bool, extrapolate: bool):
+        self._offload = offload
         self._count = 2 if extrapolate else 1
-        self._kept: dict[Hashable, list[Kept]] = {}
+        self._kept: dict[Hashable, list[KeptResidual]] = {}
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
 
     def __len__(self) -> int:
-        """How many are held."""
+        """Return how many residuals are held."""
         return sum(map(len, self._kept.values()))
 
     @property
     def bytes(self) -> int:
-        """What is held now."""
+        """Bytes that are held now."""
         return sum(kept.residual.nbytes for held in self._kept.values() for kept in held)
 
     def latest(self, key: Hashable) -> Tensor | None:
-        """The last residual that was computed under a key."""
+        """Return the last residual that was computed under a key."""
         held = self._kept.get(key)
         return held[-1].residual if held else None
 
@@ -49,10 +46,10 @@ class Residuals:
         """Keep a residual, in the oldest one's place."""
         held = [kept for kept in self._kept.get(key, []) if kept.sigma != sigma]
         oldest = held.pop(0) if len(held) == self._count else None
-        self._kept[key] = [*held, Kept(sigma, self._stored(residual, oldest))]
+        self._kept[key] = [*held, KeptResidual(sigma, self._stored(residual, oldest))]
 
     def get(self, key: Hashable, sigma: float, device: torch.device) -> Tensor | None:
-        """What the residual is likely to be at `sigma`; None if there is none under the key."""
+        """Predict the residual at `sigma`; None if there is none under the key."""
         held = self._kept.get(key)
         if held is None:
             return None
@@ -63,14 +60,14 @@ class Residuals:
         return torch.lerp(earlier.to(device, non_blocking=True), latest, (sigma - before) / (at - before))
 
     def keep_only(self, sigma: float) -> None:
-        """Let go of those under keys that nothing was computed under at `sigma`: they are older than is thought."""
+        """Drop every key under which nothing was computed at `sigma`: its residual is older than is thought."""
         self._kept = {key: held for key, held in self._kept.items() if held[-1].sigma == sigma}
 
     def clear(self) -> None:
         """Let go of all."""
         self._kept.clear()
 
-    def _stored(self, residual: Tensor, oldest: Kept | None) -> Tensor:
+    def _stored(self, residual: Tensor, oldest: KeptResidual | None) -> Tensor:
         if not self._offload or residual.device.type == "cpu":
             return residual
         into = torch.empty_like(residual, device="cpu", pin_memory=True) if oldest is None else oldest.residual

@@ -1,4 +1,4 @@
-"""A cache on both experts in one run, and the change that brings it there."""
+"""A step cache on both experts in one run, and the change that brings it there."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,12 @@ from ..experts.lora.vary import VaryLoras
 from ..experts.pair import Change, Expert, Experts
 from ..experts.variant import HIGH, LOW
 from ..samplers.distilled import distilled_names
+from ..samplers.observers import ObservedChange, RunObserver
 from ..samplers.plan import Plan
-from .foresight import Foresight
-from .planning import Outlook, solved
-from .prospect import Prospect
-from .report import Log, told
-from .settings import Settings
+from .planner import ExpertSchedule, PlannedRun, ThresholdPlanner, solve_threshold
+from .report import CacheLog, format_report
+from .settings import CacheSettings
 from .techniques.base import Technique
-from .techniques.magcache import MEASURE, MagCache
 from .wrappers import KEY, ExpertCache, detach
 
 log = logging.getLogger("wan_duet")
@@ -31,49 +29,46 @@ class StepCache:
     """What a cache node puts on a pair: a technique and its settings."""
 
     technique: Technique
-    settings: Settings
+    """The technique with its own settings."""
+    settings: CacheSettings
+    """The settings that every technique has."""
 
     def __str__(self) -> str:
         threshold, target = self.settings.threshold, self.settings.target
         goal = f"target {target:g}x" if target else f"reuse threshold {threshold:g}"
         return f"{self.technique.name}, {goal}, at most {self.settings.max_consecutive} in a row"
 
-    def follow(self, plan: Plan, experts: Experts) -> "CacheRun":
-        """The cache in the runs of one guider. Raises ValueError if its window does not fit the plan."""
-        if plan.sigmas:
-            self.settings.window.check(len(plan.steps()))
-        return CacheRun(self, plan, experts)
-
 
 @dataclass(frozen=True)
-class CacheOn:
+class CacheOn(ObservedChange):
     """A step cache on the expert in `role`: a change."""
 
-    followed: StepCache
-    role: str
+    source: StepCache
 
     def __str__(self) -> str:
-        return str(self.followed)
+        return str(self.source)
+
+    def observe(self, plan: Plan, experts: Experts) -> RunObserver:
+        """Return the cache in the runs of one guider; raises ValueError if its window does not fit the plan."""
+        if plan.sigmas:
+            self.source.settings.window.check(len(plan.steps()))
+        return CacheRun(self.source, plan, experts)
 
     def __call__(self, patcher: ModelPatcher) -> None:
-        """For a run by another sampler than ours: all its steps are this expert's, and its report goes to the log.
+        """Attach it for a run by another sampler: all steps are this expert's, and the report goes to the log.
 
-        Raises ValueError where ratios are to be measured: another sampler would not say when all of them are.
+        Raises ValueError if the technique needs our own sampler.
         """
-        technique, settings = self.followed.technique, self.followed.settings
-        if isinstance(technique, MagCache) and technique.ratios == MEASURE:
-            raise ValueError(
-                f"ratios is '{MEASURE}', which only Wan 2.2 Video Sampler and Wan 2.2 Guider can do. "
-                "Connect the experts to one of them for that run, without Models From Experts."
-            )
-        prospect = Prospect(technique, settings, self.role, _all_steps)
-        cache = ExpertCache(prospect, _no_weights, Foresight(settings, {self.role: prospect}, {}))
+        technique, settings = self.source.technique, self.source.settings
+        technique.check_unguided()
+        schedule = ExpertSchedule(technique, settings, self.role, _all_steps)
+        cache = ExpertCache(schedule, _no_strengths, ThresholdPlanner(settings, {self.role: schedule}, {}))
         cache.attach(patcher)
         options: dict[str, Any] = patcher.model_options
-        options[KEY] = self.followed
+        options[KEY] = self.source
 
         def say(_: ModelPatcher) -> None:
-            for line in _report(self.followed, [cache]):
+            for line in _report(self.source, [cache]):
                 log.info(line)
             cache.begin()
 
@@ -81,61 +76,60 @@ class CacheOn:
 
 
 class CacheRun:
-    """A step cache that follows a guider's runs: it knows which steps are whose."""
+    """A step cache that observes a guider's runs: it knows which steps are whose."""
 
     def __init__(self, cache: StepCache, plan: Plan, experts: Experts):
         self._cache = cache
         roles = (HIGH, LOW) if experts.low else (HIGH,)
-        prospects = {role: _prospect(cache, role, plan, experts) for role in roles}
+        schedules = {role: _schedule(cache, role, plan, experts) for role in roles}
         parts = {role: partial(experts[role].handle.part, cache.technique.modules) for role in roles}
-        busy = {role: part for role, part in parts.items() if not prospects[role].idle}
-        foresight = Foresight(cache.settings, prospects, busy)
+        busy = {role: part for role, part in parts.items() if not schedules[role].idle}
+        planner = ThresholdPlanner(cache.settings, schedules, busy)
         self._on = {
-            role: ExpertCache(prospect, partial(_weights, experts[role]), foresight)
-            for role, prospect in prospects.items()
+            role: ExpertCache(schedule, partial(_strengths, experts[role]), planner)
+            for role, schedule in schedules.items()
         }
 
     def on(self, role: str) -> Change:
-        """The change that puts it on the expert in `role`."""
+        """Return the change that puts it on the expert in `role`."""
         return self._on[role].attach
 
     def begin(self) -> None:
-        """A run begins."""
+        """Start the count of a run."""
         for cache in self._on.values():
             cache.begin()
 
     def leave(self, role: str) -> None:
-        """The evaluations go on with another expert: nothing of this one's is kept."""
+        """Drop all that is kept of the expert in `role`: the evaluations go on with another one."""
         self._on[role].drop()
 
     def report(self) -> list[str]:
-        """What was reused in the last run."""
+        """Format what was reused in the last run."""
         for role, cache in self._on.items():
-            if isinstance(self._cache.technique, MagCache):
-                cache.log.note(self._cache.technique.conclude(role, cache.log.measured))
+            cache.log.note(self._cache.technique.conclude(role, cache.log.figures))
         return _report(self._cache, list(self._on.values()))
 
 
 def _report(cache: StepCache, on: Sequence[ExpertCache]) -> list[str]:
-    """The counts of a run, after the next move if nothing was reused; the threshold that a target asks for."""
-    lines, passed = told(str(cache), [it.log for it in on]), [it.passed for it in on if it.passed]
+    """Format the counts of a run, after the next move if nothing was reused; the threshold that a target asks for."""
+    logs, passed = [it.log for it in on], [it.passed for it in on if it.passed]
+    lines = format_report(str(cache), logs)
     if lines and passed and cache.settings.target:
-        near = solved(passed, cache.settings.target)
+        near = solve_threshold(passed, cache.settings.target)
         lines.insert(-1, f"  A reuse threshold of about {near:.2g} would have come near the target.")
-    measured = isinstance(cache.technique, MagCache) and cache.technique.ratios == MEASURE
-    if lines and not measured and not any(it.log.reused for it in on):
-        lines.insert(0, f"The cache saved nothing: {_next_move([it.log for it in on], passed)}")
+    if lines and not any(log.reused or log.figures for log in logs):  # a run that measures saves nothing on purpose
+        lines.insert(0, f"The cache saved nothing: {_next_move(logs, passed)}")
     return lines
 
 
-def _next_move(logs: Sequence[Log], passed: Sequence[Outlook]) -> str:
-    """The way to reuse something, after a run in which every evaluation was computed."""
+def _next_move(logs: Sequence[CacheLog], passed: Sequence[PlannedRun]) -> str:
+    """Name the way to reuse something, after a run in which every evaluation was computed."""
     if sum(log.reasons.total() for log in logs) == sum(log.computed for log in logs):
         return (
             "every evaluation had to be computed, for the reasons below. For a short run or a distilled model, turn "
             "force on; otherwise lower warmup, or widen the window or the step_mask."
         )
-    near = f" of about {solved(passed, 1.5):.2g}" if passed else ""
+    near = f" of about {solve_threshold(passed, 1.5):.2g}" if passed else ""
     return (
         "every evaluation was too far from the one before it. Choose a faster acceleration, or custom and a "
         f"reuse_threshold{near}{' for a third of the evaluations' if near else ' above this one'}."
@@ -143,15 +137,15 @@ def _next_move(logs: Sequence[Log], passed: Sequence[Outlook]) -> str:
 
 
 def with_cache(experts: Experts, cache: StepCache) -> Experts:
-    """The experts with a step cache, in the place of one that was there."""
+    """Return the experts with a step cache, in the place of one that was there."""
     bare = without_cache(experts)
     for role in (HIGH, LOW) if experts.low else (HIGH,):
         bare = bare.with_change(CacheOn(cache, role), role)
     return bare
 
 
-def taken_off(patchers: Sequence[ModelPatcher]) -> tuple[list[ModelPatcher], StepCache | None]:
-    """MODELs without the step cache that all of them bring along from a pair, and that cache, if there is one."""
+def take_off_cache(patchers: Sequence[ModelPatcher]) -> tuple[list[ModelPatcher], StepCache | None]:
+    """Return MODELs without the step cache that all of them bring along from a pair, and that cache if there is one."""
     cache, *others = cast(Iterable[Any], (patcher.model_options.get(KEY) for patcher in patchers))
     if cache is None or any(other != cache for other in others):
         return list(patchers), None
@@ -162,17 +156,17 @@ def taken_off(patchers: Sequence[ModelPatcher]) -> tuple[list[ModelPatcher], Ste
 
 
 def without_cache(experts: Experts) -> Experts:
-    """The experts without a step cache."""
+    """Return the experts without a step cache."""
     return experts.without(CacheOn)
 
 
-def _prospect(cache: StepCache, role: str, plan: Plan, experts: Experts) -> Prospect:
+def _schedule(cache: StepCache, role: str, plan: Plan, experts: Experts) -> ExpertSchedule:
     own = partial(_own_steps, plan, role) if experts.low else _all_steps
-    return Prospect(cache.technique, cache.settings, role, own, _idle(cache.settings, role, plan, experts))
+    return ExpertSchedule(cache.technique, cache.settings, role, own, _idle(cache.settings, role, plan, experts))
 
 
-def _idle(settings: Settings, role: str, plan: Plan, experts: Experts) -> str:
-    """Why nothing is reused on the expert in `role` whatever the run; empty if something may be."""
+def _idle(settings: CacheSettings, role: str, plan: Plan, experts: Experts) -> str:
+    """Return why nothing is reused on the expert in `role` whatever the run; empty if something may be."""
     if settings.low_only and role == HIGH and experts.low:
         return "low expert only"
     names = distilled_names(experts, plan, role)
@@ -187,10 +181,10 @@ def _all_steps(sigmas: Sequence[float]) -> range:
     return range(len(sigmas) - 1)
 
 
-def _weights(expert: Expert, sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:
+def _strengths(expert: Expert, sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:
     varied = [change for change in expert.changes if isinstance(change, VaryLoras)]
     return tuple(strength for change in varied for strength in change.strengths(sigmas, sigma))
 
 
-def _no_weights(sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:
+def _no_strengths(sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:
     return ()

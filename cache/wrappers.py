@@ -1,4 +1,4 @@
-"""A cache on one expert while it is sampled with: the wrappers through which it meets the host."""
+"""A cache on one expert during a run: the wrappers through which it meets the host."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,16 +10,12 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP, WrappersMP
 from torch import Tensor
 
-from ..host.compiler import compiled_whole
-from .batch import Batch, reuse_output
+from ..host.compiler import is_compiled_whole
 from .block_skip import Gate, fits
-from .evaluation import Evaluation
-from .foresight import Foresight
-from .planning import Outlook
-from .prospect import Prospect
-from .report import Log
-from .stage import StageState
-from .techniques.base import Accumulated, Planned
+from .planner import ExpertSchedule, PlannedRun, ThresholdPlanner
+from .report import CacheLog
+from .state import Batch, Evaluation, StageState, reuse_output
+from .techniques.base import AccumulatedChange, Policy
 
 KEY = "wan_duet_cache"
 COMPILED = (
@@ -27,19 +23,19 @@ COMPILED = (
     "by block, or take TeaCache, MagCache or SeaCache."
 )
 
-Weights = Callable[[Sequence[float], float], tuple[float, ...]]
+Strengths = Callable[[Sequence[float], float], tuple[float, ...]]
 """From the sigmas of a run and the one at hand, strengths of LoRAs: where they change, so do the weights."""
 
 
 class ExpertCache:
-    """Follows the evaluations of an expert and leaves blocks out where its technique says so."""
+    """Wraps the evaluations of an expert, and leaves blocks out where its technique allows it."""
 
-    def __init__(self, prospect: Prospect, weights: Weights, foresight: Foresight):
-        self.role, self.settings = prospect.role, prospect.settings
-        self.log = Log(self.role)
-        self.passed: Outlook | None = None  # what a technique that can't plan has seen in the last run
-        self._prospect, self._weights, self._foresight = prospect, weights, foresight
-        self._policy: Any = None  # until it is attached
+    def __init__(self, schedule: ExpertSchedule, strengths: Strengths, planner: ThresholdPlanner):
+        self.role, self.settings = schedule.role, schedule.settings
+        self.log = CacheLog(self.role)
+        self.passed: PlannedRun | None = None  # what a technique that can't plan has observed in the last run
+        self._schedule, self._strengths, self._planner = schedule, strengths, planner
+        self._policy: Policy | None = None  # until it is attached
         self._state: StageState | None = None
         self._evaluation: Evaluation | None = None
         self._counting = threading.Lock()
@@ -53,7 +49,7 @@ class ExpertCache:
             raise ValueError(
                 f"the {self.role} expert has ComfyUI's EasyCache or LazyCache on it too. Remove one of both."
             )
-        self._policy = self._prospect.technique.policy(patcher.model, self.role)
+        self._policy = self._schedule.technique.policy(patcher.model, self.role)
         wrappers = {
             WrappersMP.PREDICT_NOISE: self.predict,
             WrappersMP.CALC_COND_BATCH: self.calculate,
@@ -65,29 +61,29 @@ class ExpertCache:
         patcher.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, lambda _: self.drop())
 
     def begin(self) -> None:
-        """Count anew."""
-        self.log, self.passed = Log(self.role), None
+        """Start a new count."""
+        self.log, self.passed = CacheLog(self.role), None
 
     def drop(self) -> None:
-        """Let go of every tensor, and start anew with the next evaluation."""
+        """Let go of every tensor; the next evaluation starts from nothing."""
         state, self._state = self._state, None
         if state is not None:
-            if state.rates and not state.changes:
-                rates = [state.rates.get(step, 0.0) for step in state.stage.own]
-                self.passed = Outlook(Accumulated(), state.settings, state.stage, rates)
+            if state.rates and not state.forecast.observed:
+                rates = [state.rates.get(step, 0.0) for step in state.steps.own]
+                self.passed = PlannedRun(AccumulatedChange(), state.settings, state.steps, rates)
             state.forget()  # the traceback of an error may hold it for long
 
     def predict(
         self, executor: Any, x: Tensor, timestep: Tensor, model_options: dict[str, Any], seed: int | None
     ) -> Tensor:
-        """A PREDICT_NOISE wrapper: one evaluation, decided as far as it can be before any prompt is run."""
+        """Wrap PREDICT_NOISE: one evaluation, decided as far as it can be before any prompt is run."""
         sigmas = model_options.get("transformer_options", {}).get("sample_sigmas")
         if sigmas is None:
             return executor(x, timestep, model_options, seed)
         if self._state is None or self._state.sigmas is not sigmas:
-            self._state = self._new_stage(sigmas, executor.class_obj.inner_model)
+            self._state = self._start_stage(sigmas, executor.class_obj.inner_model)
         state, sigma = self._state, float(timestep.max())
-        with self._current(state.begin(sigma, self._weights(state.stage.sigmas, sigma), x)) as evaluation:
+        with self._current(state.begin(sigma, self._strengths(state.steps.sigmas, sigma), x)) as evaluation:
             result = executor(x, timestep, model_options, seed)
         state.end(evaluation)
         self.log.count(evaluation, state.residuals.bytes)
@@ -102,10 +98,10 @@ class ExpertCache:
         timestep: Tensor,
         model_options: dict[str, Any],
     ) -> list[Tensor]:
-        """A CALC_COND_BATCH wrapper: the last word before the host may divide the prompts over several GPUs."""
+        """Wrap CALC_COND_BATCH: the last word before the host may divide the prompts over several GPUs."""
         evaluation, state = self._evaluation, self._state
         if evaluation is not None and state is not None:
-            prompts = [cond["uuid"] for entries in conds for cond in entries or () if _active(cond, evaluation.sigma)]
+            prompts = [cond["uuid"] for entries in conds for cond in entries or () if _is_on(cond, evaluation.sigma)]
             if not state.prompts.issuperset(prompts):
                 evaluation.force("new prompt")
                 state.prompts.update(prompts)
@@ -124,7 +120,7 @@ class ExpertCache:
         transformer_options: dict[str, Any],
         **kwargs: Any,
     ) -> Tensor:
-        """An APPLY_MODEL wrapper: the model for one batch of prompts, with as few of its blocks as was decided."""
+        """Wrap APPLY_MODEL: the model for one batch of prompts, with as few of its blocks as was decided."""
 
         def run() -> Tensor:
             return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
@@ -133,42 +129,52 @@ class ExpertCache:
         if evaluation is None or state is None or not transformer_options.get("uuids"):
             return run()
         network = executor.class_obj.diffusion_model
-        layers = len(network.blocks) if fits(network) else 1
-        gated = fits(network) and not compiled_whole(network, transformer_options)
         keys = evaluation.keys(x, transformer_options, _hook_strengths(executor.class_obj))
-        batch = Batch(state, evaluation, keys)
-        try:
-            if state.idle or (state.policy.blocks and not gated):
-                result, ran = run(), layers
-                if not state.idle:
-                    self.log.note(COMPILED)
-            elif gated:
-                with Gate(network, state.policy.blocks, batch.decide, batch.keep) as gate:
-                    result = run()
-                ran = gate.ran
-            else:
-                result = reuse_output(batch, run, x, t)
-                ran = 0 if batch.reused else layers
-        finally:
-            batch.end()
-        with self._counting:
-            self.log.count_blocks(ran * len(keys), layers * len(keys))
-            due = batch.reused and self.log.audit_due(self.settings.audit)
-        if due:
+        with Batch(state, evaluation, keys) as batch:
+            result, ran = self._run(state, batch, network, transformer_options, run, x, t)
+        if self._count(batch, ran * len(keys), _layers(network) * len(keys)):
             truth = run()
             self.log.audit(float((result - truth).norm() / truth.norm()))
         return result
 
-    def _new_stage(self, sigmas: Tensor, model: BaseModel) -> StageState:
-        stage, idle = self._prospect.stage(sigmas)
-        ahead = None
-        if isinstance(self._policy, Planned) and stage.own and not idle:
-            ahead = self._foresight.ahead(self.role, sigmas, model)
-            self.log.note(ahead.note)
-            if self.settings.target:
-                self.log.note(f"a reuse threshold of {ahead.threshold:.2g} for the target")
-        settings = self._prospect.retaining(self._policy, stage)
-        return StageState(settings, self._policy, stage, sigmas, idle, ahead)
+    def _run(
+        self,
+        state: StageState,
+        batch: Batch,
+        network: Any,
+        options: dict[str, Any],
+        run: Callable[[], Tensor],
+        x: Tensor,
+        sigma: Tensor,
+    ) -> tuple[Tensor, int]:
+        """Run a batch in the way that the network and the technique allow; returns the number of blocks that ran."""
+        if state.idle:
+            return run(), _layers(network)
+        if fits(network) and not is_compiled_whole(network, options):
+            with Gate(network, state.policy.blocks, batch.decide, batch.keep) as gate:
+                result = run()
+            return result, gate.ran
+        if state.policy.blocks:
+            self.log.note(COMPILED)
+            return run(), _layers(network)
+        result = reuse_output(batch, run, x, sigma)
+        return result, 0 if batch.reused else _layers(network)
+
+    def _count(self, batch: Batch, ran: int, total: int) -> bool:
+        """Count the blocks of a batch; returns True if an audit of it is due."""
+        with self._counting:
+            self.log.count_blocks(ran, total)
+            return batch.reused and self.log.audit_due(self.settings.audit)
+
+    def _start_stage(self, sigmas: Tensor, model: BaseModel) -> StageState:
+        if self._policy is None:
+            raise RuntimeError("the cache is not attached to an expert")
+        steps, idle = self._schedule.steps(sigmas)
+        forecast = None if idle or not steps.own else self._planner.forecast(self.role, sigmas, model)
+        for note in forecast.notes if forecast else ():
+            self.log.note(note)
+        settings = self._schedule.settings_for(self._policy, steps)
+        return StageState(settings, self._policy, steps, sigmas, idle, forecast)
 
     @contextmanager
     def _current(self, evaluation: Evaluation) -> Iterator[Evaluation]:
@@ -191,13 +197,18 @@ def detach(patcher: ModelPatcher) -> None:
     patcher.model_options.pop(KEY, None)
 
 
+def _layers(network: Any) -> int:
+    """Return how many blocks the network counts as."""
+    return len(network.blocks) if fits(network) else 1
+
+
 def _hook_strengths(model: BaseModel) -> tuple[float, ...]:
-    """The strengths in force of LoRAs that the batch's prompts bring along, which follow keyframes."""
+    """Return the strengths in force of LoRAs that the batch's prompts bring along, which follow keyframes."""
     hooks = getattr(model.current_patcher, "current_hooks", None)
     return tuple(hook.strength for hook in hooks.hooks) if hooks else ()
 
 
-def _active(cond: dict[str, Any], sigma: float) -> bool:
-    """Whether a prompt takes part at `sigma`: the host leaves it out above its start and below its end."""
+def _is_on(cond: dict[str, Any], sigma: float) -> bool:
+    """Return True if a prompt takes part at `sigma`: the host leaves it out above its start and below its end."""
     start, end = cond.get("timestep_start"), cond.get("timestep_end")
     return (start is None or sigma <= float(start)) and (end is None or sigma >= float(end))

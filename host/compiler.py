@@ -1,4 +1,4 @@
-"""Whether torch.compile has the whole network: then no block can be left out without compiling again."""
+"""torch.compile around a network: where it has the whole, no block can be left out without compiling again."""
 
 import inspect
 from typing import Any
@@ -9,8 +9,8 @@ COMPILE_KEY = "torch.compile"  # the host's key for the wrapper that puts compil
 NETWORK = "diffusion_model"
 
 
-def compiled_whole(network: Any, transformer_options: dict[str, Any]) -> bool:
-    """Whether `network` is compiled as one, or will be by a wrapper of the host's that runs after ours."""
+def is_compiled_whole(network: Any, transformer_options: dict[str, Any]) -> bool:
+    """Return True if `network` is compiled as one, or will be by a wrapper of the host's that runs after ours."""
     if hasattr(network, "_orig_mod"):
         return True
     wrappers = transformer_options.get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {}).get(COMPILE_KEY, [])
@@ -18,5 +18,5 @@ def compiled_whole(network: Any, transformer_options: dict[str, Any]) -> bool:
 
 
 def _compiled_modules(wrapper: Any) -> Any:
-    """The names of the modules that a wrapper swaps; the whole network if the host no longer tells."""
+    """Return the names of the modules that a wrapper swaps; the whole network if the host no longer tells."""
     return inspect.getclosurevars(wrapper).nonlocals.get("compiled_module_dict", (NETWORK,))

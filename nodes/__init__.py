@@ -4,7 +4,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .animate.detect import DetectPose, LoadDetector, PoseFromKeypoints, SegmentPerson
 from .animate.draw import DrawPose, FaceCrop, MaskShape, PoseOverlay, RetargetPose
-from .cache.techniques import DualBlockCache, FirstBlockCache, MagCacheNode, SeaCacheNode, TeaCacheNode
+from .cache.techniques import CACHE_NODES
 from .door import check_inputs
 from .experts.lora import ApplyLoras, Lora
 from .experts.pair import ExpertsFromModels, LoadExperts, ModelsFromExperts
@@ -29,11 +29,7 @@ LOCAL_NODES: list[type[io.ComfyNode]] = [
     ProviderScheduler,
     Guider,
     Sampler,
-    FirstBlockCache,
-    DualBlockCache,
-    TeaCacheNode,
-    MagCacheNode,
-    SeaCacheNode,
+    *CACHE_NODES,
     Size,
     FrameImage,
     FrameConditioning,

@@ -19,7 +19,7 @@ from ..host.sampling import CFGGuider, ModelPatcher, Sampler, convert_cond, for_
 from .conds import refuse_ignored_frames, refuse_other_size
 from .finite import check_given, check_made
 from .lora_schedule import on_plan
-from .observers import following
+from .observers import observe_runs
 from .plan import Plan, ignored_negative_line, split_line
 from .run import DuetRun
 from .shift import Shift
@@ -35,7 +35,7 @@ class DuetGuider(CFGGuider):
 
     def __init__(self, experts: Experts, plan: Plan, say: Callable[[str], None] = log.info):
         # CFGGuider's own __init__ would open an expert now; a graph may yet be cancelled, or start below the boundary
-        self.experts, self._followers = following(on_plan(experts, plan).with_change(Shift(plan.shift)), plan)
+        self.experts, self._observers = observe_runs(on_plan(experts, plan).with_change(Shift(plan.shift)), plan)
         self.plan = plan
         self.say = say
         self.original_conds: dict[str, list[dict]] = {}
@@ -124,8 +124,8 @@ class DuetGuider(CFGGuider):
         if lead != self._lead or self._is_twin or not keep:
             self._patcher, self._is_twin = None, False
         self._lead = lead
-        for follower in self._followers:
-            follower.begin()
+        for observer in self._observers:
+            observer.begin()
         self._patcher = self._patcher or self._open(lead, keep)
         run = DuetRun(
             self.experts,
@@ -135,7 +135,7 @@ class DuetGuider(CFGGuider):
             conds=self.original_conds,
             keep=keep,
             open_expert=partial(self._open, keep=keep),
-            followers=self._followers,
+            observers=self._observers,
         )
         run.model_options = self.model_options
         self._patcher = None
@@ -157,5 +157,5 @@ class DuetGuider(CFGGuider):
         prompts = [cond.get("cross_attn") for cond in self.original_conds.get("negative", [])]
         if ignored and any(prompt is not None and torch.count_nonzero(prompt) for prompt in prompts):
             lines.append(ignored)
-        lines += [line for follower in self._followers for line in follower.report()]
+        lines += [line for observer in self._observers for line in observer.report()]
         return "\n".join(lines)

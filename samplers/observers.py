@@ -1,61 +1,61 @@
-"""Changes to experts that follow a run: they are told of its plan, of switches and of its end."""
+"""Observers of a guider's runs: they are told of its plan, of switches and of its end."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from ..experts.pair import Change, Experts
 from ..experts.variant import HIGH, LOW
 from .plan import Plan
 
 
-class Follower(Protocol):
-    """Something on one expert or both that follows the runs of a guider."""
+class RunObserver(Protocol):
+    """Something on one expert or both that a guider tells of its runs."""
 
     def on(self, role: str) -> Change:
-        """The change that puts it on the expert in `role`."""
+        """Return the change that puts it on the expert in `role`."""
         ...
 
     def begin(self) -> None:
-        """A run begins."""
+        """Begin a run."""
         ...
 
     def leave(self, role: str) -> None:
-        """The evaluations go on with another expert."""
+        """Leave the expert in `role`: the evaluations go on with another one."""
         ...
 
     def report(self) -> list[str]:
-        """What there is to say when the run is over."""
+        """Return the lines to say when the run is over."""
         ...
 
 
-class Followed(Protocol):
-    """What a node makes of it, before there is a plan: plain data."""
+@dataclass(frozen=True)
+class ObservedChange(ABC):
+    """A change on the expert in `role` that a guider replaces by an observer's; other samplers apply it as it is.
 
-    def follow(self, plan: Plan, experts: Experts) -> Follower:
-        """The follower of one guider; raises ValueError if it does not fit the plan."""
-        ...
+    Changes of one `source`, the settings that a node made, share an observer.
+    """
+
+    source: Hashable
+    role: str
+
+    @abstractmethod
+    def observe(self, plan: Plan, experts: Experts) -> RunObserver:
+        """Return an observer of one guider's runs; raises ValueError if it does not fit the plan."""
 
 
-@runtime_checkable
-class Follows(Protocol):
-    """The change on one expert that stands for it until then."""
-
-    @property
-    def followed(self) -> Followed: ...
-
-
-def following(experts: Experts, plan: Plan) -> tuple[Experts, list[Follower]]:
-    """The experts with every change that follows a run brought to this plan, and the followers."""
-    followers: dict[Hashable, Follower] = {}
+def observe_runs(experts: Experts, plan: Plan) -> tuple[Experts, list[RunObserver]]:
+    """Return the experts with every observed change replaced by its observer's for this plan, and the observers."""
+    observers: dict[Hashable, RunObserver] = {}
     brought = {}
     for role, expert in zip((HIGH, LOW), experts, strict=False):
         changes = []
         for change in expert.changes:
-            if isinstance(change, Follows):
-                if change.followed not in followers:
-                    followers[change.followed] = change.followed.follow(plan, experts)
-                change = followers[change.followed].on(role)
+            if isinstance(change, ObservedChange):
+                if change.source not in observers:
+                    observers[change.source] = change.observe(plan, experts)
+                change = observers[change.source].on(role)
             changes.append(change)
         brought[role] = replace(expert, changes=tuple(changes))
-    return replace(experts, **brought), list(followers.values())
+    return replace(experts, **brought), list(observers.values())

@@ -28,7 +28,7 @@ from ..host.sampling import (
 from .conds import for_expert
 from .finite import check_made
 from .model_options import additions, merge_options
-from .observers import Follower
+from .observers import RunObserver
 from .plan import Plan
 from .stage import RunInputs, Stage
 
@@ -51,7 +51,7 @@ class DuetRun(CFGGuider):
         conds: dict[str, list[dict]],
         keep: bool,
         open_expert: Callable[[str], ModelPatcher],
-        followers: Sequence[Follower] = (),
+        observers: Sequence[RunObserver] = (),
     ):
         super().__init__(patcher)
         self.experts, self.plan, self.keep = experts, plan, keep
@@ -59,7 +59,7 @@ class DuetRun(CFGGuider):
         self.lead = self.active = lead
         self.lead_is_closed = False
         self.evaluations: Counter[str] = Counter()
-        self._open, self._followers = open_expert, followers
+        self._open, self._observers = open_expert, observers
         self._stages: dict[str, Stage] = {}
         self._ending = ExitStack()
         mark_in_use(patcher, True)
@@ -149,8 +149,8 @@ class DuetRun(CFGGuider):
     def _switch(self, role: str, options: dict[str, Any]) -> None:
         """Bring the weights of `role` in; the host makes room by moving the other expert's out."""
         before = self._options_of_active()
-        for follower in self._followers:
-            follower.leave(self.active)
+        for observer in self._observers:
+            observer.leave(self.active)
         if self.keep:
             leaving = self.model_patcher if self.active == self.lead else self._stage(self.active).model_patcher
             leaving.clean_hooks()  # while it idles it would miss the keyframes that pass

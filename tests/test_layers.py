@@ -2,7 +2,8 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -163,3 +164,70 @@ def test_the_check_sees_what_breaks_the_table(path: str, source: str) -> None:
 )
 def test_the_check_lets_pass_what_keeps_to_it(path: str, source: str) -> None:
     assert violations(PurePosixPath(path), source) == []
+
+
+Graph = Mapping[str, set[str]]
+
+
+def file_of(name: str, files: set[str]) -> str | None:
+    """Return the file that a name from the pack's root, such as `.cache.run.StepCache`, is imported from."""
+    parts = name.strip(".").split(".")
+    paths = ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+    found = (file for path in paths for file in (f"{path}.py", f"{path}/__init__.py"))
+    return next((file for file in found if file in files), None)
+
+
+def import_graph(texts: Mapping[str, str]) -> Graph:
+    """Return for every file those of ours that it imports, anywhere in it."""
+    files = set(texts)
+    graph = {}
+    for path, text in texts.items():
+        names = (name for name in imports(PurePosixPath(path), text) if name.startswith("."))
+        graph[path] = {file for name in names if (file := file_of(name, files)) and file != path}
+    return graph
+
+
+def floors(graph: Graph, package: str) -> int:
+    """Return the number of files in the longest chain of imports that stays inside a package."""
+    inside = {path: {to for to in targets if to.startswith(package)} for path, targets in graph.items()}
+    heights: dict[str, int] = {}
+    for path in TopologicalSorter({path: inside[path] for path in inside if path.startswith(package)}).static_order():
+        heights[path] = 1 + max((heights[to] for to in inside[path]), default=0)
+    return max(heights.values())
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return import_graph({str(path): (ROOT / path).read_text(encoding="utf-8") for path in sources()})
+
+
+def test_no_file_imports_itself_over_others(graph: Graph) -> None:
+    assert sum(map(len, graph.values())) > len(graph)  # or nothing was found
+    TopologicalSorter(graph).prepare()
+
+
+def test_the_cache_is_a_dozen_files_over_six_floors(graph: Graph) -> None:
+    top = [path for path in sources() if path.parts[:-1] == ("cache",)]
+    assert len(top) <= 12
+    assert floors(graph, "cache/") <= 6
+
+
+def test_the_cache_knows_no_technique_by_name(graph: Graph) -> None:
+    known = {to for path, targets in graph.items() if PurePosixPath(path).parts[:-1] == ("cache",) for to in targets}
+    assert {path for path in known if path.startswith("cache/techniques/")} == {"cache/techniques/base.py"}
+
+
+def test_a_cycle_and_a_high_house_are_seen() -> None:
+    texts = {
+        "a/one.py": "from .two import f",
+        "a/two.py": "def f():\n    from . import three",
+        "a/three.py": "from ..b import four",
+        "b/__init__.py": "",
+        "b/four.py": "import math",
+    }
+    graph = import_graph(texts)
+    assert graph["a/two.py"] == {"a/three.py"} and graph["a/three.py"] == {"b/four.py"}
+    assert floors(graph, "a/") == 3 and floors(graph, "") == 4
+    TopologicalSorter(graph).prepare()
+    with pytest.raises(CycleError):
+        TopologicalSorter(import_graph({**texts, "b/four.py": "from ..a.one import f"})).prepare()

@@ -1,86 +1,111 @@
-"""What a technique is: two pure functions of what it watches and of what it remembers of the last computed step."""
+"""The two halves of a technique: its settings, and its policy on one expert.
 
-from typing import Any, Protocol, runtime_checkable
+A policy is pure: it compares what it observes of an evaluation with what it has accumulated since the last computed
+one. An evaluation is reused if the estimated error stays below the reuse threshold.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from comfy.model_base import BaseModel
 from torch import Tensor
 
+NONE, REGULAR, FAST, CUSTOM = "none", "regular", "fast", "custom"
+ACCELERATIONS = (NONE, REGULAR, FAST, CUSTOM)
 SAMPLED = 4096  # tokens that a comparison of two hidden states looks at
 
 
-class Policy(Protocol):
-    """A technique on one expert. What it watches is a number or a tensor; what it remembers begins as None.
+class Acceleration(NamedTuple):
+    """The meaning of a speed that a user can choose: a reuse threshold, or a target to plan for in place of one."""
 
-    An evaluation may be reused if `error` stays below the reuse threshold.
+    threshold: float = 0.0
+    target: float = 0.0
+
+    def __str__(self) -> str:
+        computed = f"{1 / self.target:.0%} of the evaluations are computed" if self.target else ""
+        return computed or f"a threshold of {self.threshold:g}"
+
+
+class Policy(ABC):
+    """A technique on one expert. It accumulates a value of its own type, which begins as None.
+
+    It observes either a number that is known before the run (`forecast`), or the latents (`look`), or, if both are
+    left out, tokens of what its first `blocks` blocks add to the hidden state.
     """
 
-    @property
-    def blocks(self) -> int:
-        """How many blocks always run, for the technique to watch what they add; 0 if it decides before them."""
-        ...
+    blocks: int = 0
+    """Blocks that always run, for the technique to observe; 0 if it decides before them."""
 
-    def error(self, since: Any, seen: Any) -> float:
-        """How far off this evaluation would be, by estimate, if it was reused."""
-        ...
+    @abstractmethod
+    def error(self, accumulated: Any, observed: Any) -> float:
+        """Estimate how far off this evaluation would be if it was reused."""
 
-    def after(self, since: Any, seen: Any, computed: bool) -> Any:
-        """What to remember when this evaluation is over."""
-        ...
+    @abstractmethod
+    def update(self, accumulated: Any, observed: Any, computed: bool) -> Any:
+        """Return what has accumulated when this evaluation is over."""
 
+    def warmup(self, steps: int) -> int:
+        """Return how many evaluations at the start of a stage of `steps` steps it wants computed."""
+        return 0
 
-@runtime_checkable
-class Planned(Policy, Protocol):
-    """A technique that watches the sigmas alone: all its decisions are known before the run."""
+    def forecast(self, model: BaseModel, sigmas: Tensor) -> Sequence[float] | None:
+        """Return what it will observe at each step of a stage, which start at `sigmas`; None if it can't plan."""
+        return None
 
-    def changes(self, model: BaseModel, sigmas: Tensor) -> list[float]:
-        """What it sees at each of a stage's steps, which start at `sigmas`."""
-        ...
+    def look(self, x: Tensor, sigma: float, forecast: float | None) -> Any:
+        """Return what it observes before any block runs, of latents `x` [B, C, T, H, W]; None if nothing."""
+        return forecast
 
-
-@runtime_checkable
-class Watching(Policy, Protocol):
-    """A technique that watches the latents: it decides on an evaluation before any of its prompts is run."""
-
-    def look(self, x: Tensor, sigma: float) -> Tensor:
-        """What it sees in the latents [B, C, T, H, W] that are given to an evaluation."""
-        ...
+    def measure(self, residual: Tensor, before: Tensor | None) -> float | None:
+        """Return a figure of a computed residual [B, L, C] beside the prompt's last one; None if it needs none."""
+        return None
 
 
-class Technique(Protocol):
+class Technique(ABC):
     """What a node sets: a technique with its own settings, before it is known which expert it is on."""
 
+    accelerations: ClassVar[Mapping[str, Acceleration]]
+    """What `regular` and `fast` stand for."""
+
     @property
+    @abstractmethod
     def name(self) -> str:
-        """What the report calls it."""
-        ...
+        """Its name in the report."""
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules of the network whose weights it needs to plan ahead."""
-        ...
+        """Modules of the network whose weights it needs to plan ahead."""
+        return ()
 
+    @abstractmethod
     def policy(self, model: BaseModel, role: str) -> Policy:
-        """The technique on the expert `role` of a pair; raises ValueError if it is not made for that model."""
-        ...
+        """Return its policy on the expert in `role`; raises ValueError if it is not made for that model."""
+
+    def check_unguided(self) -> None:
+        """Raise ValueError if it can't work under another sampler than ours, which never says when a run is over."""
+        return
+
+    def conclude(self, role: str, figures: Sequence[tuple[float, float]]) -> str | None:
+        """Use what was measured on an expert in a run, each with its sigma; returns a note for the report."""
+        return None
+
+
+class AccumulatedChange(Policy):
+    """Changes from step to step that add up until an evaluation is computed."""
+
+    def error(self, accumulated: float | None, observed: float) -> float:
+        return (accumulated or 0.0) + observed
+
+    def update(self, accumulated: float | None, observed: float, computed: bool) -> float:
+        return 0.0 if computed else self.error(accumulated, observed)
 
 
 def relative_change(now: Tensor, before: Tensor) -> float:
-    """Mean absolute difference of two tensors, over the mean absolute value of the earlier one."""
+    """Return the mean absolute difference of two tensors, over the mean absolute value of the earlier one."""
     return ((now - before).abs().mean() / before.abs().mean()).item()
 
 
-def sampled(hidden: Tensor) -> Tensor:
-    """Some thousand tokens of a hidden state [B, L, C], at even distances: a mean over them is as good."""
+def sample_tokens(hidden: Tensor) -> Tensor:
+    """Return some thousand tokens of a hidden state [B, L, C], evenly spaced: a mean over them is as good."""
     return hidden[:, :: max(hidden.shape[1] // SAMPLED, 1)].clone()
-
-
-class Accumulated:
-    """Changes from step to step that add up until an evaluation is computed."""
-
-    blocks = 0
-
-    def error(self, since: float | None, seen: float) -> float:
-        return (since or 0.0) + seen
-
-    def after(self, since: float | None, seen: float, computed: bool) -> float:
-        return 0.0 if computed else self.error(since, seen)

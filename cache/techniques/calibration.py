@@ -13,13 +13,13 @@ Point = tuple[float, float]
 
 
 def path_of(name: str) -> Path:
-    """Where the ratios of a checkpoint are, by its file name with its folders: `t2v/high` is not `i2v/high`."""
+    """Return the file with the ratios of a checkpoint, by its name with its folders: `t2v/high` is not `i2v/high`."""
     file = Path(folder_paths.get_user_directory(), "wan_duet", "magnitudes", name.replace("\\", "/"))
     return file.with_suffix(".json")
 
 
 def load(name: str) -> list[Point] | None:
-    """The measured points at falling sigmas; None if there are none. Raises ValueError for a file that is damaged."""
+    """Return the measured points at falling sigmas; None if there are none. Raises ValueError for a damaged file."""
     path = path_of(name)
     if not path.is_file():
         return None
@@ -31,7 +31,7 @@ def load(name: str) -> list[Point] | None:
 
 
 def save(name: str, points: Sequence[Point]) -> Path:
-    """Keep measured points, in the place of earlier ones; returns the file."""
+    """Store measured points in the place of earlier ones, and return the file."""
     path = path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")  # another server may write it too

@@ -5,35 +5,37 @@ After cache-dit's DBCache and ParaAttention's first-block cache; the last blocks
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from comfy.model_base import BaseModel
 from torch import Tensor
 
-from .base import Policy, relative_change
+from .base import FAST, REGULAR, Acceleration, Policy, Technique, relative_change
 
 
 @dataclass(frozen=True)
-class DualBlock:
-    """Compares what the first `blocks` blocks added with what they added when an evaluation was last computed."""
+class DualBlock(Technique, Policy):
+    """Compares what the first blocks added with what they added when an evaluation was last computed."""
+
+    accelerations: ClassVar = {REGULAR: Acceleration(threshold=0.08), FAST: Acceleration(threshold=0.16)}
 
     blocks: int = 1
-    modules = ()
+    """Blocks that always run (F of cache-dit). Default 1."""
 
     @property
     def name(self) -> str:
         return "FirstBlockCache" if self.blocks == 1 else f"DualBlockCache F{self.blocks}"
 
     def policy(self, model: BaseModel, role: str) -> Policy:
-        """The same for both experts; raises ValueError if the model has no more blocks than would always run."""
+        """Return itself for both experts; raises ValueError if the model has no more blocks than always run."""
         network: Any = model.diffusion_model
         layers = len(network.blocks)
         if self.blocks >= layers:
             raise ValueError(f"first_blocks is {self.blocks}, but the model has {layers} blocks. Set it below that.")
         return self
 
-    def error(self, since: Tensor | None, seen: Tensor) -> float:
-        return math.inf if since is None else relative_change(seen, since)
+    def error(self, accumulated: Tensor | None, observed: Tensor) -> float:
+        return math.inf if accumulated is None else relative_change(observed, accumulated)
 
-    def after(self, since: Tensor | None, seen: Tensor, computed: bool) -> Tensor | None:
-        return seen if computed else since
+    def update(self, accumulated: Tensor | None, observed: Tensor, computed: bool) -> Tensor | None:
+        return observed if computed else accumulated

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from comfy.model_base import BaseModel
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from ...experts.checkpoint.contents import Checkpoint
 from ...experts.variant import HIGH, I2V_A14B, LOW, T2V_A14B, TI2V_5B, VACE, Kind
 from . import calibration, published
+from .base import FAST, REGULAR, Acceleration, Policy, Technique
 from .published import Magnitudes
 
 PUBLISHED: Mapping[Kind, Magnitudes] = {
@@ -24,10 +25,12 @@ PUBLISHED: Mapping[Kind, Magnitudes] = {
     TI2V_5B: published.TI2V_5B_RATIOS,
     VACE: published.WAN_2_1_14B,
 }
+RETAINED = {HIGH: 0.2, LOW: 0.2}  # shares of a stage at its start that the authors always compute
+RETAINED_BY_KIND: Mapping[Kind, Mapping[str, float]] = {I2V_A14B: {HIGH: 1.0, LOW: 0.1}}
 
 
-class Curve(NamedTuple):
-    """The logarithm of the residual's size at falling sigmas, and the range of sigmas that it speaks of."""
+class MagnitudeCurve(NamedTuple):
+    """The logarithm of the residual's size at falling sigmas, from `low` to `high`."""
 
     sigmas: tuple[float, ...]
     sizes: tuple[float, ...]
@@ -35,7 +38,7 @@ class Curve(NamedTuple):
     high: float
 
     def at(self, sigma: float) -> float:
-        """Between the measured points in a straight line, beyond them as at the last one; nan outside the range."""
+        """Interpolate between the measured points, and repeat the outer ones; nan outside the range."""
         if not self.low - 1e-6 <= sigma <= self.high + 1e-6:
             return math.nan
         right = bisect_left(self.sigmas, -sigma, key=lambda point: -point)
@@ -46,16 +49,16 @@ class Curve(NamedTuple):
         return self.sizes[right - 1] + share * (self.sizes[right] - self.sizes[right - 1])
 
 
-def curve_of(sigmas: Sequence[float], ratios: Sequence[float], low: float = 0.0, high: float = 1.0) -> Curve:
-    """The curve of ratios measured at falling sigmas, each to the one before; the first of them means nothing."""
+def curve_of(sigmas: Sequence[float], ratios: Sequence[float], low: float = 0.0, high: float = 1.0) -> MagnitudeCurve:
+    """Return the curve of ratios measured at falling sigmas, each to the one before; the first means nothing."""
     sizes = [0.0]
     for ratio in ratios[1:]:
         sizes.append(sizes[-1] + math.log(ratio))
-    return Curve(tuple(sigmas), tuple(sizes), low, high)
+    return MagnitudeCurve(tuple(sigmas), tuple(sizes), low, high)
 
 
-def published_curve(table: Magnitudes, role: str) -> Curve:
-    """The part of a published table that is the expert's own."""
+def published_curve(table: Magnitudes, role: str) -> MagnitudeCurve:
+    """Return the part of a published table that is the expert's own."""
     steps = len(table.ratios)
     times = [1 - step / steps for step in range(steps)]
     sigmas = [table.shift * time / (1 + (table.shift - 1) * time) for time in times]
@@ -67,35 +70,37 @@ def published_curve(table: Magnitudes, role: str) -> Curve:
     return curve_of(sigmas[split:], table.ratios[split:], high=table.boundary)
 
 
-class Drift(NamedTuple):
-    """Since the last computed step: the residual's size, relative to then, and the errors that have added up."""
+class MagnitudeDrift(NamedTuple):
+    """The residual's size relative to the last computed step, and the errors that have added up since."""
 
     size: float = 1.0
     error: float = 0.0
 
 
 @dataclass(frozen=True)
-class MagCachePolicy:
+class MagCachePolicy(Policy):
     """MagCache on one expert. `retention` is the share of a stage at its start that is always computed."""
 
-    curve: Curve
+    curve: MagnitudeCurve
     retention: float
-    blocks = 0
 
-    def changes(self, model: BaseModel, sigmas: Tensor) -> list[float]:
-        """The ratio of the residual's size at each step to that at the step before; nan where nothing is known."""
+    def warmup(self, steps: int) -> int:
+        return math.ceil(self.retention * steps)
+
+    def forecast(self, model: BaseModel, sigmas: Tensor) -> list[float]:
+        """Return the ratio of the residual's size at each step to that before; nan where nothing is known."""
         sizes = [self.curve.at(sigma) for sigma in sigmas.tolist()]
         return [math.nan, *(math.exp(now - before) for before, now in pairwise(sizes))]
 
-    def error(self, since: Drift | None, seen: float) -> float:
-        return self._drifted(since, seen).error
+    def error(self, accumulated: MagnitudeDrift | None, observed: float) -> float:
+        return self._drift(accumulated, observed).error
 
-    def after(self, since: Drift | None, seen: float, computed: bool) -> Drift:
-        return Drift() if computed else self._drifted(since, seen)
+    def update(self, accumulated: MagnitudeDrift | None, observed: float, computed: bool) -> MagnitudeDrift:
+        return MagnitudeDrift() if computed else self._drift(accumulated, observed)
 
-    def _drifted(self, since: Drift | None, ratio: float) -> Drift:
-        size, error = since or Drift()
-        return Drift(size * ratio, error + abs(1 - size * ratio))
+    def _drift(self, accumulated: MagnitudeDrift | None, ratio: float) -> MagnitudeDrift:
+        size, error = accumulated or MagnitudeDrift()
+        return MagnitudeDrift(size * ratio, error + abs(1 - size * ratio))
 
 
 AUTO, MEASURE = "auto", "measure"
@@ -105,24 +110,28 @@ RETENTIONS = (NO_RETENTION, AUTHORS)
 
 
 @dataclass(frozen=True)
-class MagCache:
-    """With the ratios that are known of each expert, or measuring them. `files` are the names of theirs: high, low."""
+class MagCache(Technique):
+    """MagCache by the ratios that are known of each expert, or measuring them."""
+
+    accelerations: ClassVar = {REGULAR: Acceleration(target=1.5), FAST: Acceleration(target=2.0)}
 
     files: tuple[str, ...] = ()
+    """Names of the experts' files, high and low, under which measured ratios are kept. Default: none are known."""
     ratios: str = AUTO
+    """`auto` takes measured ratios or the published ones, `measure` measures them in a run. Default `auto`."""
     retention: str = NO_RETENTION
-    modules = ()
+    """With the `authors'` retention their share of each stage's start is computed. Default `none`."""
 
     @property
     def name(self) -> str:
         return "MagCache" if self.ratios == AUTO else "MagCache, measuring"
 
-    def policy(self, model: BaseModel, role: str) -> "MagCachePolicy | Measuring":
-        """Raises ValueError if neither the user nor the authors have measured a model of this kind."""
+    def policy(self, model: BaseModel, role: str) -> Policy:
+        """Return the policy on an expert; raises ValueError if nobody has measured a model of this kind."""
         if self.ratios == MEASURE:
-            return Measuring()
+            return Calibrating()
         kind = Checkpoint(model.model_config.unet_config, 0).kind
-        retention = retained(kind, role) if self.retention == AUTHORS else 0.0
+        retention = RETAINED_BY_KIND.get(kind, RETAINED)[role] if self.retention == AUTHORS else 0.0
         points = calibration.load(self._file(role)) if self.files else None
         if points:
             sigmas, ratios = zip(*points, strict=True)
@@ -133,12 +142,19 @@ class MagCache:
             )
         return MagCachePolicy(published_curve(PUBLISHED[kind], role), retention)
 
-    def conclude(self, role: str, points: Sequence[calibration.Point]) -> str | None:
-        """Keep what was measured on an expert in a run, and say where."""
-        if self.ratios != MEASURE or len(points) < 2:
+    def check_unguided(self) -> None:
+        if self.ratios == MEASURE:
+            raise ValueError(
+                f"ratios is '{MEASURE}', which only Wan 2.2 Video Sampler and Wan 2.2 Guider can do. "
+                "Connect the experts to one of them for that run, without Models From Experts."
+            )
+
+    def conclude(self, role: str, figures: Sequence[calibration.Point]) -> str | None:
+        """Store the ratios that were measured, and name the file."""
+        if len(figures) < 2:
             return None
-        sigmas = [math.inf, *(sigma for sigma, _ in points)]
-        falling = [point for before, point in zip(sigmas, points, strict=False) if point[0] < before]
+        sigmas = [math.inf, *(sigma for sigma, _ in figures)]
+        falling = [point for before, point in zip(sigmas, figures, strict=False) if point[0] < before]
         path = calibration.save(self._file(role), falling)
         return f"{role}: {len(falling)} ratios measured, kept in {path.name}"
 
@@ -146,25 +162,19 @@ class MagCache:
         return self.files[(HIGH, LOW).index(role)]
 
 
-class Measuring:
+class Calibrating(Policy):
     """Computes every evaluation and measures the ratio of each residual to the one before."""
 
-    blocks = 0
-
-    def error(self, since: None, seen: None) -> float:
+    def error(self, accumulated: None, observed: None) -> float:
         return math.inf
 
-    def after(self, since: None, seen: None, computed: bool) -> None:
+    def update(self, accumulated: None, observed: None, computed: bool) -> None:
         return None
 
+    def measure(self, residual: Tensor, before: Tensor | None) -> float:
+        return 1.0 if before is None else size_ratio(residual, before.to(residual.device))
 
-def ratio(now: Tensor, before: Tensor) -> float:
-    """The mean over tokens of the residual's size [B, L, C], relative to the one before."""
+
+def size_ratio(now: Tensor, before: Tensor) -> float:
+    """Return the mean over tokens of the residual's size [B, L, C], relative to the one before."""
     return float((now.float().norm(dim=-1) / before.float().norm(dim=-1)).mean())
-
-
-def retained(kind: Kind, role: str) -> float:
-    """The share of a stage at its start that the authors always compute: on I2V all of the high expert's."""
-    if kind == I2V_A14B:
-        return 1.0 if role == HIGH else 0.1
-    return 0.2

@@ -6,19 +6,19 @@ keeps the coarse shapes of noisy latents, and more and more of the fine ones as 
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from comfy.model_base import BaseModel
 from torch import Tensor
 
-from .base import Policy, relative_change
+from .base import FAST, REGULAR, Acceleration, Policy, Technique, relative_change
 
 SLOPE = 3.0
 LEAST = 1e-6  # share of the video in latents: in pure noise there is none, and no filter for it
 
 
-class Seen(NamedTuple):
+class FilteredLatents(NamedTuple):
     """The filtered latents of the last evaluation, and the changes that have added up to it."""
 
     latents: Tensor
@@ -26,33 +26,35 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SeaCache:
-    """The same for every model. It looks at the latents before any block runs."""
+class SeaCache(Technique, Policy):
+    """SeaCache, which has no settings of its own and is the same for every model."""
 
-    name = "SeaCache"
-    modules = ()
-    blocks = 0
+    accelerations: ClassVar = {REGULAR: Acceleration(threshold=0.25), FAST: Acceleration(threshold=0.38)}
+
+    @property
+    def name(self) -> str:
+        return "SeaCache"
 
     def policy(self, model: BaseModel, role: str) -> Policy:
-        """The same for both experts."""
+        """Return itself for both experts."""
         return self
 
-    def look(self, x: Tensor, sigma: float) -> Tensor:
-        """What latents [B, C, T, H, W] have of a video."""
+    def look(self, x: Tensor, sigma: float, forecast: float | None = None) -> Tensor:
+        """Return the part of latents [B, C, T, H, W] that is video, told from noise by the spectrum."""
         spectrum = torch.fft.fftn(x.float(), dim=(-3, -2, -1))
         return torch.fft.ifftn(spectrum * gain(x, sigma), dim=(-3, -2, -1)).real
 
-    def error(self, since: Seen | None, seen: Tensor) -> float:
-        if since is None or since.latents.shape != seen.shape:
+    def error(self, accumulated: FilteredLatents | None, observed: Tensor) -> float:
+        if accumulated is None or accumulated.latents.shape != observed.shape:
             return math.inf
-        return since.error + relative_change(seen, since.latents)
+        return accumulated.error + relative_change(observed, accumulated.latents)
 
-    def after(self, since: Seen | None, seen: Tensor, computed: bool) -> Seen:
-        return Seen(seen, 0.0 if computed else self.error(since, seen))
+    def update(self, accumulated: FilteredLatents | None, observed: Tensor, computed: bool) -> FilteredLatents:
+        return FilteredLatents(observed, 0.0 if computed else self.error(accumulated, observed))
 
 
 def gain(x: Tensor, sigma: float) -> Tensor:
-    """The filter for noisy latents of the shape of `x`, [T, H, W]: 1 on average over all frequencies."""
+    """Return the filter for noisy latents of the shape of `x`, [T, H, W]: 1 on average over all frequencies."""
     axes = (torch.fft.fftfreq(size, device=x.device) for size in x.shape[-3:])
     frequency = torch.stack(torch.meshgrid(*axes, indexing="ij")).norm(dim=0)
     video = max(1 - sigma, LEAST)

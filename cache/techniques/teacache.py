@@ -4,33 +4,39 @@ On Wan that embedding follows from the sigma alone, so everything is known befor
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 from comfy.ldm.wan.model import sinusoidal_embedding_1d
 from comfy.model_base import BaseModel
 from torch import Tensor
 
 from ...experts.checkpoint.contents import Checkpoint
-from ...experts.variant import TI2V_5B
+from ...experts.variant import TI2V_5B, Kind
 from . import published
-from .base import Accumulated, relative_change
+from .base import FAST, REGULAR, Acceleration, AccumulatedChange, Technique, relative_change
 from .published import Polynomial
 
 AUTO, NONE = "auto", "none"
 E, E0 = "e", "e0"
 COEFFICIENTS = (AUTO, NONE, *published.TEACACHE_E)
+OWN: Mapping[tuple[Kind, str], str] = {(TI2V_5B, E): published.TI2V_5B}  # coefficients that `auto` takes
 _SAMPLES = 100
 
 
 @dataclass(frozen=True)
-class TeaCache:
-    """With a set of coefficients, or `none`: then changes of the embedding count as they are."""
+class TeaCache(Technique):
+    """TeaCache with a set of coefficients."""
+
+    accelerations: ClassVar = {REGULAR: Acceleration(target=1.5), FAST: Acceleration(target=2.0)}
 
     coefficients: str = AUTO
+    """The published polynomial, one of `COEFFICIENTS`; with `none` changes of the embedding count as they are.
+    Default `auto`: those of the model's own kind, if there are any."""
     signal: str = E
+    """The embedding that is watched: `e` of the timestep, or `e0`, its projection for the blocks. Default `e`."""
 
     @property
     def name(self) -> str:
@@ -38,15 +44,14 @@ class TeaCache:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Those that make the embedding of a timestep."""
+        """Modules that make the embedding of a timestep."""
         return ("time_embedding",) if self.signal == E else ("time_embedding", "time_projection")
 
     def policy(self, model: BaseModel, role: str) -> "TeaCachePolicy":
-        """Raises ValueError for coefficients that were not published for the signal."""
+        """Return the policy on a model; raises ValueError for coefficients that the signal has no fit of."""
         chosen = self.coefficients
         if chosen == AUTO:
-            own = Checkpoint(model.model_config.unet_config, 0).kind == TI2V_5B and self.signal == E
-            chosen = published.TI2V_5B if own else NONE
+            chosen = OWN.get((Checkpoint(model.model_config.unet_config, 0).kind, self.signal), NONE)
         if chosen == NONE:
             return TeaCachePolicy(None, self.signal)
         known = published.TEACACHE_E if self.signal == E else published.TEACACHE_E0
@@ -59,21 +64,21 @@ class TeaCache:
 
 
 @dataclass(frozen=True)
-class TeaCachePolicy(Accumulated):
+class TeaCachePolicy(AccumulatedChange):
     """TeaCache on one model."""
 
     polynomial: Polynomial | None
     signal: str
 
-    def changes(self, model: BaseModel, sigmas: Tensor) -> list[float]:
-        """How much the output is likely to change from each step to the next; nothing is known of the first."""
-        embedded = [_embedded(model, sigma, self.signal) for sigma in sigmas]
+    def forecast(self, model: BaseModel, sigmas: Tensor) -> list[float]:
+        """Return how much the output is likely to change at each step; of the first nothing is known."""
+        embedded = [_embed(model, sigma, self.signal) for sigma in sigmas]
         found = [relative_change(now, before) for before, now in pairwise(embedded)]
-        return [math.inf, *(found if self.polynomial is None else (rescaled(self.polynomial, d) for d in found))]
+        return [math.inf, *(found if self.polynomial is None else (rescale(self.polynomial, d) for d in found))]
 
 
-def rescaled(polynomial: Polynomial, change: float) -> float:
-    """The polynomial where it was fitted; nothing below that, and above it the most that it makes of anything."""
+def rescale(polynomial: Polynomial, change: float) -> float:
+    """Apply the polynomial where it was fitted; below that return 0, above it the most that it makes of anything."""
     coefficients, low, high = polynomial
     if change < low:
         return 0.0
@@ -89,8 +94,8 @@ def _value(coefficients: Sequence[float], x: float) -> float:
     return value
 
 
-def _embedded(model: BaseModel, sigma: Tensor, signal: str) -> Tensor:
-    """What the network makes of the timestep, in the precision it computes in."""
+def _embed(model: BaseModel, sigma: Tensor, signal: str) -> Tensor:
+    """Embed the timestep as the network does, in the precision it computes in."""
     network: Any = model.diffusion_model
     timestep = model.model_sampling.timestep(sigma).float().reshape(1)
     if not getattr(network.time_embedding[0], "comfy_cast_weights", False):  # else the host brings weights to it

@@ -24,7 +24,7 @@ import torch  # noqa: E402
 from comfy.model_patcher import ModelPatcher  # noqa: E402
 from comfy.patcher_extension import WrappersMP  # noqa: E402
 from wan_duet.cache.run import CacheOn, StepCache  # noqa: E402
-from wan_duet.cache.settings import Settings  # noqa: E402
+from wan_duet.cache.settings import CacheSettings  # noqa: E402
 from wan_duet.cache.techniques.dual_block import DualBlock  # noqa: E402
 from wan_duet.dev.tiny import transformer  # noqa: E402
 from wan_duet.host.sampling import CFGGuider, sampler_object  # noqa: E402
@@ -53,7 +53,7 @@ def main() -> int:
 
 def miss_ratios(model: ModelPatcher, pairs: int) -> list[float]:
     """Runs that reuse nothing over runs without a cache; the first pair is a warm-up."""
-    never = cached(model, Settings(0.0, force=True))
+    never = cached(model, CacheSettings(0.0, force=True))
     ratios = []
     for number in range(pairs + 1):
         both = [(never, 1), (model, 0)] if number % 2 else [(model, 0), (never, 1)]
@@ -69,7 +69,7 @@ def miss_ratios(model: ModelPatcher, pairs: int) -> list[float]:
 
 def hit_ratios(model: ModelPatcher, pairs: int) -> list[float]:
     """Each reused evaluation over the computed one before it."""
-    patcher = cached(model, Settings(1e9, max_consecutive=1, warmup=2))
+    patcher = cached(model, CacheSettings(1e9, max_consecutive=1, warmup=2))
     seconds: list[float] = []
 
     def timed(executor: Any, *args: Any) -> Any:
@@ -85,7 +85,7 @@ def hit_ratios(model: ModelPatcher, pairs: int) -> list[float]:
     return [one[step] / one[step - 1] for one in runs for step in range(2, STEPS - 1, 2)]
 
 
-def cached(model: ModelPatcher, settings: Settings) -> ModelPatcher:
+def cached(model: ModelPatcher, settings: CacheSettings) -> ModelPatcher:
     """A clone with First Block Cache on it."""
     clone = model.clone()
     CacheOn(StepCache(DualBlock(1), settings), "high")(clone)

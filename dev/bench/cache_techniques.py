@@ -12,7 +12,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_easycache import EasyCacheNode, LazyCacheNode
 from torch import Tensor
 from wan_duet.cache.run import StepCache, with_cache
-from wan_duet.cache.settings import Settings
+from wan_duet.cache.settings import CacheSettings
 from wan_duet.cache.techniques.base import Technique
 from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.cache.techniques.magcache import AUTHORS, MEASURE, MagCache
@@ -63,7 +63,7 @@ def measuring(user_folder: str) -> Callable[[Experts], Experts]:
 
 
 def _ours(technique: Technique, threshold: float, experts: Experts) -> Experts:
-    return with_cache(experts, StepCache(technique, Settings(threshold)))
+    return with_cache(experts, StepCache(technique, CacheSettings(threshold)))
 
 
 def _of_host(node: Any, wrapper: Any, threshold: float, experts: Experts) -> Experts:

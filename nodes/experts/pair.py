@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ...cache.run import taken_off, with_cache
+from ...cache.run import take_off_cache, with_cache
 from ...experts import files, host_report, memory
 from ...experts.handle import WEIGHT_DTYPES, ModelHandle
 from ...experts.pair import AUTO, KEEP_BOTH, RESIDENCIES, Expert, Experts, check_pair
@@ -169,7 +169,7 @@ class ExpertsFromModels(io.ComfyNode):
                 f"models, high and low brought {len(given)} MODELs. Connect a MODEL list of one or two, "
                 "or high with or without low."
             )
-        bare, cache = taken_off(given)
+        bare, cache = take_off_cache(given)
         pair = [Expert(ModelHandle(patcher, f"{role} MODEL")) for role, patcher in zip((HIGH, LOW), bare, strict=False)]
         experts = Experts(pair[0], pair[1] if len(pair) > 1 else None, KEEP_BOTH)
         check_pair(experts)

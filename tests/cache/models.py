@@ -15,7 +15,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.samplers import CFGGuider, sampler_object
 from torch import Tensor, nn
 from wan_duet.cache.run import CacheOn, StepCache
-from wan_duet.cache.settings import Settings
+from wan_duet.cache.settings import CacheSettings
 from wan_duet.cache.techniques.base import Technique
 from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.dev.tiny import random_weights
@@ -26,7 +26,7 @@ CLASSES = ("base", "ref_conv", "vace", "camera", "s2v", "humo", "animate", "5b")
 KINDS = ("vace", "camera", "s2v", "humo", "animate")  # by their own names; the others are told by their sizes
 SIDE_BLOCKS = {"vace": "vace_blocks", "s2v": "audio_injector.injector", "animate": "face_adapter.fuser_blocks"}
 STEPS, SHIFT = 8, 5.0
-SETTINGS = Settings(0.0, warmup=1, force=True)
+SETTINGS = CacheSettings(0.0, warmup=1, force=True)
 Cond = list[list[Any]]
 
 
@@ -158,7 +158,7 @@ def cached(model: ModelPatcher, technique: Technique | None = None, **settings: 
 
 
 def always(**settings: Any) -> dict[str, Any]:
-    """Settings under which every evaluation is reused that the guards let."""
+    """CacheSettings under which every evaluation is reused that the guards let."""
     return {"threshold": 1e9, "max_consecutive": 99, **settings}
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from wan_duet.cache.block_skip import Gate
-from wan_duet.cache.settings import Window
+from wan_duet.cache.settings import StepWindow
 from wan_duet.cache.techniques.base import Technique
 from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.cache.techniques.seacache import SeaCache
@@ -52,7 +52,7 @@ def test_nothing_changes_at_threshold_0(
 
 
 def test_nothing_changes_where_the_guards_forbid(model: ModelPatcher, kind: str, plain: torch.Tensor) -> None:
-    assert torch.equal(sample(cached(model, **always(window=Window(7, 8))), kind), plain)
+    assert torch.equal(sample(cached(model, **always(window=StepWindow(7, 8))), kind), plain)
 
 
 @pytest.mark.parametrize("first", [0, 1, 3])

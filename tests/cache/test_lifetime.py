@@ -18,11 +18,10 @@ from comfy.patcher_extension import WrappersMP
 from comfy.samplers import CFGGuider, ksampler
 from safetensors.torch import save_file
 from torch import nn
-from wan_duet.cache.evaluation import Evaluation
 from wan_duet.cache.residuals import Residuals
-from wan_duet.cache.run import CacheRun, StepCache, taken_off, with_cache
-from wan_duet.cache.settings import Settings
-from wan_duet.cache.stage import StageState
+from wan_duet.cache.run import CacheRun, StepCache, take_off_cache, with_cache
+from wan_duet.cache.settings import CacheSettings
+from wan_duet.cache.state import Evaluation, StageState
 from wan_duet.cache.techniques.base import Technique
 from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.cache.techniques.seacache import SeaCache
@@ -38,7 +37,7 @@ from wan_duet.tests.samplers.runs import Job, duet_guider, hooked, lora, pair
 
 JOB = Job(steps=16)
 BACK_AND_FORTH = Job("heunpp2", steps=16)  # its evaluations change experts three times
-REUSE = Settings(1e9, warmup=1, max_consecutive=2)
+REUSE = CacheSettings(1e9, warmup=1, max_consecutive=2)
 JOBS = [JOB, Job(steps=12, latent=torch.zeros(1, 16, 5, 12, 8))]
 FIRST = DualBlock(1)
 TECHNIQUES = {
@@ -90,7 +89,7 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref]:
 
     def ending(self: StageState, evaluation: Evaluation) -> None:
         end(self, evaluation)
-        kept = self.since if isinstance(self.since, tuple) else (self.since,)
+        kept = self.accumulated if isinstance(self.accumulated, tuple) else (self.accumulated,)
         found.extend(weakref.ref(it) for it in kept if isinstance(it, torch.Tensor))
 
     monkeypatch.setattr(Residuals, "put", putting)
@@ -158,7 +157,7 @@ def test_nothing_crosses_the_switch(
     assert all(ran)
 
 
-def strips(job: Job, experts: Experts, settings: Settings) -> list[str]:
+def strips(job: Job, experts: Experts, settings: CacheSettings) -> list[str]:
     """The strip of each expert, by the report of a run."""
     said: list[str] = []
     experts = with_cache(experts, StepCache(DualBlock(1), settings))
@@ -275,4 +274,4 @@ def test_another_size_in_the_middle_of_a_run_is_computed_and_no_more(base: Model
 
 
 def test_models_that_bring_no_cache_are_left_as_they_are(base: ModelPatcher) -> None:
-    assert taken_off([base, base]) == ([base, base], None)
+    assert take_off_cache([base, base]) == ([base, base], None)

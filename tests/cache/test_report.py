@@ -6,7 +6,6 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_easycache import EasyCacheNode
-from wan_duet.cache.settings import Settings
 from wan_duet.cache.techniques.base import Technique
 from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.cache.techniques.seacache import SeaCache
@@ -92,10 +91,6 @@ def test_beside_the_hosts_own_cache_it_is_refused(base: ModelPatcher) -> None:
 def test_more_first_blocks_than_there_are_is_refused(base: ModelPatcher) -> None:
     with pytest.raises(ValueError, match="first_blocks is 6, but the model has 6 blocks"):
         cached(base, DualBlock(6))
-
-
-def test_settings_are_plain_values() -> None:
-    assert Settings(0.1) == Settings(0.1) and hash(Settings(0.1)) == hash(Settings(0.1))
 
 
 def test_a_run_that_saved_nothing_says_so_first_and_which_threshold_would_have(

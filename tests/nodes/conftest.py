@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from wan_duet.dev.server import Server
 from wan_duet.dev.tiny import transformer, vae
 from wan_duet.tests.nodes.graph import Graph, Runner
+from wan_duet.tests.nodes.new_technique import add_technique, copy_pack
 
 Weights = dict[str, torch.Tensor]
 
@@ -22,8 +23,21 @@ def run(server: Server, output_folder: str) -> Runner:
 
 
 @pytest.fixture(scope="session")
-def server_without_cache(start_server: Callable[..., Server]) -> Server:
-    return start_server("--cache-none")
+def pack_with_one_more(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the pack with one more step cache."""
+    pack = tmp_path_factory.mktemp("custom_nodes") / "wan-duet-and-more"
+    copy_pack(pack)
+    add_technique(pack)
+    return pack
+
+
+@pytest.fixture(scope="session")
+def server_without_cache(start_server: Callable[..., Server], pack_with_one_more: Path) -> Server:
+    """A server that remembers no result. It has the pack with one more step cache, to save a start."""
+    paths = pack_with_one_more.with_name("paths.yaml")
+    paths.write_text(f"more:\n    custom_nodes: {pack_with_one_more.parent.as_posix()}\n", encoding="utf-8")
+    alone = ("--disable-all-custom-nodes", "--whitelist-custom-nodes", pack_with_one_more.name)
+    return start_server("--cache-none", "--extra-model-paths-config", str(paths), *alone)
 
 
 @pytest.fixture(scope="session")

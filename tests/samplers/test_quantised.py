@@ -10,7 +10,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
 from wan_duet.cache.run import StepCache, with_cache
-from wan_duet.cache.settings import Settings
+from wan_duet.cache.settings import CacheSettings
 from wan_duet.cache.techniques.base import Technique
 from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.cache.techniques.teacache import TeaCache
@@ -134,5 +134,5 @@ def test_a_scheduled_lora_acts_on_the_unpacked_weights(
 
 @pytest.mark.parametrize("technique", [TeaCache(), DualBlock(1)], ids=lambda technique: technique.name)
 def test_a_cache_that_reuses_nothing_changes_nothing(file: str, technique: Technique) -> None:
-    experts = with_cache(pair(file, KEEP_BOTH), StepCache(technique, Settings(0.0, force=True)))
+    experts = with_cache(pair(file, KEEP_BOTH), StepCache(technique, CacheSettings(0.0, force=True)))
     assert torch.equal(duet(experts, JOB), plain(stock(file), JOB))

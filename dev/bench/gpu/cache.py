@@ -29,7 +29,7 @@ import torch  # noqa: E402
 from comfy.ldm.wan.model import WanModel  # noqa: E402
 from torch import Tensor  # noqa: E402
 from wan_duet.cache.block_skip import Gate  # noqa: E402
-from wan_duet.cache.residuals import MAIN, OFFLOAD, Residuals  # noqa: E402
+from wan_duet.cache.residuals import Residuals  # noqa: E402
 
 FULL = {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40}
 SMALL = {"dim": 256, "ffn_dim": 512, "num_heads": 2, "num_layers": 10}
@@ -74,13 +74,13 @@ class Bench:
         x = torch.randn(1, 16, *latent, device=self.device, dtype=torch.bfloat16)
         found: dict[str, Any] = {"computed_ms": self.milliseconds(lambda: self.forward(x))}
         found["peak_gb"] = self.peak(lambda: self.forward(x))
-        for where, place in (("device", MAIN), ("pinned", OFFLOAD)):
+        for where, offload in (("device", False), ("pinned", True)):
             for depth in DEPTHS:
-                store = Residuals(place, extrapolate=True)
+                store = Residuals(offload, extrapolate=True)
                 for sigma in (1.0, 0.9):
                     self.forward(x, depth, store, sigma)
                 found[f"hit_f{depth}_{where}_ms"] = self.milliseconds(lambda d=depth, s=store: self.forward(x, d, s))
-            store = Residuals(place, extrapolate=True)
+            store = Residuals(offload, extrapolate=True)
             found[f"miss_{where}_ms"] = self.milliseconds(lambda s=store: self.forward(x, 1, s, time.perf_counter()))
             found[f"peak_{where}_gb"] = self.peak(lambda s=store: self.forward(x, 1, s, time.perf_counter()))
             found["residual_gb"] = round(store.bytes / len(store) / 1e9, 3)
@@ -134,7 +134,7 @@ class Bench:
         x = torch.randn(1, 16, *latent, device=self.device, dtype=torch.bfloat16)
         for block in self.net.blocks:
             block.compile(backend="inductor" if self.device.type == "cuda" else "eager")
-        store = Residuals(MAIN, extrapolate=True)
+        store = Residuals(False, extrapolate=True)
         counters = torch._dynamo.utils.counters
         self.forward(x)
         self.forward(x, 1, store, 1.0)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
-from wan_duet.cache.guards import Stage
-from wan_duet.cache.settings import Settings
-from wan_duet.cache.stage import StageState
+from wan_duet.cache.settings import CacheSettings
+from wan_duet.cache.state import StageState
+from wan_duet.cache.step_rules import StepRange
 from wan_duet.cache.techniques.seacache import SeaCache, gain
 from wan_duet.tests.cache.models import STEPS, cached, generator, sample, sigmas
 
@@ -55,8 +55,8 @@ def test_it_decides_as_the_paper_does(threshold: float, most: int) -> None:
     steps, draw = 20, generator(4)
     at = torch.linspace(1, 0, steps + 1)
     latents = [(1 - s) * draw(1, 4, *SHAPE).cumsum(-1).cumsum(-2) + s * draw(1, 4, *SHAPE) for s in at[:-1]]
-    settings, technique = Settings(threshold, max_consecutive=most), SeaCache()
-    state = StageState(settings, technique, Stage(tuple(at.tolist()), tuple(range(steps)), "." * steps), at, "")
+    settings, technique = CacheSettings(threshold, max_consecutive=most), SeaCache()
+    state = StageState(settings, technique, StepRange(tuple(at.tolist()), tuple(range(steps)), "." * steps), at, "")
     marks = ""
     for sigma, x in zip(at.tolist(), latents, strict=False):
         evaluation = state.begin(sigma, (), x)

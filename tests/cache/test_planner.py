@@ -1,6 +1,7 @@
 """A target is for the whole run: one reuse threshold for both experts, found before the second one is open."""
 
 import gc
+import math
 import re
 import weakref
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from wan_duet.cache.planner import PlannedRun, solve_threshold
 from wan_duet.cache.run import StepCache, with_cache
-from wan_duet.cache.settings import Settings
-from wan_duet.cache.techniques.base import Technique
+from wan_duet.cache.settings import CacheSettings
+from wan_duet.cache.techniques.base import AccumulatedChange, Technique
 from wan_duet.cache.techniques.dual_block import DualBlock
-from wan_duet.cache.techniques.magcache import AUTHORS, MagCache
+from wan_duet.cache.techniques.magcache import AUTHORS, MEASURE, MagCache
 from wan_duet.cache.techniques.seacache import SeaCache
 from wan_duet.cache.techniques.teacache import E0, E, TeaCache
 from wan_duet.dev.tiny import transformer
@@ -24,6 +26,8 @@ from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
 from wan_duet.experts.variant import HIGH, LOW
+from wan_duet.tests.cache.planned import decide, steps_of
+from wan_duet.tests.cache.planned import strip as marks_of
 from wan_duet.tests.experts.quantised import made_here
 from wan_duet.tests.samplers.runs import Job, duet_guider
 
@@ -50,7 +54,7 @@ def write(tmp_path: Path) -> Iterator[Write]:
 def strips(experts: Experts, technique: Technique, job: Job = JOB, **settings: Any) -> tuple[list[str], str]:
     """The strip of each expert in a run, and the report."""
     said: list[str] = []
-    cached = with_cache(experts, StepCache(technique, Settings(**{"threshold": 0.0, **settings})))
+    cached = with_cache(experts, StepCache(technique, CacheSettings(**{"threshold": 0.0, **settings})))
     duet_guider(cached, job, say=said.append).sample(**job.arguments)
     return re.findall(r"evaluations computed  (\S+)", said[0]), said[0]
 
@@ -196,7 +200,7 @@ def test_a_technique_that_cant_plan_tells_one_threshold_for_both_experts(write: 
 @pytest.mark.parametrize("technique", [TeaCache(), DualBlock(1)], ids=lambda technique: technique.name)
 def test_a_pair_dies_with_its_last_owner(write: Write, technique: Technique) -> None:
     """At once: weights of some GB must not wait for the garbage collector."""
-    experts = with_cache(write(), StepCache(technique, Settings(0.2, target=2.0)))
+    experts = with_cache(write(), StepCache(technique, CacheSettings(0.2, target=2.0)))
     guider = duet_guider(experts, JOB)
     guider.sample(**JOB.arguments)
     handles = [weakref.ref(expert.handle) for expert in experts]
@@ -233,3 +237,30 @@ def test_magcache_knows_the_curve_of_the_other_expert(write: Write) -> None:
     assert (high + low).count("#") == JOB.steps / 2
     assert len(set(re.findall(r"a reuse threshold of (\S+) for the target", report))) == 1
     assert high.count(".") / len(high) > 0.5 > low.count(".") / len(low)
+
+
+def test_a_run_that_measures_saves_nothing_on_purpose_and_one_too_short_for_it_says_so(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("folder_paths.get_user_directory", lambda: str(tmp_path))
+    technique = MagCache(("high", "low"), MEASURE)
+    _, report = strips(write(), technique)
+    assert "ratios measured" in report and "saved nothing" not in report
+    _, report = strips(write(), technique, Job(steps=8))
+    assert "saved nothing: every evaluation had to be computed" in report and "ratios measured" not in report
+
+
+@pytest.mark.parametrize("target", [1.2, 1.5, 2.0, 2.5])
+def test_a_target_is_met_by_the_lowest_threshold_that_does(target: float) -> None:
+    changes = [math.inf, *(0.01 * (1 + step % 7) for step in range(39))]
+    settings = CacheSettings(0.0, max_consecutive=5)
+    threshold = solve_threshold([PlannedRun(AccumulatedChange(), settings, steps_of(40), changes)], target)
+    assert sum(decide(AccumulatedChange(), changes, settings, steps_of(40), threshold)) <= 40 / target
+    assert sum(decide(AccumulatedChange(), changes, settings, steps_of(40), threshold * 0.95)) > 40 / target
+
+
+def test_a_target_beyond_what_the_guards_allow_is_met_as_nearly_as_can_be() -> None:
+    changes = [math.inf, *[0.01] * 19]
+    settings = CacheSettings(0.0, max_consecutive=1)
+    threshold = solve_threshold([PlannedRun(AccumulatedChange(), settings, steps_of(20), changes)], 5.0)
+    assert marks_of(decide(AccumulatedChange(), changes, settings, steps_of(20), threshold)) == "#." * 9 + "##"[:2]

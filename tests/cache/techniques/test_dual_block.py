@@ -9,17 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from wan_duet.cache.batch import Batch
 from wan_duet.cache.block_skip import Gate
-from wan_duet.cache.evaluation import Key
-from wan_duet.cache.guards import Stage
-from wan_duet.cache.masks import mask_of
-from wan_duet.cache.settings import Settings
-from wan_duet.cache.stage import StageState
+from wan_duet.cache.settings import CacheSettings
+from wan_duet.cache.state import Batch, ResidualKey, StageState
+from wan_duet.cache.step_rules import StepRange, parse_mask
 from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.tests.cache.toy import STEPS, Toy, hidden
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "dev" / "live" / "dbcache.py"
 STORED: dict[str, Any] = json.loads((ROOT / "tests" / "data" / "dbcache.json").read_text(encoding="utf-8"))
 SETTINGS = ("first", "threshold", "warmup", "max_consecutive", "mask", "pace")
@@ -29,16 +26,16 @@ def ran(first: int, threshold: float, warmup: int, max_consecutive: int, mask: s
     """A run of ours over the toy. One more step is planned, because we always compute the last one."""
     net = Toy()
     sigmas = tuple(torch.linspace(1, 0, STEPS + 2).tolist())
-    settings = Settings(threshold, max_consecutive, warmup, extrapolate=False)
-    stage = Stage(sigmas, tuple(range(STEPS + 1)), mask_of(mask, STEPS) + "#")
+    settings = CacheSettings(threshold, max_consecutive, warmup, extrapolate=False)
+    stage = StepRange(sigmas, tuple(range(STEPS + 1)), parse_mask(mask, STEPS) + "#")
     state = StageState(settings, DualBlock(first), stage, torch.tensor(sigmas), "")
-    key = Key("prompt", None, 0, (), torch.float64, torch.device("cpu"), ())
+    key = ResidualKey("prompt", None, 0, (), torch.float64, torch.device("cpu"), ())
     strip, sums = "", []
     for step in range(STEPS):
         evaluation = state.begin(sigmas[step], (), torch.zeros(1))
         evaluation.leader = key.prompt
         batch = Batch(state, evaluation, [key])
-        with Gate(net, first, batch.decide, batch.keep):
+        with batch, Gate(net, first, batch.decide, batch.keep):
             sums.append(float(net(hidden(step, pace)).sum()))
         state.end(evaluation)
         strip += "." if batch.reused else "#"
@@ -62,7 +59,7 @@ def test_the_runs_are_of_many_kinds() -> None:
 @pytest.mark.parametrize("name", STORED["masks"])
 def test_a_named_mask_is_cache_dits(name: str) -> None:
     for steps, marks in STORED["masks"][name].items():
-        assert mask_of(name, int(steps)) == marks
+        assert parse_mask(name, int(steps)) == marks
 
 
 @pytest.mark.live
