@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ...cache.run import StepCache, with_cache, without_cache
 from ...cache.settings import DEVICES, OFFLOAD, CacheSettings, StepWindow
+from ...cache.step_rules import ALL_ALLOWED
 from ...cache.techniques.base import ACCELERATIONS, NONE, REGULAR, Acceleration, Technique
 from ...experts.pair import Experts
 from ..schema import advanced, schema
@@ -47,7 +48,7 @@ def apply_cache(
     end_percent: int = 100,
     target_speedup: float = 0.0,
     cache_device: str = OFFLOAD,
-    step_mask: str = "",
+    step_mask: str = ALL_ALLOWED,
     **settings: Any,
 ) -> io.NodeOutput:
     """Put a technique on the experts, with the values of the shared inputs."""
