@@ -15,7 +15,7 @@ from PIL import Image
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["image", "audio", "video"]
+MediaKind = Literal["image", "audio", "video"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,7 +26,7 @@ class Media:
     `identity_before` what that was until turned films and late sounds counted, if it is another.
     """
 
-    kind: Kind
+    kind: MediaKind
     mime: str
     data: bytes
     identity: str = ""

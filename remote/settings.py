@@ -1,12 +1,12 @@
 """Where things are kept, how long is waited, and what may be fetched."""
 
+import asyncio
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-
-from .clock import Clock
 
 BASES = MappingProxyType(
     {
@@ -21,8 +21,24 @@ BASES = MappingProxyType(
 )
 
 
+class Clock:
+    """Wall time for what is written down, monotonic time for what is waited for."""
+
+    def now(self) -> float:
+        """Seconds since 1970, for the journal."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that no change of the system's clock moves, for deadlines."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let that much time pass."""
+        await asyncio.sleep(seconds)
+
+
 @dataclass(frozen=True)
-class Settings:
+class RemoteSettings:
     """`private` holds journal and keys (ComfyUI's system user directory), `output` the results; times in seconds."""
 
     private: Path

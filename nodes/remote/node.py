@@ -10,7 +10,7 @@ from comfy_execution.utils import get_executing_context
 from ...remote.contract.build import InvalidRequest
 from ...remote.contract.contracts import Contract
 from ...remote.errors import RemoteError
-from ...remote.jobs.request import Order, order
+from ...remote.jobs.request import GenerationRequest, make_request
 from ...remote.jobs.wait import deliver
 from ...remote.providers import PROVIDERS
 from ..schema import schema
@@ -19,7 +19,7 @@ from .fields import EXPLICIT, LATER, Field, not_taken, values_of
 from .files import AS_PNG
 from .job_manager import manager
 from .media import SOCKETS, fill
-from .progress import Watch
+from .progress import ProgressView
 from .results import is_whole, outputs, set_aside
 from .widgets import ON_INTERRUPT, consent, large_images, logs, widget
 
@@ -71,8 +71,8 @@ class ProviderNode(io.ComfyNode):
     async def execute(cls, **given: Any) -> io.NodeOutput:
         given = {field.name: _untouched(field) for field in cls.row.fields} | given
         variant = given.get("variant") or next(iter(cls.row.endpoints))
-        placed = _order(cls.row, cls.row.fields, variant, given)
-        watch = Watch(cls.hidden.unique_id)
+        placed = _make_generation(cls.row, cls.row.fields, variant, given)
+        watch = ProgressView(cls.hidden.unique_id)
         policy = given.get("on_interrupt", ON_INTERRUPT[0])
         job = deliver(manager(), placed, report=watch.hear, interrupted=watch.interrupted, on_interrupt=policy)
         try:
@@ -120,7 +120,7 @@ def _currency(contract: Contract) -> str:
     return contract.prices["currency"] if contract.prices else "USD"
 
 
-def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[str, Any]) -> Order:
+def _make_generation(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[str, Any]) -> GenerationRequest:
     """The checked request; ValueError in the words of the node if the provider would refuse it."""
     contract = row.contracts[variant]
     if model := given.get("model"):
@@ -140,7 +140,7 @@ def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[st
         "node_id": f"{context.node_id}/{context.list_index or 0}" if context else "",
     }
     try:
-        placed = order(contract, {**values_of(fields, variant, given), **parts}, files.all, **consent)
+        placed = make_request(contract, {**values_of(fields, variant, given), **parts}, files.all, **consent)
     except InvalidRequest as error:
         raise ValueError(_in_our_words(str(error), fields)) from None
     dropped = (*not_taken(fields, variant, given), *_dropped(fields, placed))
@@ -170,6 +170,6 @@ def _in_our_words(text: str, fields: list[Field]) -> str:
     return "\n".join(lines)
 
 
-def _dropped(fields: list[Field], placed: Order) -> list[str]:
+def _dropped(fields: list[Field], placed: GenerationRequest) -> list[str]:
     """The names of inputs that the mode of this request does not take; flags that are always said don't count."""
     return [field.name for field in fields if field.path in placed.dropped and field.path not in EXPLICIT]

@@ -10,18 +10,18 @@ from ...remote.errors import RemoteError
 from ...remote.http.signed_upload import put_file
 from ...remote.jobs.thread import LoopThread
 from ...remote.keys import read_put_address
-from ...remote.settings import Settings
+from ...remote.settings import RemoteSettings
 
 TICK = 0.1  # seconds between looks at the button that interrupts
 
 
-def upload_settings() -> Settings:
+def upload_settings() -> RemoteSettings:
     """Settings for an upload; the keys lie where no HTTP request to this ComfyUI gets at them."""
     output = Path(folder_paths.get_output_directory())
-    return Settings(Path(folder_paths.get_system_user_directory("wan_duet")), output)
+    return RemoteSettings(Path(folder_paths.get_system_user_directory("wan_duet")), output)
 
 
-def upload(path: Path, profile: str, settings: Settings) -> str:
+def upload(path: Path, profile: str, settings: RemoteSettings) -> str:
     """Send the file and return the line for the report. RemoteError says that the file is saved, and why no more."""
     thread = LoopThread()
     try:

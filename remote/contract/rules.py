@@ -1,13 +1,29 @@
 """The rules between fields: pairs, alternatives, order, tables, and what a mode takes."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .contracts import Contract
-from .violation import Violation
 
 Rule = Mapping[str, Any]
 UNSET = object()
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One way in which a request breaks its contract: `value` at `path` breaks `rule`, which takes `allowed`."""
+
+    path: str
+    rule: str
+    value: Any
+    allowed: Any
+
+    def __str__(self) -> str:
+        if self.rule == "required":
+            return f"{self.path} is missing: it takes {self.allowed}"
+        shown = repr(self.value)
+        return f"{self.path} is {shown if len(shown) <= 80 else shown[:77] + '…'}; {self.rule}: {self.allowed}"
 
 
 def broken_rules(contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:

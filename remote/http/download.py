@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import aiohttp
 
 from ..errors import RemoteError
-from ..settings import Settings
+from ..settings import RemoteSettings
 from .addresses import PublicConnector, check_url
 from .content import Content, extension, inspect
 from .proxy import proxy_for
@@ -41,7 +41,7 @@ class File:
 class Downloader:
     """Fetches results with a session that carries no keys."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RemoteSettings) -> None:
         self._settings = settings
         self._inspector = ThreadPoolExecutor(1, "wan-duet inspect")  # several would crowd the host's own thread out
         connector = PublicConnector(allow_loopback=settings.allow_loopback, limit=16)

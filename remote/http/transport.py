@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from ..errors import RemoteError
-from ..settings import Settings
+from ..settings import RemoteSettings
 from .addresses import PublicConnector, check_url
 from .backoff import Backoff
 from .proxy import proxy_for
@@ -93,7 +93,7 @@ class Reply:
 class Transport:
     """The sessions of one loop. Redirects are not followed: a key goes to the host it belongs to and no further."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RemoteSettings) -> None:
         self._settings = settings
         self._shared = _session(aiohttp.TCPConnector(limit=64))
         self._public = _session(PublicConnector(allow_loopback=settings.allow_loopback))

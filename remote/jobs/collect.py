@@ -11,8 +11,8 @@ from ..http.backoff import Backoff
 from ..http.content import ARCHIVE
 from ..http.download import Downloader, File, Gone
 from ..job import Job, State
-from ..providers.base import Progress, Provider, Result
-from .record import Record
+from ..providers.base import JobProgress, JobResult, Provider
+from .record import JobRecord
 
 FETCH_TRIES = 3
 RATIO_TOLERANCE = 0.1
@@ -20,7 +20,7 @@ LATER = "Run the same graph again to collect it."
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """A delivered job. `attached`: it was there before and nothing was submitted for it now; `log`: its last lines."""
 
     job: Job
@@ -48,10 +48,10 @@ class Outcome:
         return self.job.warnings
 
 
-def delivered(job: Job) -> Outcome | None:
+def delivered(job: Job) -> JobOutcome | None:
     """The outcome of a job whose files were fetched before and are still there."""
     there = job.files and all(map(_is_there, job.files))
-    return Outcome(job, attached=True) if job.state is State.DOWNLOADED and there else None
+    return JobOutcome(job, attached=True) if job.state is State.DOWNLOADED and there else None
 
 
 class Fetcher:
@@ -59,10 +59,10 @@ class Fetcher:
 
     def __init__(
         self,
-        record: Record,
+        record: JobRecord,
         provider: Provider,
         downloader: Downloader,
-        poll: Callable[[], Awaitable[Progress | None]],
+        poll: Callable[[], Awaitable[JobProgress | None]],
     ) -> None:
         self._record = record
         self._provider = provider
@@ -70,7 +70,7 @@ class Fetcher:
         self._downloader = downloader
         self._poll = poll
 
-    async def fetch_all(self, progress: Progress) -> Outcome:
+    async def fetch_all(self, progress: JobProgress) -> JobOutcome:
         """Every result that can be had, as files; RemoteError leaves the job to be collected if there is none.
 
         What one result lacks keeps none of the others back: it is said, and can be collected later. A file that was
@@ -98,17 +98,17 @@ class Fetcher:
         state = State.DOWNLOADED if whole else self._record.job.state
         await self._record.note(state=state, files=tuple(rows), warnings=tuple(warnings), error="")
         self._record.tell()
-        return Outcome(self._record.job)
+        return JobOutcome(self._record.job)
 
-    def _before(self, result: Result) -> Mapping[str, Any] | None:
+    def _before(self, result: JobResult) -> Mapping[str, Any] | None:
         """The row of a result that was fetched before and is still there."""
         stem = self._stem(result)
         return next((row for row in self._record.job.files if Path(row["path"]).stem == stem and _is_there(row)), None)
 
-    def _stem(self, result: Result) -> str:
+    def _stem(self, result: JobResult) -> str:
         return f"{self._record.job.id}_{result.index}"
 
-    async def _fetch(self, result: Result) -> File:
+    async def _fetch(self, result: JobResult) -> File:
         """Fetch one result, with a fresh address if the old one has run out: it is paid and is not bought again."""
         if not result.url:
             raise RemoteError("protocol", "The result has no address", charged="yes")
@@ -134,7 +134,7 @@ class Fetcher:
         raise RemoteError("network", f"The result can't be fetched ({reason})", charged="yes", advice=advice)
 
 
-def _absent(progress: Progress, wanted: int) -> Iterator[str]:
+def _absent(progress: JobProgress, wanted: int) -> Iterator[str]:
     """What became of the results that are not there, in sentences."""
     for failure in progress.failures:
         yield f"One result failed: {failure.reason}"
@@ -143,7 +143,7 @@ def _absent(progress: Progress, wanted: int) -> Iterator[str]:
         yield f"{silent} of {wanted} results {'did not come' if progress.state is State.REMOTE_DONE else under_way}."
 
 
-def _row(result: Result, file: File) -> Mapping[str, Any]:
+def _row(result: JobResult, file: File) -> Mapping[str, Any]:
     """What the journal keeps of a file."""
     known = {"path": str(file.path), "sha256": file.sha256, "size": file.size}
     return {**known, "seed": result.seed, "nsfw": result.nsfw}

@@ -15,7 +15,7 @@ TASK_ID = "00000000-0000-4000-8000-000000000000"  # stands for ours, which the j
 
 
 @dataclass(frozen=True)
-class Order:
+class GenerationRequest:
     """One generation. `request` holds placeholders where `media`, by placeholder, will be uploaded.
 
     `max_cost` is in the currency of the contract; None is no limit. `seconds`: how long a driving video lasts. `log`:
@@ -71,7 +71,9 @@ class Order:
         return estimate(self.contract, self.request, self.seconds)
 
 
-def order(contract: Contract, values: Mapping[str, Any], media: Iterable[Media] = (), **consent: Any) -> Order:
+def make_request(
+    contract: Contract, values: Mapping[str, Any], media: Iterable[Media] = (), **consent: Any
+) -> GenerationRequest:
     """Check the values, dotted paths as `build` takes them; InvalidRequest if the provider would refuse them.
 
     `consent` are the other fields of Order.
@@ -80,4 +82,4 @@ def order(contract: Contract, values: Mapping[str, Any], media: Iterable[Media] 
     built = build(contract, {**values, **ours})
     built.request.pop("taskUUID", None)
     files = {file.placeholder: file for file in media}
-    return Order(contract, built.request, files, built.dropped, built.warnings, **consent)
+    return GenerationRequest(contract, built.request, files, built.dropped, built.warnings, **consent)

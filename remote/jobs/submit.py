@@ -9,10 +9,10 @@ from ..contract.pricing import Reservation, agreed
 from ..errors import RemoteError
 from ..http.transport import Call, Reply, Transport, Unanswered
 from ..job import State
-from ..providers.base import Accepted, Provider, Sent, Unreadable
+from ..providers.base import Accepted, Provider, SubmittedBody, Unreadable
 from .journal import OVER
-from .record import Record
-from .request import Order
+from .record import JobRecord
+from .request import GenerationRequest
 from .uploads import Uploads
 
 log = logging.getLogger("wan_duet")
@@ -29,10 +29,15 @@ class Submitter:
     """Submits one job at most once, whatever it finds. Without an order it only looks for what was sent before."""
 
     def __init__(
-        self, record: Record, order: Order | None, provider: Provider, transport: Transport, uploads: Uploads
+        self,
+        record: JobRecord,
+        generation: GenerationRequest | None,
+        provider: Provider,
+        transport: Transport,
+        uploads: Uploads,
     ) -> None:
         self._record = record
-        self._order = order
+        self._generation = generation
         self._provider = provider
         self._transport = transport
         self._uploads = uploads
@@ -65,10 +70,10 @@ class Submitter:
     async def _submit(self) -> None:
         begin = self._clock.now()
         try:
-            order = self._ordered()
-            wanted = self._reservation(order)
+            generation = self._ordered()
+            wanted = self._reservation(generation)
             await self._record.check_budget(wanted)
-            call = await self._prepare(order)
+            call = await self._prepare(generation)
         except RemoteError as error:
             # still planned: nothing was sent, and another process may be willing
             await self._record.note(error=str(error))
@@ -82,7 +87,7 @@ class Submitter:
         except _TakenOver:
             await self.make_sure()
         except RemoteError as error:
-            if await self._uploads.forget(error, self._order, self._provider, begin):  # and it may be about them
+            if await self._uploads.forget(error, self._generation, self._provider, begin):  # and it may be about them
                 await self._record.note(state=State.PLANNED, reserved=None)
                 return await self.make_sure()
             await self._refuse(error)
@@ -116,38 +121,40 @@ class Submitter:
                 raise _TakenOver
             await self._clock.sleep(seconds)
 
-    def _ordered(self) -> Order:
+    def _ordered(self) -> GenerationRequest:
         """The order, without which nothing is submitted."""
-        if self._order is None:
+        if self._generation is None:
             text = f"Job {self._record.job.id} was never submitted"
             raise RemoteError("not_found", text, advice="Run its graph again.")
-        return self._order
+        return self._generation
 
-    async def _prepare(self, order: Order) -> Call:
+    async def _prepare(self, generation: GenerationRequest) -> Call:
         """All else that can fail before money is spent, and the request that spends it."""
-        request = self._provider.complete(order.contract, order.request)
-        await self._provider.prepare(order.contract, request)
-        request = await self._uploads.place(order, request, self._provider)
-        return self._provider.submission(order.contract, request, self._record.job.id)
+        request = self._provider.complete(generation.contract, generation.request)
+        await self._provider.prepare(generation.contract, request)
+        request = await self._uploads.place(generation, request, self._provider)
+        return self._provider.submission(generation.contract, request, self._record.job.id)
 
-    def _reservation(self, order: Order) -> Reservation:
+    def _reservation(self, generation: GenerationRequest) -> Reservation:
         """What the job takes of the budget; RemoteError unless that is agreed to."""
         name = self._record.job.provider
-        amount, price = agreed(name, order.estimate, allow_paid=order.allow_paid, max_cost=order.max_cost)
+        amount, price = agreed(
+            name, generation.estimate, allow_paid=generation.allow_paid, max_cost=generation.max_cost
+        )
         budget = read_budget(name, self._settings.private, self._settings.environ)
-        return Reservation(amount, order.estimate.currency, price, budget, where_to_set(name))
+        return Reservation(amount, generation.estimate.currency, price, budget, where_to_set(name))
 
     def _same_body(self) -> bytes:
         """What was sent before, to the byte, if it may be sent again: consent is asked for as for the first time."""
-        if self._order is None:
+        if self._generation is None:
             text = f"Job {self._record.job.id} may not have arrived"
             raise RemoteError("unknown_outcome", text, advice="Run its graph again.")
-        self._reservation(self._order).check(used=0.0)  # it was taken out of the budget when it was first sent
+        self._reservation(self._generation).check(used=0.0)  # it was taken out of the budget when it was first sent
         if not self._record.job.body:
             raise RemoteError("unknown_outcome", "The submit can't be repeated to the byte", charged="unknown")
         return self._record.job.body.encode()
 
-    async def _reconcile(self, sent: Sent) -> None:
+    async def _reconcile(self, sent: SubmittedBody) -> None:
         """Find out what became of a submit; never make a second job."""
         try:
             accepted = await self._provider.reconcile(self._record.job, sent, await self._record.taken())

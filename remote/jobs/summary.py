@@ -5,16 +5,16 @@ from datetime import datetime
 
 from ..contract.pricing import Estimate, in_words
 from ..job import Job
-from .collect import Outcome
-from .request import Order
+from .collect import JobOutcome
+from .request import GenerationRequest
 
 
-def info(outcome: Outcome, order: Order | None = None) -> str:
+def summarize(outcome: JobOutcome, generation: GenerationRequest | None = None) -> str:
     """The lines about a job; with the order also what of it was not sent or has no effect."""
-    return "\n".join(_lines(outcome, order))
+    return "\n".join(_lines(outcome, generation))
 
 
-def _lines(outcome: Outcome, order: Order | None) -> Iterator[str]:
+def _lines(outcome: JobOutcome, generation: GenerationRequest | None) -> Iterator[str]:
     job = outcome.job
     day = date_of(job)
     yield f"{job.provider} {job.endpoint.removeprefix(f'{job.provider}/')}, {day}"
@@ -25,9 +25,9 @@ def _lines(outcome: Outcome, order: Order | None) -> Iterator[str]:
     yield f"seed: {', '.join(str(asked if seed is None else seed) for seed in outcome.seeds)}"
     if outcome.nsfw:
         yield "The provider marks a result as NSFW."
-    if order is not None and order.dropped:
-        yield f"not sent, this mode does not take it: {', '.join(order.dropped)}"
-    yield from (*(order.warnings if order is not None else ()), *outcome.warnings)
+    if generation is not None and generation.dropped:
+        yield f"not sent, this mode does not take it: {', '.join(generation.dropped)}"
+    yield from (*(generation.warnings if generation is not None else ()), *outcome.warnings)
     yield from (f"log: {line}" for line in outcome.log)
 
 

@@ -10,11 +10,11 @@ from ..errors import RemoteError
 from ..http.transport import REPEATABLE, Call, Reply, Transport
 from ..job import Job, State
 from ..media import Media
-from ..settings import Settings
+from ..settings import RemoteSettings
 
 SEVERAL = "several"  # the code of an error: more than one request may be the job
 
-Sent = Callable[[], bytes]  # the body of the submit, to the byte; RemoteError if it is not to be sent again
+SubmittedBody = Callable[[], bytes]  # the body of the submit, to the byte; RemoteError if it is not to be sent again
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Result:
+class JobResult:
     """One finished video or image at the provider, or what comes beside it: its `kind`, if not the usual one."""
 
     index: int
@@ -37,7 +37,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Progress:
+class JobProgress:
     """Where a job is at the provider. None as `state`: it has no trace of the job.
 
     `pending`: whether it says that something is still being made; without that, part of the results may be all.
@@ -45,7 +45,7 @@ class Progress:
     """
 
     state: State | None
-    results: tuple[Result, ...] = ()
+    results: tuple[JobResult, ...] = ()
     failures: tuple[RemoteError, ...] = ()
     queue: int | None = None
     percent: float | None = None
@@ -71,7 +71,7 @@ class Provider(ABC):
     upload_lives: ClassVar[float]  # seconds for which an uploaded file is taken to be there
     gives_log: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, transport: Transport, key: str) -> None:
+    def __init__(self, settings: RemoteSettings, transport: Transport, key: str) -> None:
         self.settings = settings
         self.transport = transport
         self.key = key
@@ -97,14 +97,14 @@ class Provider(ABC):
         """Whether the provider itself, not a gateway before it, says that it did not take a submit but may later."""
 
     @abstractmethod
-    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: SubmittedBody, taken: Collection[str]) -> Accepted | None:
         """Find out about a submission of unknown outcome; None: the provider has no trace of it.
 
         `taken` are the provider's ids of other jobs. RemoteError if there is no way to find out.
         """
 
     @abstractmethod
-    async def poll(self, job: Job, *, log: bool = False) -> Progress:
+    async def poll(self, job: Job, *, log: bool = False) -> JobProgress:
         """Ask where the job is, with its log if wished. Asking again also gives fresh addresses of the results."""
 
     async def cancel(self, job: Job) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from typing import Any
 
 from ..contract.contracts import Contract
-from ..errors import ADVICE, Kind, RemoteError
+from ..errors import ADVICE, ErrorKind, RemoteError
 from ..http.transport import REPEATABLE, Call, Reply
 from ..job import Job, State
 from ..media import Media
 from .answer import items, number, table, text
-from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
+from .base import Accepted, JobProgress, JobResult, Provider, SubmittedBody, Unreadable
 
 STATES = {
     "queued": State.QUEUED,
@@ -19,7 +19,7 @@ STATES = {
     "succeeded": State.REMOTE_DONE,
     "failed": State.REMOTE_DONE,
 }
-CODES: dict[str, Kind] = {
+CODES: dict[str, ErrorKind] = {
     "api_key_missing": "auth",
     "api_key_invalid": "auth",
     "api_key_revoked": "auth",
@@ -77,7 +77,7 @@ class Rivya(Provider):
         code = text(table(table(reply.json()).get("error")).get("code")) or ""
         return reply.status in (429, 503) and CODES.get(code) == "capacity"
 
-    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: SubmittedBody, taken: Collection[str]) -> Accepted | None:
         """The same key with the same bytes makes no second job, as long as the key is remembered."""
         self._check_age(self.settings.clock.now() - job.sent)
         try:
@@ -99,21 +99,21 @@ class Rivya(Provider):
             advice += ADVICE["unknown_outcome"][1:]
             raise RemoteError("unknown_outcome", text, charged="unknown", advice=advice)
 
-    async def poll(self, job: Job, *, log: bool = False) -> Progress:
+    async def poll(self, job: Job, *, log: bool = False) -> JobProgress:
         reply = await self.ask(Call("GET", self._url(f"generations/{job.remote_id}"), self._headers()))
         if reply.status == 404:
-            return Progress(None)
+            return JobProgress(None)
         body = table(reply.json())
         status = text(body.get("status")) or ""
         state = STATES.get(status, State.RUNNING)
         if state is not State.REMOTE_DONE:
-            return Progress(state)
+            return JobProgress(state)
         cost = number(body.get("final_credits"))
         if status == "failed":
             error = table(body.get("error"))
             message, code = text(error.get("message")) or "failed", text(error.get("code")) or ""
-            return Progress(state, failures=(RemoteError("provider", f"Rivya: {message}", code=code),), cost=cost)
-        return Progress(state, _results(table(body.get("result"))), cost=cost)
+            return JobProgress(state, failures=(RemoteError("provider", f"Rivya: {message}", code=code),), cost=cost)
+        return JobProgress(state, _results(table(body.get("result"))), cost=cost)
 
     async def upload(self, media: Media) -> dict[str, str]:
         """The file's address, and for sound the token that proves its length."""
@@ -135,10 +135,10 @@ class Rivya(Provider):
         return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
 
 
-def _results(result: dict[str, Any]) -> tuple[Result, ...]:
+def _results(result: dict[str, Any]) -> tuple[JobResult, ...]:
     urls = [result.get("primary_url"), *items(result.get("urls"))]
     unique = dict.fromkeys(url for url in map(text, urls) if url)
-    return tuple(Result(index, url) for index, url in enumerate(unique)) or (Result(0, ""),)
+    return tuple(JobResult(index, url) for index, url in enumerate(unique)) or (JobResult(0, ""),)
 
 
 def _form(media: Media, boundary: str) -> bytes:
@@ -152,7 +152,7 @@ def _form(media: Media, boundary: str) -> bytes:
 def _error(reply: Reply) -> RemoteError:
     error = table(table(reply.json()).get("error"))
     code = text(error.get("code")) or ""
-    by_status: dict[int, Kind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 429: "capacity"}
+    by_status: dict[int, ErrorKind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 429: "capacity"}
     kind = CODES.get(code, by_status.get(reply.status, "validation" if reply.status < 500 else "provider"))
     charged = "unknown" if kind == "unknown_outcome" else "no"
     message = text(error.get("message")) or f"HTTP {reply.status}"

@@ -17,7 +17,7 @@ from wan_duet.remote.http import content
 from wan_duet.remote.http.content import inspect
 from wan_duet.remote.http.download import Downloader, Gone
 from wan_duet.remote.job import State
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.settings import RemoteSettings
 from wan_duet.tests.fake_providers.faults import Answer, Bytes, Handler, Lose
 from wan_duet.tests.fake_providers.film import film, frames_zip, picture
 from wan_duet.tests.remote.conftest import Bench, MakeBench
@@ -144,7 +144,7 @@ def fetch(url: str, folder: Path, **limits: Any) -> None:
     """Fetch it without a job; nothing may be left of it."""
 
     async def begin() -> None:
-        downloader = Downloader(Settings(folder, folder, allow_loopback=True, **limits))
+        downloader = Downloader(RemoteSettings(folder, folder, allow_loopback=True, **limits))
         try:
             await asyncio.wait_for(downloader.fetch(url, "result", None), 10)
         finally:
@@ -174,7 +174,7 @@ def test_a_stream_that_drips_or_stops_is_given_up(tmp_path: Path, endless: str, 
 
 def test_no_more_than_sixteen_results_are_fetched_at_once(tmp_path: Path, endless: str) -> None:
     async def begin() -> int:
-        downloader = Downloader(Settings(tmp_path, tmp_path, allow_loopback=True))
+        downloader = Downloader(RemoteSettings(tmp_path, tmp_path, allow_loopback=True))
         fetching = [asyncio.ensure_future(downloader.fetch(endless, f"{n}", None)) for n in range(20)]
         try:
             while len(list(tmp_path.iterdir())) < 16:
@@ -241,7 +241,7 @@ def test_an_output_folder_that_is_none_is_named(any_bench: Bench) -> None:
 def test_the_file_is_known_by_its_content_and_named_by_us(bench: MakeBench) -> None:
     fal = bench("fal")
     fal.fake.fault("download", Answer(200, "", {}))
-    outcome = fal.run(fal.order(endpoint="fal-ai/wan/v2.2-a14b/text-to-image"))
+    outcome = fal.run(fal.request(endpoint="fal-ai/wan/v2.2-a14b/text-to-image"))
     (path,) = outcome.files
     assert path.name == f"{fal.job.id}_0.png" and path.read_bytes() == picture()
     assert fal.job.files[0]["sha256"] == hashlib.sha256(picture()).hexdigest()
@@ -275,7 +275,7 @@ def test_a_result_of_the_wrong_kind_is_refused_and_collected_later(
 ) -> None:
     fal = bench("fal")
     fal.fake.fault("download", *[Bytes(sent, kind)] * 3)
-    wanted = fal.order(endpoint=endpoint)
+    wanted = fal.request(endpoint=endpoint)
     with pytest.raises(RemoteError, match=r"where an? (image|video) was asked for\. It was charged\..*collect"):
         fal.run(wanted)
     fal.check(State.REMOTE_DONE, charges=1, files=0)
@@ -308,7 +308,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch, width: int, height: int
 ) -> None:
     fal = bench("fal")
-    wanted = fal.order(endpoint="fal-ai/wan/v2.2-a14b/text-to-image")
+    wanted = fal.request(endpoint="fal-ai/wan/v2.2-a14b/text-to-image")
     fal.fake.fault("download", Bytes(empty_picture(width, height), "image/png"))
     with monkeypatch.context() as patch:
         patch.setattr(content.av, "open", lambda *_, **__: pytest.fail("it was decoded"))
@@ -344,7 +344,7 @@ MEDIA = {"image_url": "https://example.com/a.png", "video_url": "https://example
 
 def test_frames_in_a_zip_come_with_the_video(bench: MakeBench) -> None:
     fal = bench("fal")
-    wanted = fal.order({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
+    wanted = fal.request({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
     outcome = fal.run(wanted)
     fal.check(State.DOWNLOADED, charges=1, files=2)
     assert [path.suffix for path in outcome.files] == [".mp4", ".zip"] and len(outcome.seeds) == 1
@@ -355,7 +355,7 @@ def test_frames_in_a_zip_come_with_the_video(bench: MakeBench) -> None:
 def test_frames_that_do_not_come_keep_the_video_and_are_collected_later(bench: MakeBench, damaged: bytes) -> None:
     fal = bench("fal")
     fal.fake.fault("download", None, *[Bytes(damaged, "application/zip")] * 3)
-    wanted = fal.order({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
+    wanted = fal.request({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
     outcome = fal.run(wanted)
     assert [path.suffix for path in outcome.files] == [".mp4"] and "Result 2" in outcome.warnings[0]
     fal.check(State.REMOTE_DONE, charges=1, files=1)

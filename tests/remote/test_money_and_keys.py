@@ -49,7 +49,7 @@ def test_estimates_in_words() -> None:
 
 def test_nothing_is_paid_without_consent(any_bench: Bench) -> None:
     with pytest.raises(RemoteError, match="allow_paid is off") as refused:
-        any_bench.run(any_bench.order(allow_paid=False))
+        any_bench.run(any_bench.request(allow_paid=False))
     assert any_bench.fake.seen == []
     unit = "credits" if any_bench.name == "rivya" else "US dollars"
     assert re.search(rf"Prices are in {unit}, at https://{any_bench.name}\.a?i", str(refused.value))
@@ -59,13 +59,13 @@ def test_a_limit_below_the_price_or_none_beside_an_unknown_one_sends_nothing(ben
     fal, rivya = bench("fal"), bench("rivya")
     for limit in (None, 0.0, float("nan")):
         with pytest.raises(RemoteError, match=r"\(price unknown\), and max_cost is .*, in US dollars, .* more"):
-            fal.run(fal.order(max_cost=limit))
+            fal.run(fal.request(max_cost=limit))
     with pytest.raises(RemoteError, match=r"max_cost is 11, below the price \(est. 12 credits\)"):
-        rivya.run(rivya.order(max_cost=11.0))
+        rivya.run(rivya.request(max_cost=11.0))
     assert fal.fake.seen == rivya.fake.seen == []
     with pytest.raises(RemoteError, match="max_cost is nan"):
-        rivya.run(rivya.order(max_cost=float("nan")))
-    rivya.run(rivya.order(max_cost=12.0))
+        rivya.run(rivya.request(max_cost=float("nan")))
+    rivya.run(rivya.request(max_cost=12.0))
     assert rivya.manager.journal.jobs()[0].cost == 12
 
 
@@ -106,12 +106,12 @@ def test_a_missing_key_is_asked_for_under_settings_and_names_the_other_places(tm
 def test_another_profile_pays_for_what_the_first_could_not(any_bench: Bench) -> None:
     any_bench.settings.private.mkdir(parents=True)
     with pytest.raises(RemoteError, match="Profile 'work' has no key"):
-        any_bench.run(any_bench.order(profile="work"))
+        any_bench.run(any_bench.request(profile="work"))
     any_bench.run()
     assert any_bench.job.profile == "default"
     any_bench.restart()
-    any_bench.run(any_bench.order(profile="work")).files[0].unlink()  # delivered already: no key is needed
-    any_bench.run(any_bench.order(profile="work"))  # fetched again by whoever has paid
+    any_bench.run(any_bench.request(profile="work")).files[0].unlink()  # delivered already: no key is needed
+    any_bench.run(any_bench.request(profile="work"))  # fetched again by whoever has paid
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
 
 

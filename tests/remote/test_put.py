@@ -16,7 +16,7 @@ from wan_duet.nodes.video.upload import upload
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.http.signed_upload import put_file
 from wan_duet.remote.keys import read_put_address
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.settings import RemoteSettings
 from wan_duet.tests.fake_providers.film import film
 from wan_duet.tests.fake_providers.provider import SIGNATURE
 
@@ -83,8 +83,8 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def settings(folder: Path, **options: Any) -> Settings:
-    return Settings(folder, folder, **{"allow_loopback": True, "environ": {}, **options})
+def settings(folder: Path, **options: Any) -> RemoteSettings:
+    return RemoteSettings(folder, folder, **{"allow_loopback": True, "environ": {}, **options})
 
 
 def put(path: Path, url: str, folder: Path, **options: Any) -> None:

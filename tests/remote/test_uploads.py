@@ -16,8 +16,8 @@ from wan_duet.remote import media as media_module
 from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.record import Update
-from wan_duet.remote.jobs.request import Order, order
+from wan_duet.remote.jobs.record import JobUpdate
+from wan_duet.remote.jobs.request import GenerationRequest, make_request
 from wan_duet.remote.keys import write_key
 from wan_duet.remote.media import Media, audio_media, image_media, video_media
 from wan_duet.remote.providers import fal as fal_module
@@ -38,7 +38,7 @@ def picture(seed: int = 0) -> Media:
     return image_media(torch.rand(8, 12, 3, generator=torch.Generator().manual_seed(seed)))
 
 
-def image_order(bench: Bench, image: Media, **consent: Any) -> Order:
+def image_order(bench: Bench, image: Media, **consent: Any) -> GenerationRequest:
     """An image-to-video order in each provider's words."""
     place = {
         "runware": {"inputs.frameImages": [{"image": image.placeholder}]},
@@ -46,7 +46,7 @@ def image_order(bench: Bench, image: Media, **consent: Any) -> Order:
         "rivya": {"params.referenceMediaItems": [{"url": image.placeholder, "kind": "image"}]},
     }[bench.name]
     values = {PROMPTS[bench.name]: "a cat", **place}
-    return order(contract(I2V[bench.name]), values, [image], **{**AGREED, **consent})
+    return make_request(contract(I2V[bench.name]), values, [image], **{**AGREED, **consent})
 
 
 def test_a_file_is_uploaded_once_and_named_in_the_request(any_bench: Bench) -> None:
@@ -103,7 +103,7 @@ def test_a_refusal_is_said_though_the_journal_fails(any_bench: Bench) -> None:
     any_bench.run(image_order(any_bench, image))
     any_bench.fake.fault("submit", GONE[any_bench.name])
 
-    def break_journal(update: Update) -> None:
+    def break_journal(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTING:
             any_bench.manager.journal._db.execute("PRAGMA query_only=ON")
 
@@ -204,7 +204,7 @@ def test_a_file_is_written_out_for_runware_in_pieces(bench: MakeBench, monkeypat
     monkeypatch.setattr(base64, "b64encode", lambda data: (pieces.append(len(data)), encode(data))[1])
     runware, film_ = bench("runware"), Media("video", "video/mp4", bytes(range(251)) * 10_000)
     values = {"inputs.referenceVideos": [film_.placeholder], "inputs.referenceImages": [str(uuid.uuid4())]}
-    wanted = order(contract("runware/wan22_animate"), values, [film_], **AGREED)
+    wanted = make_request(contract("runware/wan22_animate"), values, [film_], **AGREED)
     runware.run(wanted)
     assert list(runware.fake.uploads.values()) == [film_.data]
     assert max(pieces) <= 1 << 20 and sum(pieces) == len(film_.data)
@@ -241,7 +241,7 @@ def test_sound_has_its_proof_of_length_beside_it(bench: MakeBench) -> None:
     image, sound = picture(), audio_media(torch.zeros(1, 1600), 16_000)
     items = [{"url": image.placeholder, "kind": "image"}, {"url": sound.placeholder, "kind": "audio"}]
     values = {"prompt": "she speaks", "params.referenceMediaItems": items}
-    rivya.run(order(contract(I2V["rivya"]), values, [image, sound], **AGREED))
+    rivya.run(make_request(contract(I2V["rivya"]), values, [image, sound], **AGREED))
     (job,) = rivya.fake.generations.values()
     assert [item.get("durationToken") for item in job.request["params"]["referenceMediaItems"]] == [None, "dt_1"]
 
