@@ -60,11 +60,6 @@ class Job:
     updated: float = 0.0
     reserved: float | None = None
 
-    @property
-    def wanted(self) -> int:
-        """How many results the request asks for."""
-        return self.request.get("numberResults", 1)
-
 
 JSON = ("request", "urls", "files", "warnings")
 COLUMNS = tuple(field.name for field in fields(Job))

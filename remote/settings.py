@@ -6,19 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-
-BASES = MappingProxyType(
-    {
-        "runware": "https://api.runware.ai",
-        "runware schemas": "https://schemas.runware.ai",
-        "fal": "https://queue.fal.run",
-        "fal rest": "https://rest.fal.ai",
-        "fal platform": "https://api.fal.ai",
-        "fal cdn": "https://v3.fal.media",
-        "rivya": "https://rivya.ai",
-    }
-)
 
 
 class Clock:
@@ -43,7 +30,7 @@ class RemoteSettings:
 
     private: Path
     output: Path
-    bases: Mapping[str, str] = field(default_factory=lambda: BASES)
+    bases: Mapping[str, str] = field(default_factory=dict)
     submit_timeout: float = 60.0
     call_timeout: float = 60.0
     upload_timeout: float = 600.0

@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ...remote.budget import UNITS, where_to_set
+from ...remote.budget import where_to_set
 from ...remote.contract.pricing import in_words
 from ...remote.job import Job
 from ...remote.jobs.collect import JobOutcome
@@ -16,6 +16,7 @@ from ...remote.jobs.manager import Budgets
 from ...remote.jobs.summary import cost_of, date_of
 from ...remote.jobs.unanswered import AT_WORK, FOUND, KEPT, LIKE, NO_TRACE, UNKNOWN, ClearedJob
 from ...remote.jobs.wait import wait
+from ...remote.providers import PROVIDERS
 from ..schema import advanced, schema
 from ..text import log_report
 from .job_manager import manager
@@ -157,7 +158,7 @@ def left_today(budgets: Budgets) -> str:
     """What each provider may still be paid today."""
     lines = ["Left of today's budgets (a day ends at midnight UTC):"]
     for provider, (budget, used) in budgets.items():
-        left, of = (in_words(amount, UNITS[provider]) for amount in (max(budget - used, 0.0), budget))
+        left, of = (in_words(amount, PROVIDERS[provider].unit) for amount in (max(budget - used, 0.0), budget))
         lines.append(f"{provider}: {left} of {of}" + ("" if budget else f"; {where_to_set(provider)}"))
     return "\n".join(lines)
 

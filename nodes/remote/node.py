@@ -1,5 +1,6 @@
 """A provider node from a row of the table: its schema from the contracts, its run by the job manager."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ from .results import is_whole, outputs, set_aside
 from .widgets import ON_INTERRUPT, consent, large_images, logs, widget
 
 SHELF = "Wan Duet/Paid services"
-PATIENCE = 30.0  # seconds for a look at the journal
+PATIENCE = 5.0  # seconds for a look at the journal; a run waits longer, and can be interrupted
 
 
 class ProviderNode(io.ComfyNode):
@@ -57,15 +58,17 @@ class ProviderNode(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **given: Any) -> float:
+    async def fingerprint_inputs(cls, **given: Any) -> float:
         """Keeps what was delivered as long as it is whole and there; otherwise a run collects the rest.
 
         It is not kept either once a job was forgotten: the same graph is to make a new one.
         """
         if (context := get_executing_context()) is None:
             return 0.0
-        whole = is_whole(manager().jobs().result(PATIENCE), context.node_id)
-        return float(manager().forgotten(context.node_id).result(PATIENCE) if whole else "nan")
+        try:
+            return await asyncio.wait_for(_count_forgotten_if_whole(context.node_id), PATIENCE)
+        except asyncio.TimeoutError:
+            return float("nan")
 
     @classmethod
     async def execute(cls, **given: Any) -> io.NodeOutput:
@@ -81,6 +84,12 @@ class ProviderNode(io.ComfyNode):
             if error.kind != "unknown_outcome":
                 raise
             return set_aside(error)  # the node's neighbours have jobs of their own, which are paid
+
+
+async def _count_forgotten_if_whole(node_id: str) -> float:
+    """The number of a node's forgotten jobs; NaN if something of it waits to be collected."""
+    whole = is_whole(await asyncio.wrap_future(manager().jobs()), node_id)
+    return float(await asyncio.wrap_future(manager().count_forgotten(node_id)) if whole else "nan")
 
 
 def provider_node(row: RemoteNode) -> type[ProviderNode]:

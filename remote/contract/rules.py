@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .contracts import Contract
+from .contracts import UNSET, Contract, value_at
 
 Rule = Mapping[str, Any]
-UNSET = object()
 
 
 @dataclass(frozen=True)
@@ -47,24 +46,14 @@ def _is_printed(rule: Rule) -> bool:
     return rule.get("printed", True)
 
 
-def value_at(request: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path without lists; UNSET if it is absent."""
-    value: Any = request
-    for name in path.split("."):
-        if not isinstance(value, dict) or name not in value:
-            return UNSET
-        value = value[name]
-    return value
-
-
 def mode_of(contract: Contract, request: Mapping[str, Any]) -> str | None:
     """The mode that a request's media put it in; None if the contract knows no such mode."""
-    counted = _count_media(request)
+    counted = _count_media(contract, request)
     return next((name for name, media in contract.modes.items() if counted == dict(media)), None)
 
 
-def _count_media(request: Mapping[str, Any]) -> dict[str, int]:
-    items = value_at(request, "params.referenceMediaItems")
+def _count_media(contract: Contract, request: Mapping[str, Any]) -> dict[str, int]:
+    items = contract.role(request, "media")
     kinds = [item.get("kind") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     return {"images": kinds.count("image"), "audio": kinds.count("audio")}
 
@@ -134,7 +123,7 @@ def _requires_value(rule: Rule, contract: Contract, request: Mapping[str, Any]) 
 def _mode_by_media(rule: Rule, contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
     if mode_of(contract, request) is None:
         allowed = "; ".join(f"{m['images']} images and {m['audio']} audio" for m in rule["allowed"])
-        yield Violation("params.referenceMediaItems", rule["id"], _count_media(request), allowed)
+        yield Violation(contract.roles["media"], rule["id"], _count_media(contract, request), allowed)
 
 
 def _value_requires_mode(rule: Rule, contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:

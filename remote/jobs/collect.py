@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..contract.contracts import contracts
+from ..contract.contracts import contracts, value_of_role
 from ..errors import RemoteError
 from ..http.backoff import Backoff
 from ..http.content import ARCHIVE
@@ -65,6 +65,7 @@ class Fetcher:
         poll: Callable[[], Awaitable[JobProgress | None]],
     ) -> None:
         self._record = record
+        self._contract = contracts().get(record.job.endpoint)  # None: of an older release
         self._provider = provider
         self._settings = provider.settings
         self._downloader = downloader
@@ -78,7 +79,9 @@ class Fetcher:
         """
         rows: list[Mapping[str, Any]] = []
         unfetched: list[RemoteError] = []
-        warnings = [*_absent(progress, self._record.job.wanted)]
+        job = self._record.job
+        wanted = self._contract.results(job.request) if self._contract else 1
+        warnings = [*_absent(progress, wanted)]
         for result in progress.results:
             try:
                 file = await self._fetch(result)
@@ -91,7 +94,7 @@ class Fetcher:
                 )
             else:
                 rows.append(_row(result, file))
-                warnings += [text] if (text := _mismatch(self._record.job.request, file)) else []
+                warnings += [text] if (text := _mismatch(self._record.job, file)) else []
         if not rows:
             raise unfetched[0]
         whole = progress.state is State.REMOTE_DONE and not unfetched
@@ -114,8 +117,7 @@ class Fetcher:
             raise RemoteError("protocol", "The result has no address", charged="yes")
         hosts = self._provider.hosts
         allowed = None if hosts is None else (*hosts, *self._settings.extra_hosts)
-        known = contracts().get(self._record.job.endpoint)
-        kind = result.kind or (known.output if known else None)
+        kind = result.kind or (self._contract.output if self._contract else None)
         backoff = Backoff()
         reason = ""
         for tries_left in reversed(range(FETCH_TRIES)):
@@ -154,15 +156,15 @@ def _is_there(row: Mapping[str, Any]) -> bool:
     return path.is_file() and path.stat().st_size == row["size"]
 
 
-def _mismatch(request: Mapping[str, Any], file: File) -> str | None:
-    """What the result is instead of what was asked for, in a sentence."""
+def _mismatch(job: Job, file: File) -> str | None:
+    """The size of a result that differs from what was asked for, in a sentence."""
     got = file.content
     if got.kind == ARCHIVE:
         return None
-    asked = request.get("width"), request.get("height")
+    asked = tuple(value_of_role(job.endpoint, job.request, role) for role in ("width", "height"))
     if None not in asked and asked != (got.width, got.height):
         return f"Asked for {asked[0]}x{asked[1]}, the result is {got.width}x{got.height}."
-    ratio = request.get("aspect_ratio") or request.get("params", {}).get("aspect_ratio") or "auto"
+    ratio = value_of_role(job.endpoint, job.request, "aspect_ratio") or "auto"
     if ratio != "auto":
         width, height = map(int, ratio.split(":"))
         if abs(got.width / got.height / (width / height) - 1) > RATIO_TOLERANCE:

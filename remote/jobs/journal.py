@@ -165,7 +165,7 @@ class Journal:
         """Drop what a job was and brought; its cost stays. ValueError if there is no such job."""
         self.update(id, fingerprint="", request={}, body="", urls=None, files=(), warnings=(), error="")
 
-    def forgotten(self, node_id: str) -> int:
+    def count_forgotten(self, node_id: str) -> int:
         """The number of jobs that were forgotten, of one node or of its items."""
         query = "SELECT COUNT(*) FROM jobs WHERE fingerprint = '' AND (node_id = ? OR node_id LIKE ? || '/%')"
         with self._open() as db:

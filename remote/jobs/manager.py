@@ -3,17 +3,19 @@
 import asyncio
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from ..budget import UNITS, read_budget
+from ..budget import read_budget
 from ..errors import RemoteError
 from ..http.download import Downloader
+from ..http.signed_upload import put_file
 from ..http.transport import Transport
 from ..job import Job, State
-from ..keys import read_key
+from ..keys import read_key, read_put_address
 from ..providers import PROVIDERS
 from ..providers.base import Provider
 from ..redact import redact_all
@@ -42,6 +44,15 @@ class JobHandle:
         self.future: Future[JobOutcome] = Future()
 
 
+@dataclass
+class _RunningJob:
+    """One job that this process works on: its only task, whoever wants its news, and its runner once it has begun."""
+
+    task: "asyncio.Task[JobOutcome]"
+    listeners: list[OnUpdate] = field(default_factory=list)
+    runner: JobRunner | None = None
+
+
 class JobManager:
     """Does nothing until the first job: no file is opened, no thread is started, no network is used."""
 
@@ -51,9 +62,7 @@ class JobManager:
         self._journal: Journal | None = None
         self._opening = threading.Lock()
         self._services: Services | None = None
-        self._runners: dict[str, JobRunner] = {}
-        self._running: dict[str, asyncio.Task[JobOutcome]] = {}
-        self._reports: dict[str, list[OnUpdate]] = defaultdict(list)
+        self._running: dict[str, _RunningJob] = {}
 
     @property
     def journal(self) -> Journal:
@@ -97,9 +106,9 @@ class JobManager:
         """Drop every job whose answer was lost, unless its provider has it or may have it; nothing is sent again."""
         return self._thread.run(self._clear())
 
-    def forgotten(self, node_id: str) -> "Future[int]":
+    def count_forgotten(self, node_id: str) -> "Future[int]":
         """The number of a node's jobs that were forgotten."""
-        return self._thread.run(self._forgotten(node_id))
+        return self._thread.run(self._count_forgotten(node_id))
 
     def forget(self, job_id: str) -> "Future[None]":
         """Drop what was asked for and delivered, so that asking again makes a new job; its cost stays in the totals.
@@ -112,6 +121,11 @@ class JobManager:
         """Stop a job as far as its provider can; the text says what becomes of it."""
         return self._thread.run(self._cancel(job_id, only_queued))
 
+    def put(self, path: Path, profile: str) -> "Future[None]":
+        """Send a finished file to the signed address of a profile of keys.json; RemoteError at once if it has none."""
+        address = read_put_address(profile, self.settings.private)
+        return self._thread.run(put_file(path, address, self.settings))
+
     def close(self) -> None:
         """Let go of everything; jobs that are under way stay in the journal."""
         if self._services is not None:
@@ -123,9 +137,10 @@ class JobManager:
             self._journal = None
 
     async def _close_sessions(self, services: Services) -> None:
-        for task in list(self._running.values()):
+        tasks = [running.task for running in self._running.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await services.transport.close()
         await services.downloader.close()
 
@@ -162,7 +177,7 @@ class JobManager:
 
     async def _budgets(self) -> Budgets:
         journal, place = await self._open(), self.settings
-        budgets = {name: read_budget(name, place.private, place.environ) for name in UNITS}
+        budgets = {name: read_budget(name, place.private, place.environ) for name in PROVIDERS}
         return {name: (amount, await journal.run(journal.used_today, name)) for name, amount in budgets.items()}
 
     async def _attach(self, job_id: str, remote_id: str, handle: JobHandle, report: OnUpdate | None) -> JobOutcome:
@@ -193,9 +208,9 @@ class JobManager:
         journal = await self._open()
         await journal.run(journal.forget, job_id)
 
-    async def _forgotten(self, node_id: str) -> int:
+    async def _count_forgotten(self, node_id: str) -> int:
         journal = await self._open()
-        return await journal.run(journal.forgotten, node_id)
+        return await journal.run(journal.count_forgotten, node_id)
 
     async def _collect(self, job_id: str, handle: JobHandle, report: OnUpdate | None, again: bool) -> JobOutcome:
         journal = await self._open()
@@ -214,17 +229,17 @@ class JobManager:
     ) -> JobOutcome:
         """Wait for the job's one task, whoever started it; it goes on when nobody waits any more."""
         handle.claimed.set_result(job.id)
-        if report is not None:
-            self._reports[job.id].append(report)
         if job.id not in self._running:
-            task = self._running[job.id] = asyncio.create_task(self._drive(job, generation, again))
+            task = asyncio.create_task(self._drive(job, generation, again))
+            self._running[job.id] = _RunningJob(task)
             task.add_done_callback(lambda _: self._end(job.id))
-        return await asyncio.shield(self._running[job.id])
+        running = self._running[job.id]
+        if report is not None:
+            running.listeners.append(report)
+        return await asyncio.shield(running.task)
 
     def _end(self, job_id: str) -> None:
-        task = self._running.pop(job_id)
-        self._runners.pop(job_id, None)
-        self._reports.pop(job_id, None)
+        task = self._running.pop(job_id).task
         if not task.cancelled():
             task.exception()  # nobody may be waiting; the journal has it
 
@@ -232,15 +247,18 @@ class JobManager:
         if not again and (kept := await asyncio.to_thread(delivered, job)):
             return kept
         with self._provider(job) as provider:
-            runner = self._runners[job.id] = JobRunner(job, generation, provider, self._get_services(), self._report)
+            runner = JobRunner(job, generation, provider, self._get_services(), self._report)
+            self._running[job.id].runner = runner
             return await runner.run()
 
     @contextmanager
     def _provider(self, job: Job) -> Iterator[Provider]:
         """The job's provider with its key, which is taken out of what it raises: it may quote what it was sent."""
-        key = read_key(job.provider, job.profile, self.settings.private, self.settings.environ)
+        provider = PROVIDERS[job.provider]
+        place = self.settings
+        key = read_key(job.provider, provider.key_variables, job.profile, place.private, place.environ)
         try:
-            yield PROVIDERS[job.provider](self.settings, self._get_services().transport, key)
+            yield provider(self.settings, self._get_services().transport, key)
         except RemoteError as error:
             raise error.redacted([key]) from None
 
@@ -251,7 +269,8 @@ class JobManager:
         return self._services
 
     def _report(self, update: JobUpdate) -> None:
-        for report in self._reports.get(update.job.id, ()):
+        running = self._running.get(update.job.id)
+        for report in running.listeners if running else ():
             try:
                 report(update)
             except Exception:  # the host's widget must not end a paid job
@@ -259,13 +278,13 @@ class JobManager:
 
     async def _cancel(self, job_id: str, only_queued: bool) -> str:
         journal = await self._open()
-        runner, task = self._runners.get(job_id), self._running.get(job_id)
+        running = self._running.get(job_id)
         if await journal.run(journal.cancel_planned, job_id):
-            if task is not None:
-                task.cancel()
+            if running is not None:
+                running.task.cancel()
             return f"Job {job_id} was not sent."
         job = await journal.run(journal.get, job_id)
-        while job.state is State.SUBMITTING and task is not None and not task.done():
+        while job.state is State.SUBMITTING and running is not None and not running.task.done():
             await asyncio.sleep(SENDING_TICK)
             job = await journal.run(journal.get, job_id)
         if job.state in (*OVER, State.DOWNLOADED, State.REMOTE_DONE):
@@ -276,6 +295,6 @@ class JobManager:
         with self._provider(job) as provider:
             if not await provider.cancel(job):
                 return kept
-        if runner is not None:
-            runner.cancelling = True
+        if running is not None and running.runner is not None:
+            running.runner.cancelling = True
         return f"{job.provider} was asked to cancel job {job_id}."

@@ -10,6 +10,7 @@ from ..contract.build import build
 from ..contract.contracts import Contract
 from ..contract.pricing import Estimate, estimate
 from ..media import Media
+from ..providers import PROVIDERS
 
 TASK_ID = "00000000-0000-4000-8000-000000000000"  # stands for ours, which the journal gives
 
@@ -78,8 +79,8 @@ def make_request(
 
     `consent` are the other fields of Order.
     """
-    ours = {"taskUUID": TASK_ID} if contract.parameter("taskUUID") else {}
-    built = build(contract, {**values, **ours})
-    built.request.pop("taskUUID", None)
+    id_field = PROVIDERS[contract.provider].id_field
+    built = build(contract, {**values, **({id_field: TASK_ID} if id_field else {})})
+    built.request.pop(id_field, None)
     files = {file.placeholder: file for file in media}
     return GenerationRequest(contract, built.request, files, built.dropped, built.warnings, **consent)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable
 
 from ..budget import read_budget, where_to_set
-from ..contract.pricing import Reservation, agreed
+from ..contract.pricing import Reservation, check_consent
 from ..errors import RemoteError
 from ..http.transport import Call, Reply, Transport, Unanswered
 from ..job import State
@@ -138,8 +138,11 @@ class Submitter:
     def _reservation(self, generation: GenerationRequest) -> Reservation:
         """What the job takes of the budget; RemoteError unless that is agreed to."""
         name = self._record.job.provider
-        amount, price = agreed(
-            name, generation.estimate, allow_paid=generation.allow_paid, max_cost=generation.max_cost
+        amount, price = check_consent(
+            self._provider.prices_at,
+            generation.estimate,
+            allow_paid=generation.allow_paid,
+            max_cost=generation.max_cost,
         )
         budget = read_budget(name, self._settings.private, self._settings.environ)
         return Reservation(amount, generation.estimate.currency, price, budget, where_to_set(name))

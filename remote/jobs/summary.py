@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from ..contract.contracts import value_of_role
 from ..contract.pricing import Estimate, in_words
 from ..job import Job
 from .collect import JobOutcome
@@ -21,14 +22,18 @@ def _lines(outcome: JobOutcome, generation: GenerationRequest | None) -> Iterato
     yield f"job {job.id}, there {job.remote_id}"
     paid = f"paid on {day} ({cost_of(job)}) and collected now: nothing new was charged"
     yield paid if outcome.attached else f"cost: {cost_of(job)}"
-    asked = job.request.get("seed", job.request.get("params", {}).get("seed", "unknown"))
-    yield f"seed: {', '.join(str(asked if seed is None else seed) for seed in outcome.seeds)}"
+    asked = value_of_role(job.endpoint, job.request, "seed")
+    yield f"seed: {', '.join(_text(asked if seed is None else seed) for seed in outcome.seeds)}"
     if outcome.nsfw:
         yield "The provider marks a result as NSFW."
     if generation is not None and generation.dropped:
         yield f"not sent, this mode does not take it: {', '.join(generation.dropped)}"
     yield from (*(generation.warnings if generation is not None else ()), *outcome.warnings)
     yield from (f"log: {line}" for line in outcome.log)
+
+
+def _text(seed: int | None) -> str:
+    return "unknown" if seed is None else str(seed)
 
 
 def cost_of(job: Job) -> str:

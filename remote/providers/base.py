@@ -9,6 +9,7 @@ from ..contract.contracts import Contract
 from ..errors import RemoteError
 from ..http.transport import REPEATABLE, Call, Reply, Transport
 from ..job import Job, State
+from ..keys import Variables
 from ..media import Media
 from ..settings import RemoteSettings
 
@@ -64,17 +65,35 @@ class Unreadable(Exception):
 
 
 class Provider(ABC):
-    """One provider with one key. `hosts` are those that its results come from; None is any public one."""
+    """One provider with one key: what it states of itself, and its wire."""
 
     name: ClassVar[str]
+    "Its name in contracts, keys.json, budgets.json and the journal."
+    bases: ClassVar[Mapping[str, str]]
+    "Its addresses, by names of its own; RemoteSettings.bases may replace them."
+    key_variables: ClassVar[Variables]
+    "Environment variables that may hold its key."
+    unit: ClassVar[str] = "USD"
+    "The unit of its budget and its prices."
+    prices_at: ClassVar[str]
+    "The page of its prices."
     hosts: ClassVar[tuple[str, ...] | None]
-    upload_lives: ClassVar[float]  # seconds for which an uploaded file is taken to be there
+    "Hosts that its results come from; None is any public one."
+    upload_lives: ClassVar[float]
+    "Seconds for which an uploaded file is taken to be there."
+    id_field: ClassVar[str] = ""
+    "The field of a request that carries our own id of the job; empty where there is none."
     gives_log: ClassVar[bool] = False
+    "True if it tells what its model writes."
 
     def __init__(self, settings: RemoteSettings, transport: Transport, key: str) -> None:
         self.settings = settings
         self.transport = transport
         self.key = key
+
+    def base(self, name: str) -> str:
+        """One of its addresses, as the settings or else it itself has it."""
+        return self.settings.bases.get(name, self.bases[name])
 
     @abstractmethod
     def complete(self, contract: Contract, request: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from ..contract.contracts import Contract
@@ -49,6 +49,14 @@ class Fal(Provider):
     """queue.fal.run, and v3.fal.media for files."""
 
     name = "fal"
+    bases: ClassVar = {
+        "fal": "https://queue.fal.run",
+        "fal rest": "https://rest.fal.ai",
+        "fal platform": "https://api.fal.ai",
+        "fal cdn": "https://v3.fal.media",
+    }
+    key_variables = (("FAL_KEY",), ("FAL_KEY_ID", "FAL_KEY_SECRET"))
+    prices_at = "https://fal.ai/pricing"
     hosts = ("*.fal.media", "*.fal.run", "*.fal.ai", "storage.googleapis.com")
     upload_lives = 24 * 3600.0
     gives_log = True
@@ -66,7 +74,7 @@ class Fal(Provider):
 
     def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
         body = json.dumps(request).encode()
-        return Call("POST", f"{self.settings.bases['fal']}/{contract.endpoint}", self._headers(), body)
+        return Call("POST", f"{self.base('fal')}/{contract.endpoint}", self._headers(), body)
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
         body = table(reply.json())
@@ -84,7 +92,7 @@ class Fal(Provider):
     async def reconcile(self, job: Job, sent: SubmittedBody, taken: Collection[str]) -> Accepted | None:
         """Look for the one request with this very input; a second one is never sent."""
         try:
-            listed = await FalRequests(self.settings, self.transport, self._headers()).like(job)
+            listed = await FalRequests(self.base("fal platform"), self.transport, self._headers()).like(job)
         except RemoteError as unheard:
             text = f"fal's answer to the submit was lost, and its list of requests can't be had ({unheard.reason})"
             raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST) from unheard
@@ -134,7 +142,7 @@ class Fal(Provider):
         token = table(reply.json())
         if reply.status < 300 and (secret := text(token.get("token"))):
             headers = {"Authorization": f"{text(token.get('token_type')) or 'Bearer'} {secret}"}
-            base = self.settings.bases["fal cdn"]
+            base = self.base("fal cdn")
             if url := await (self._parts if len(media.data) > LARGE else self._whole)(media, base, headers):
                 return url
         return await self._signed(media)
@@ -177,7 +185,7 @@ class Fal(Provider):
         return {"Authorization": f"Key {self.key}", "Content-Type": "application/json"}
 
     def _rest(self, path: str) -> str:
-        return f"{self.settings.bases['fal rest']}/{path}"
+        return f"{self.base('fal rest')}/{path}"
 
     def _url(self, job: Job, name: str) -> str:
         """What the submit's answer gave, else what the documents say: under the application, not the endpoint."""
@@ -185,11 +193,11 @@ class Fal(Provider):
             return job.urls[name]
         application = "/".join(job.endpoint.split("/")[:2])
         tail = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}[name]
-        return f"{self.settings.bases['fal']}/{application}/requests/{job.remote_id}{tail}"
+        return f"{self.base('fal')}/{application}/requests/{job.remote_id}{tail}"
 
     def _ours(self, url: str) -> bool:
         """Whether an address may be given the key."""
-        return _origin(url) in (_origin(self.settings.bases["fal"]), *(("https", host) for host in QUEUE_HOSTS))
+        return _origin(url) in (_origin(self.base("fal")), *(("https", host) for host in QUEUE_HOSTS))
 
 
 def _frames(body: dict[str, Any]) -> list[JobResult]:

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from ..errors import ErrorKind, RemoteError
 from ..http.transport import Call, Transport
 from ..job import Job
-from ..settings import RemoteSettings
 from .answer import table, tables, text
 
 # The documents have named both; the second is said to be for the owner of an endpoint.
@@ -22,8 +21,8 @@ APART = 600.0  # seconds that the clocks may differ and a submit may last
 class FalRequests:
     """The finished requests of an account. It finds nothing where fal does not give the list."""
 
-    def __init__(self, settings: RemoteSettings, transport: Transport, headers: Mapping[str, str]) -> None:
-        self._base = settings.bases.get("fal platform", "")
+    def __init__(self, base: str, transport: Transport, headers: Mapping[str, str]) -> None:
+        self._base = base
         self._transport = transport
         self._headers = headers
 

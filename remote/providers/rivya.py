@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 from ..contract.contracts import Contract
 from ..errors import ADVICE, ErrorKind, RemoteError
@@ -42,6 +42,11 @@ class Rivya(Provider):
     """rivya.ai, version 1 of the public API."""
 
     name = "rivya"
+    bases: ClassVar = {"rivya": "https://rivya.ai"}
+    key_variables = (("RIVYA_API_KEY",),)
+    unit = "credits"
+    prices_at = "https://rivya.ai/docs/api/models/wan-2-2-a14b-turbo"
+    id_field = "client_request_id"
     hosts = None  # where results are kept is not documented
     upload_lives = 3600.0
 
@@ -129,7 +134,7 @@ class Rivya(Provider):
         return {"url": url, "durationToken": token} if token else {"url": url}
 
     def _url(self, path: str) -> str:
-        return f"{self.settings.bases['rivya']}/api/v1/{path}"
+        return f"{self.base('rivya')}/api/v1/{path}"
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from ..contract.contracts import Contract
 from ..errors import ErrorKind, RemoteError, classify
@@ -50,6 +50,10 @@ class Runware(Provider):
     """api.runware.ai over REST."""
 
     name = "runware"
+    bases: ClassVar = {"runware": "https://api.runware.ai", "runware schemas": "https://schemas.runware.ai"}
+    key_variables = (("RUNWARE_API_KEY",),)
+    prices_at = "https://runware.ai/docs/platform/pricing"
+    id_field = "taskUUID"
     hosts = ("*.runware.ai",)
     upload_lives = 24 * 3600.0  # how long files stay is not documented; a day is careful
 
@@ -67,7 +71,7 @@ class Runware(Provider):
             raise RemoteError("quota", f"Runware wants to be paid first (HTTP {reply.status})")
         found = [entry.get("air") for item in _items(reply, "data") for entry in tables(item.get("results"))]
         if model not in found:
-            schema = await self.transport.ask(Call("GET", f"{self.settings.bases['runware schemas']}/resolve/{model}"))
+            schema = await self.transport.ask(Call("GET", f"{self.base('runware schemas')}/resolve/{model}"))
             if schema.status != 200:
                 advice = "Nothing was sent. Look the model up at runware.ai and set its id."
                 raise RemoteError("not_found", f"Runware knows no model {model!r}", advice=advice)
@@ -111,7 +115,7 @@ class Runware(Provider):
         return None
 
     async def poll(self, job: Job, *, log: bool = False) -> JobProgress:
-        return await self._look(job.id, job.wanted)
+        return await self._look(job.id, job.request.get("numberResults", 1))
 
     async def _look(self, id: str, wanted: int = 1) -> JobProgress:
         """getResponse, and getTaskDetails for what it no longer knows."""
@@ -154,7 +158,7 @@ class Runware(Provider):
     def _call(self, task: dict[str, Any], timeout: float | None = None) -> Call:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         body = json.dumps([task]).encode()
-        return Call("POST", f"{self.settings.bases['runware']}/v1", headers, body, timeout)
+        return Call("POST", f"{self.base('runware')}/v1", headers, body, timeout)
 
     async def _tasks(self, task: dict[str, Any]) -> Reply:
         return await self.ask(self._call({"taskUUID": str(uuid.uuid4()), **task}))
