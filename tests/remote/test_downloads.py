@@ -3,8 +3,10 @@
 import asyncio
 import gzip
 import hashlib
+import os
 import signal
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.http import content
+from wan_duet.remote.http import content, download
 from wan_duet.remote.http.content import inspect
 from wan_duet.remote.http.download import Downloader, Gone
 from wan_duet.remote.job import State
@@ -370,3 +372,21 @@ def test_a_zip_that_nobody_asked_for_is_no_result(tmp_path: Path) -> None:
         with pytest.raises(RemoteError, match=r"ZIP, an archive, where an? (video|image) was asked for"):
             inspect(path, wanted)
     assert inspect(path, "archive").frames == 3
+
+
+def test_a_slow_disk_does_not_hold_up_the_jobs(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    fal, threads = bench("fal"), set[str]()
+    update, sync = download._append, os.fsync
+
+    def append(*given: Any) -> None:
+        threads.add(threading.current_thread().name)
+        update(*given)
+
+    def fsync(file: int) -> None:
+        threads.add(threading.current_thread().name)
+        sync(file)
+
+    monkeypatch.setattr(download, "_append", append)
+    monkeypatch.setattr(os, "fsync", fsync)
+    fal.run()
+    assert threads and all(name.startswith("wan-duet write") for name in threads)
