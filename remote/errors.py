@@ -1,4 +1,4 @@
-"""What can go wrong with a remote job: of which kind, whether it was charged, and what to do next."""
+"""Errors of remote jobs: their kind, whether money was charged, and what to do next."""
 
 from collections.abc import Iterable
 from typing import Literal

@@ -34,12 +34,12 @@ class Media:
 
     @cached_property
     def sha256(self) -> str:
-        """What the file is known by."""
+        """The hash that the file is known by."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def placeholder(self) -> str:
-        """What stands in a request in place of the file."""
+        """The text that stands in a request in place of the file."""
         return f"media:{self.sha256}"
 
     @property

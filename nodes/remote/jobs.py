@@ -155,7 +155,7 @@ def _totals(spent: Spent) -> list[str]:
 
 
 def left_today(budgets: Budgets) -> str:
-    """What each provider may still be paid today."""
+    """The rest of each provider's budget for today."""
     lines = ["Left of today's budgets (a day ends at midnight UTC):"]
     for provider, (budget, used) in budgets.items():
         left, of = (in_words(amount, PROVIDERS[provider].unit) for amount in (max(budget - used, 0.0), budget))
@@ -174,6 +174,6 @@ WORDS = {
 
 
 def cleared(jobs: Sequence[ClearedJob]) -> str:
-    """What became of each job, one a line."""
+    """The fate of each job, one a line."""
     lines = [f"{one.job.id[:SHOWN]} {one.job.endpoint} {WORDS[one.verdict]}." for one in jobs]
     return "\n".join(lines or ["Every job has its answer: there is nothing to clear."])

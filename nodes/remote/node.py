@@ -157,14 +157,14 @@ def _make_generation(row: RemoteNode, fields: list[Field], variant: str, given: 
 
 
 def _seconds(contract: Contract, sockets: Mapping[str, Any]) -> float | None:
-    """How long the driving video lasts, where that makes the length of the result."""
+    """The seconds of the driving video, where that makes the length of the result."""
     if "video" not in sockets or contract.parameter("num_frames") or isinstance(sockets["video"], str):
         return None
     return sockets["video"].get_duration()
 
 
 def _untouched(field: Field) -> Any:
-    """What an API prompt means that leaves an input out."""
+    """The value of an input that an API prompt leaves out."""
     return EXPLICIT.get(field.path, "")
 
 

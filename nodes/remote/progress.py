@@ -39,7 +39,7 @@ class ProgressView:
         return False
 
     async def until(self, delivered: Coroutine[Any, Any, JobOutcome]) -> JobOutcome:
-        """What is delivered; the host's own exception once the run is stopped, after the job was told of it."""
+        """Wait for the delivery; the host's own exception once the run is stopped, after the job was told of it."""
         try:
             outcome = await delivered
         except Interrupted as stopped:

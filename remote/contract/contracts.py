@@ -39,7 +39,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Contract:
-    """What one endpoint takes, gives and costs.
+    """The documented request of one endpoint, its output and its price.
 
     `roles`: paths of parameters that the pack itself reads (seed, results, width, height, aspect_ratio, frames, media)
     where they are not called so.

@@ -1,4 +1,4 @@
-"""What a request will cost, as far as the documents tell, and whether that is agreed to and within the budget."""
+"""Estimate the price of a request, and check it against consent and budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def _seconds(contract: Contract, request: Mapping[str, Any], prices: Prices) -> 
 
 
 def _value(contract: Contract, request: Mapping[str, Any], path: str) -> Any:
-    """What the provider will take: the value that is set, else the documented default."""
+    """The value that the provider will take: as set, else the documented default."""
     value = value_at(request, path)
     parameter = contract.parameter(path)
     return value if value is not UNSET else parameter.default if parameter else None

@@ -33,7 +33,7 @@ def broken_rules(contract: Contract, request: Mapping[str, Any]) -> Iterator[Vio
 
 
 def warnings_of(contract: Contract, request: Mapping[str, Any]) -> list[str]:
-    """What is allowed but has no effect, in the words of the contract; and what only other pages rule out."""
+    """Warnings of what has no effect, in the words of the contract, and of what only other pages rule out."""
     rules = [rule for rule in contract.rules if rule["kind"] == "warn_if"]
     without_effect = [rule["message"] for rule in rules if all(_holds(part, request) for part in rule["when"])]
     unprinted = [rule for rule in contract.rules if not _is_printed(rule)]
@@ -42,7 +42,7 @@ def warnings_of(contract: Contract, request: Mapping[str, Any]) -> list[str]:
 
 
 def _is_printed(rule: Rule) -> bool:
-    """Whether the provider's page for this model has the rule; what is only likely is said, not refused."""
+    """True if the provider's page for this model has the rule; what is only likely is said, not refused."""
     return rule.get("printed", True)
 
 
@@ -63,7 +63,7 @@ def _set(request: Mapping[str, Any], path: str) -> bool:
 
 
 def _expected(contract: Contract, request: Mapping[str, Any], path: str) -> Any:
-    """What the provider will take: the value that is set, else the documented default; UNSET if there is none."""
+    """The value that the provider will take: as set, else the documented default; UNSET if there is none."""
     value, parameter = value_at(request, path), contract.parameter(path)
     return parameter.default if value is UNSET and parameter and parameter.default is not None else value
 

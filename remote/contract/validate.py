@@ -69,7 +69,7 @@ def _walk(contract: Contract, field: _Field, pattern: str) -> Iterator[_Field]:
 
 
 def _item_of(contract: Contract, pattern: str) -> Parameter:
-    """What a list holds: what its items are said to be, objects if they have fields, else texts of its own format."""
+    """The parameter of a list's items: as documented, objects if they have fields, else texts of its own format."""
     path, described = f"{pattern}[]", contract.parameter(pattern)
     item = contract.parameter(path)
     objects = any(parameter.path.startswith(f"{path}.") for parameter in contract.parameters)

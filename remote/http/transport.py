@@ -43,7 +43,10 @@ class TooLarge(Unanswered):
 
 @dataclass(frozen=True)
 class Call:
-    """One request to an API. `foreign`: to an address that an answer named, checked like those of results."""
+    """One request to an API. `foreign`: to an address that an answer named, checked like those of results.
+
+    `form` makes the body of a file upload, anew for each try.
+    """
 
     method: str
     url: str
@@ -52,6 +55,7 @@ class Call:
     timeout: float | None = None
     foreign: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Callable[[], aiohttp.FormData] | None = field(default=None, repr=False)
 
     @property
     def sent(self) -> bytes | None:
@@ -160,7 +164,7 @@ class Transport:
             async with session.request(
                 call.method,
                 call.url,
-                data=call.sent,
+                data=call.form() if call.form else call.sent,
                 headers=call.headers,
                 timeout=limits,
                 allow_redirects=False,

@@ -39,12 +39,12 @@ class JobOutcome:
 
     @property
     def nsfw(self) -> bool:
-        """Whether the provider says so of one of them."""
+        """True if the provider marks one of them as not safe for work."""
         return any(row["nsfw"] for row in self.job.files)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What became of the other results, and what is not as it was asked for."""
+        """The fate of the other results, and what is not as it was asked for."""
         return self.job.warnings
 
 
@@ -137,7 +137,7 @@ class Fetcher:
 
 
 def _absent(progress: JobProgress, wanted: int) -> Iterator[str]:
-    """What became of the results that are not there, in sentences."""
+    """The fate of missing results, in sentences."""
     for failure in progress.failures:
         yield f"One result failed: {failure.reason}"
     if (silent := wanted - sum(progress.told)) > 0:
@@ -146,7 +146,7 @@ def _absent(progress: JobProgress, wanted: int) -> Iterator[str]:
 
 
 def _row(result: JobResult, file: File) -> Mapping[str, Any]:
-    """What the journal keeps of a file."""
+    """The journal's row for a file."""
     known = {"path": str(file.path), "sha256": file.sha256, "size": file.size}
     return {**known, "seed": result.seed, "nsfw": result.nsfw}
 

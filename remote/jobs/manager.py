@@ -89,11 +89,11 @@ class JobManager:
         return self._thread.run(self._jobs(limit))
 
     def spent(self) -> "Future[Spent]":
-        """What was charged, day by day."""
+        """The charges, day by day."""
         return self._thread.run(self._spent())
 
     def budgets(self) -> "Future[Budgets]":
-        """What each provider may be paid today, and what of it is taken."""
+        """Each provider's budget for today, and the part that is taken."""
         return self._thread.run(self._budgets())
 
     def attach(self, job_id: str, remote_id: str, report: OnUpdate | None = None) -> JobHandle:

@@ -20,7 +20,7 @@ LINES, LONGEST = 20, 200  # of a provider's log: how many are kept, and of how m
 
 @dataclass(frozen=True)
 class JobUpdate:
-    """Where a job is, for people."""
+    """The progress of a job, for people."""
 
     job: Job
     seconds: float
@@ -53,7 +53,7 @@ class JobRecord:
 
     @property
     def seconds(self) -> float:
-        """How long this process has been at it."""
+        """Seconds that this process has been at it."""
         return self._clock.monotonic() - self._begin
 
     async def note(self, **values: Any) -> None:

@@ -1,4 +1,4 @@
-"""What is asked for: a checked request, the user's files for it, and what they agreed to pay and upload."""
+"""A generation request: checked values, the user's files, and consent to pay and upload."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ class GenerationRequest:
 
     @property
     def fingerprint_before(self) -> str:
-        """What the same order was known by until files had an identity: the bytes that are sent."""
+        """The fingerprint from before files had an identity: of the bytes that are sent."""
         return self._fingerprint({})
 
     @property
@@ -68,7 +68,7 @@ class GenerationRequest:
 
     @property
     def estimate(self) -> Estimate:
-        """What it will cost, as far as the documents tell."""
+        """The expected price, as far as the documents tell."""
         return estimate(self.contract, self.request, self.seconds)
 
 
@@ -77,7 +77,7 @@ def make_request(
 ) -> GenerationRequest:
     """Check the values, dotted paths as `build` takes them; InvalidRequest if the provider would refuse them.
 
-    `consent` are the other fields of Order.
+    `consent` are the other fields of GenerationRequest.
     """
     id_field = PROVIDERS[contract.provider].id_field
     built = build(contract, {**values, **({id_field: TASK_ID} if id_field else {})})

@@ -1,4 +1,4 @@
-"""The course of one job: submitted once, polled until the provider's own word ends it, fetched."""
+"""Run one job: submitted once, polled until the provider's own word ends it, fetched."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ log = logging.getLogger("wan_duet")
 
 @dataclass
 class Services:
-    """What every course of a manager works with."""
+    """The parts that all job runners of a manager share."""
 
     journal: Journal
     transport: Transport
@@ -38,14 +38,14 @@ class PartialResultTimer:
     since: float = 0.0
 
     def has_settled(self, progress: JobProgress, now: float) -> bool:
-        """Whether something is told, nothing is said to be under way, and that has not changed for long."""
+        """True if something is told, nothing is said to be under way, and that has not changed for long."""
         if progress.pending or progress.told != self.told:
             self.told, self.since = progress.told, now
         return self.told != (0, 0) and now - self.since > self.settle
 
 
 class JobRunner:
-    """Drives one job to its end. Without an order it collects what was submitted before, and submits nothing."""
+    """Drives one job to its end. Without a request it collects what was submitted before, and submits nothing."""
 
     def __init__(
         self, job: Job, generation: GenerationRequest | None, provider: Provider, services: Services, report: OnUpdate

@@ -26,7 +26,7 @@ class _TakenOver(Exception):
 
 
 class Submitter:
-    """Submits one job at most once, whatever it finds. Without an order it only looks for what was sent before."""
+    """Submits one job at most once, whatever it finds. Without a request it only looks for what was sent before."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Submitter:
             await self._clock.sleep(seconds)
 
     def _ordered(self) -> GenerationRequest:
-        """The order, without which nothing is submitted."""
+        """The request, without which nothing is submitted."""
         if self._generation is None:
             text = f"Job {self._record.job.id} was never submitted"
             raise RemoteError("not_found", text, advice="Run its graph again.")
@@ -136,7 +136,7 @@ class Submitter:
         return self._provider.submission(generation.contract, request, self._record.job.id)
 
     def _reservation(self, generation: GenerationRequest) -> Reservation:
-        """What the job takes of the budget; RemoteError unless that is agreed to."""
+        """The job's part of the budget; RemoteError unless that is agreed to."""
         name = self._record.job.provider
         amount, price = check_consent(
             self._provider.prices_at,
@@ -148,7 +148,7 @@ class Submitter:
         return Reservation(amount, generation.estimate.currency, price, budget, where_to_set(name))
 
     def _same_body(self) -> bytes:
-        """What was sent before, to the byte, if it may be sent again: consent is asked for as for the first time."""
+        """The body sent before, to the byte, if it may be sent again: consent is asked for as for the first time."""
         if self._generation is None:
             text = f"Job {self._record.job.id} may not have arrived"
             raise RemoteError("unknown_outcome", text, advice="Run its graph again.")

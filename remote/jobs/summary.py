@@ -1,4 +1,4 @@
-"""What a delivered job was, as text for people: its numbers, its price, and what is not as it was asked for."""
+"""Summarize a delivered job for people: its numbers, its price, and what is not as it was asked for."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,7 +11,7 @@ from .request import GenerationRequest
 
 
 def summarize(outcome: JobOutcome, generation: GenerationRequest | None = None) -> str:
-    """The lines about a job; with the order also what of it was not sent or has no effect."""
+    """The lines about a job; with its request also what of that was not sent or has no effect."""
     return "\n".join(_lines(outcome, generation))
 
 
@@ -37,12 +37,12 @@ def _text(seed: int | None) -> str:
 
 
 def cost_of(job: Job) -> str:
-    """What it cost, or was expected to where the provider does not say."""
+    """The cost in words; the estimate where the provider does not say."""
     if job.cost is None:
         return str(Estimate(job.estimate, job.currency))
     return in_words(job.cost, job.currency)
 
 
 def date_of(job: Job) -> str:
-    """When it was made, in local time."""
+    """The date it was made, in local time."""
     return datetime.fromtimestamp(job.created).strftime("%Y-%m-%d %H:%M")

@@ -24,7 +24,7 @@ class Uploads:
         self._running: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
 
     async def place(self, generation: GenerationRequest, request: dict[str, Any], provider: Provider) -> dict[str, Any]:
-        """The request with the placeholders of the order's files replaced; RemoteError if that is not allowed."""
+        """The request with the placeholders of the user's files replaced; RemoteError if that is not allowed."""
         used = {name: file for name, file in generation.media.items() if name in json.dumps(request)}
         if used and not generation.allow_upload:
             advice = "Nothing was sent. Turn allow_upload on to send them."

@@ -29,7 +29,7 @@ async def deliver(
     interrupted: Callable[[], bool] = never,
     on_interrupt: OnInterrupt = "cancel if queued",
 ) -> JobOutcome:
-    """The files of an order, by a new job or by the one that it has already; what a node calls.
+    """The files of a request, by a new job or by the one that it has already; what a node calls.
 
     `report` is called in the jobs' thread. Raises RemoteError, or Interrupted once `interrupted()` is true.
     """

@@ -1,4 +1,4 @@
-"""What a job needs of a provider, in the words of all three."""
+"""The interface of a provider, in words that all share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -39,7 +39,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """Where a job is at the provider. None as `state`: it has no trace of the job.
+    """The progress of a job at the provider. None as `state`: it has no trace of the job.
 
     `pending`: whether it says that something is still being made; without that, part of the results may be all.
     `log`: the lines that the model has written so far.
@@ -56,7 +56,7 @@ class JobProgress:
 
     @property
     def told(self) -> tuple[int, int]:
-        """How many results and how many failures it tells."""
+        """The numbers of results and of failures that it tells."""
         return len(self.results), len(self.failures)
 
 
@@ -113,7 +113,7 @@ class Provider(ABC):
 
     @abstractmethod
     def busy(self, reply: Reply) -> bool:
-        """Whether the provider itself, not a gateway before it, says that it did not take a submit but may later."""
+        """True if the provider itself, not a gateway before it, says that it did not take a submit but may later."""
 
     @abstractmethod
     async def reconcile(self, job: Job, sent: SubmittedBody, taken: Collection[str]) -> Accepted | None:

@@ -188,7 +188,7 @@ class Fal(Provider):
         return f"{self.base('fal rest')}/{path}"
 
     def _url(self, job: Job, name: str) -> str:
-        """What the submit's answer gave, else what the documents say: under the application, not the endpoint."""
+        """The address from the submit's answer, else the documented one: under the application, not the endpoint."""
         if job.urls and name in job.urls and self._ours(job.urls[name]):
             return job.urls[name]
         application = "/".join(job.endpoint.split("/")[:2])
@@ -196,7 +196,7 @@ class Fal(Provider):
         return f"{self.base('fal')}/{application}/requests/{job.remote_id}{tail}"
 
     def _ours(self, url: str) -> bool:
-        """Whether an address may be given the key."""
+        """True if an address may be given the key."""
         return _origin(url) in (_origin(self.base("fal")), *(("https", host) for host in QUEUE_HOSTS))
 
 
@@ -220,7 +220,7 @@ def _field(reply: Reply, name: str) -> str | None:
 
 
 def _verdict(reply: Reply) -> bool:
-    """Whether an error is the end of the job, and not of a gateway's or the account's."""
+    """True if an error ends the job, and is not a gateway's or the account's."""
     body = table(reply.json())
     if reply.status == 422:
         return "detail" in body

@@ -1,9 +1,11 @@
 """Rivya: a repeated submit under the same key is the same job. Experimental: much of its API is not documented."""
 
 import json
-import uuid
 from collections.abc import Collection
+from io import BytesIO
 from typing import Any, ClassVar
+
+from aiohttp import FormData
 
 from ..contract.contracts import Contract
 from ..errors import ADVICE, ErrorKind, RemoteError
@@ -122,10 +124,8 @@ class Rivya(Provider):
 
     async def upload(self, media: Media) -> dict[str, str]:
         """The file's address, and for sound the token that proves its length."""
-        boundary = uuid.uuid4().hex
-        headers = {**self._headers(), "Content-Type": f"multipart/form-data; boundary={boundary}"}
-        call = Call("POST", self._url("files"), headers, _form(media, boundary), self.settings.upload_timeout)
-        reply = await self.ask(call)
+        headers, timeout = self._key_header(), self.settings.upload_timeout
+        reply = await self.ask(Call("POST", self._url("files"), headers, timeout=timeout, form=lambda: _form(media)))
         body = table(reply.json())
         url = text(body.get("url"))
         if reply.status >= 300 or url is None:
@@ -137,7 +137,10 @@ class Rivya(Provider):
         return f"{self.base('rivya')}/api/v1/{path}"
 
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        return {**self._key_header(), "Content-Type": "application/json"}
+
+    def _key_header(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
 
 
 def _results(result: dict[str, Any]) -> tuple[JobResult, ...]:
@@ -146,12 +149,12 @@ def _results(result: dict[str, Any]) -> tuple[JobResult, ...]:
     return tuple(JobResult(index, url) for index, url in enumerate(unique)) or (JobResult(0, ""),)
 
 
-def _form(media: Media, boundary: str) -> bytes:
-    """A form with the file and its kind, written out whole so that it can be sent again."""
-    kind = f'--{boundary}\r\nContent-Disposition: form-data; name="kind"\r\n\r\n{media.kind}\r\n'
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{media.name}"\r\n'
-    file = f"{head}Content-Type: {media.mime}\r\n\r\n"
-    return kind.encode() + file.encode() + media.data + f"\r\n--{boundary}--\r\n".encode()
+def _form(media: Media) -> FormData:
+    """A form with the file and its kind."""
+    form = FormData()
+    form.add_field("kind", media.kind)
+    form.add_field("file", BytesIO(media.data), filename=media.name, content_type=media.mime)
+    return form
 
 
 def _error(reply: Reply) -> RemoteError:

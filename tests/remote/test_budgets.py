@@ -1,4 +1,4 @@
-"""What the machine allows a day: a graph can't raise it, several processes share it, and the actual cost settles it."""
+"""The budget of a day: a graph can't raise it, several processes share it, and the actual cost settles it."""
 
 import dataclasses
 import json

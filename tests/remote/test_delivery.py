@@ -1,4 +1,4 @@
-"""Where else a provider delivers: addresses of keys.json go out with the submit and are written down nowhere."""
+"""Further deliveries by a provider: addresses of keys.json go out with the submit and are written down nowhere."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What nodes call: one call for the files of an order, its info, and the list of jobs to collect, re-fetch, forget."""
+"""One call for the files of a request, its summary, and the list of jobs to collect, re-fetch, forget."""
 
 import asyncio
 

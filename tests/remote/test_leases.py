@@ -1,4 +1,4 @@
-"""Who may submit: a process that waits for a busy provider keeps the others away, and never sends beside them."""
+"""The right to submit: a process that waits for a busy provider keeps the others away, and never sends beside them."""
 
 import asyncio
 from collections.abc import Callable

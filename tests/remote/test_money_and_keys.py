@@ -1,4 +1,4 @@
-"""What is said about prices, what consent does, and where keys come from."""
+"""Prices in words, consent, and the sources of keys."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What can happen while a job runs: only the provider's own word ends it."""
+"""Faults while a job runs: only the provider's own word ends it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is said to the one submit, or keeps it from being sent: it costs nothing and is said once."""
+"""Refusals of the one submit, and what keeps it from being sent: it costs nothing and is said once."""
 
 import re
 import socket

@@ -39,7 +39,7 @@ def picture(seed: int = 0) -> Media:
 
 
 def image_order(bench: Bench, image: Media, **consent: Any) -> GenerationRequest:
-    """An image-to-video order in each provider's words."""
+    """An image-to-video request in each provider's words."""
     place = {
         "runware": {"inputs.frameImages": [{"image": image.placeholder}]},
         "fal": {"image_url": image.placeholder},
@@ -76,7 +76,7 @@ GONE: dict[str, Answer] = {
 
 
 def image_of(bench: Bench, request: dict[str, Any]) -> Any:
-    """What an order's picture is called in the request that the fake got."""
+    """The name of a picture in the request that the fake got."""
     match bench.name:
         case "runware":
             return request["inputs"]["frameImages"][0]["image"]

@@ -7,7 +7,7 @@ from .guarded_route import GuardedRoute
 
 
 async def _states() -> dict[str, bool]:
-    """Which providers have a key; nothing of the keys."""
+    """The providers that have a key; nothing of the keys."""
     place = job_manager.settings()
     return {
         name: bool(key_source(name, provider.key_variables, DEFAULT, place.private, place.environ))

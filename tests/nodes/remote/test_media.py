@@ -1,4 +1,4 @@
-"""What leaves this machine over the sockets of the remote nodes, and what is refused before it does."""
+"""Files that leave this machine over the sockets of the remote nodes, and those that are refused before."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""What a provider node makes of its inputs before anything is sent, and when the host may keep what it has."""
+"""The request that a provider node makes of its inputs, and when the host may keep what it has."""
 
 from pathlib import Path
 

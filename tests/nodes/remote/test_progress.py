@@ -1,4 +1,4 @@
-"""What stands under a node while its job is at a provider."""
+"""The text under a node while its job is at a provider."""
 
 import asyncio
 from dataclasses import replace
