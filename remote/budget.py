@@ -1,4 +1,4 @@
-"""What this machine may spend a day at each provider; a graph can't raise it, and without it nothing is paid."""
+"""The daily budget of each provider on this machine; a graph can't raise it, and without it nothing is paid."""
 
 import json
 import math
@@ -9,7 +9,6 @@ from .errors import RemoteError
 from .keys import replace_private
 
 FILE = "budgets.json"
-UNITS = {"runware": "USD", "fal": "USD", "rivya": "credits"}
 
 
 def variable(provider: str) -> str:
@@ -18,14 +17,14 @@ def variable(provider: str) -> str:
 
 
 def where_to_set(provider: str) -> str:
-    """Where a person sets it, for the end of a sentence."""
+    """The place to set it, for the end of a sentence."""
     return f"set it under Settings, Wan Duet, or in {variable(provider)}"
 
 
 def read_budget(provider: str, private: Path, environ: Mapping[str, str]) -> float:
     """A provider's budget for a day in UTC, in its own unit; 0 if none is set, RemoteError if it is no amount.
 
-    The environment comes before budgets.json, which is `{"fal": 5}`.
+    The environment comes before budgets.json, which is `{"<provider>": 5}`.
     """
     name = variable(provider)
     if text := environ.get(name, "").strip():
@@ -34,14 +33,12 @@ def read_budget(provider: str, private: Path, environ: Mapping[str, str]) -> flo
 
 
 def is_fixed(provider: str, environ: Mapping[str, str]) -> bool:
-    """Whether the environment decides, and not the settings page."""
+    """True if the environment decides, and not the settings page."""
     return bool(environ.get(variable(provider), "").strip())
 
 
 def write_budget(provider: str, amount: object, private: Path) -> None:
-    """Keep a budget in budgets.json; ValueError for a provider that is none, RemoteError for what is no amount."""
-    if provider not in UNITS:
-        raise ValueError(f"provider is {provider!r}; it must be one of {', '.join(UNITS)}")
+    """Keep a budget in budgets.json; RemoteError for what is no amount."""
     path = private / FILE
     kept = {**_read(path), provider: _amount(amount, "what was entered")}
     try:

@@ -1,11 +1,11 @@
-"""What can go wrong with a remote job: of which kind, whether it was charged, and what to do next."""
+"""Errors of remote jobs: their kind, whether money was charged, and what to do next."""
 
 from collections.abc import Iterable
 from typing import Literal
 
 from .redact import redact
 
-Kind = Literal[
+ErrorKind = Literal[
     "auth",
     "quota",
     "validation",
@@ -24,7 +24,7 @@ Kind = Literal[
 ]
 Charged = Literal["no", "yes", "unknown"]
 
-ADVICE: dict[Kind, str] = {
+ADVICE: dict[ErrorKind, str] = {
     "auth": "Check the key of this provider, in the environment or in keys.json.",
     "quota": "Add credit at the provider, then run again.",
     "validation": "Change the input that is named, then run again.",
@@ -45,7 +45,7 @@ ADVICE: dict[Kind, str] = {
 }
 
 
-def classify(text: str, table: Iterable[tuple[str, Kind]], otherwise: Kind) -> Kind:
+def classify(text: str, table: Iterable[tuple[str, ErrorKind]], otherwise: ErrorKind) -> ErrorKind:
     """The kind of the first entry whose part is in the text."""
     for part, kind in table:
         if part in text:
@@ -56,8 +56,10 @@ def classify(text: str, table: Iterable[tuple[str, Kind]], otherwise: Kind) -> K
 class RemoteError(RuntimeError):
     """A remote job that did not come to its end. `charged` says whether money may be gone."""
 
-    def __init__(self, kind: Kind, message: str, *, charged: Charged = "no", code: str = "", advice: str = "") -> None:
-        self.kind: Kind = kind
+    def __init__(
+        self, kind: ErrorKind, message: str, *, charged: Charged = "no", code: str = "", advice: str = ""
+    ) -> None:
+        self.kind: ErrorKind = kind
         self.charged: Charged = charged
         self.code = code
         self.reason = message

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class State(str, Enum):
-    """Where a job is. LOST: sent, but the provider has no trace of it."""
+    """The state of a job. LOST: sent, but the provider has no trace of it."""
 
     PLANNED = "planned"
     SUBMITTING = "submitting"
@@ -60,18 +60,13 @@ class Job:
     updated: float = 0.0
     reserved: float | None = None
 
-    @property
-    def wanted(self) -> int:
-        """How many results the request asks for."""
-        return self.request.get("numberResults", 1)
-
 
 JSON = ("request", "urls", "files", "warnings")
 COLUMNS = tuple(field.name for field in fields(Job))
 
 
 def encoded(name: str, value: Any) -> Any:
-    """What the journal keeps of a field."""
+    """The journal's form of a field."""
     if name in JSON:
         return json.dumps(value)
     if isinstance(value, State):

@@ -1,4 +1,4 @@
-"""Where keys and signed addresses come from: the environment, else keys.json; a graph only ever names a profile."""
+"""Read keys and signed addresses from the environment or keys.json; a graph only ever names a profile."""
 
 import json
 import logging
@@ -16,38 +16,39 @@ DEFAULT = "default"
 FILE = "keys.json"
 PUT = "put"  # the entry of a profile that is no key but a signed address
 WEBHOOK = "webhook"  # one that is the address to be told
-VARIABLES = {
-    "runware": (("RUNWARE_API_KEY",),),
-    "fal": (("FAL_KEY",), ("FAL_KEY_ID", "FAL_KEY_SECRET")),
-    "rivya": (("RIVYA_API_KEY",),),
-}
+Variables = tuple[tuple[str, ...], ...]
+"""The environment variables of a provider's key: alternatives, each of one name or of parts joined by `:`."""
 
 
-def read_key(provider: str, profile: str, private: Path, environ: Mapping[str, str]) -> str:
+def read_key(provider: str, variables: Variables, profile: str, private: Path, environ: Mapping[str, str]) -> str:
     """The key of a provider under a profile; RemoteError says where one can be put.
 
-    The environment is asked for the profile `default` only. keys.json is `{"default": {"fal": "…"}}`.
+    The environment is asked for the profile `default` only. keys.json is `{"default": {"<provider>": "…"}}`.
     """
-    if (found := _find(provider, profile, private, environ)) is not None:
+    if (found := _find(provider, variables, profile, private, environ)) is not None:
         return _checked(*found)
     entry = f'{{"{profile}": {{"{provider}": "…"}}}} into {private / FILE}.'
     if profile != DEFAULT:
         raise RemoteError("auth", f"Profile {profile!r} has no key for {provider}", advice=f"Write {entry}")
-    names = " or ".join(" and ".join(group) for group in VARIABLES[provider])
+    names = " or ".join(" and ".join(group) for group in variables)
     advice = f"Set it there; where nobody sits, set {names}, or write {entry}"
     raise RemoteError("auth", f"Settings, Wan Duet: there is no key for {provider}", advice=advice)
 
 
-def key_source(provider: str, profile: str, private: Path, environ: Mapping[str, str]) -> str | None:
-    """Where the key comes from: variables of the environment, or keys.json; None if none is set."""
-    found = _find(provider, profile, private, environ)
+def key_source(
+    provider: str, variables: Variables, profile: str, private: Path, environ: Mapping[str, str]
+) -> str | None:
+    """The source of the key: variables of the environment, or keys.json; None if none is set."""
+    found = _find(provider, variables, profile, private, environ)
     return None if found is None else found[1]
 
 
-def _find(provider: str, profile: str, private: Path, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """A key and where it is."""
+def _find(
+    provider: str, variables: Variables, profile: str, private: Path, environ: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """A key and its source."""
     if profile == DEFAULT:
-        for names in VARIABLES[provider]:
+        for names in variables:
             if all(environ.get(name, "").strip() for name in names):
                 return ":".join(environ[name].strip() for name in names), " and ".join(names)
     value = _profiles(private / FILE).get(profile, {}).get(provider, "")
@@ -57,10 +58,8 @@ def _find(provider: str, profile: str, private: Path, environ: Mapping[str, str]
 def write_key(provider: str, profile: str, key: str, private: Path) -> None:
     """Keep a key in keys.json, for this user of the machine only; an empty one is taken out.
 
-    RemoteError if it can't be a key or the file can't be read, ValueError for a provider that is none.
+    RemoteError if it can't be a key or the file can't be read.
     """
-    if provider not in VARIABLES:
-        raise ValueError(f"provider is {provider!r}; it must be one of {', '.join(VARIABLES)}")
     path = private / FILE
     kept = {name: dict(keys) for name, keys in _profiles(path).items()}
     kept.setdefault(profile, {})[provider] = _checked(key.strip(), "what was entered")

@@ -15,7 +15,7 @@ from PIL import Image
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["image", "audio", "video"]
+MediaKind = Literal["image", "audio", "video"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,7 +26,7 @@ class Media:
     `identity_before` what that was until turned films and late sounds counted, if it is another.
     """
 
-    kind: Kind
+    kind: MediaKind
     mime: str
     data: bytes
     identity: str = ""
@@ -34,12 +34,12 @@ class Media:
 
     @cached_property
     def sha256(self) -> str:
-        """What the file is known by."""
+        """The hash that the file is known by."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def placeholder(self) -> str:
-        """What stands in a request in place of the file."""
+        """The text that stands in a request in place of the file."""
         return f"media:{self.sha256}"
 
     @property

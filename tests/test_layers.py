@@ -66,6 +66,8 @@ def violation(path: PurePosixPath, name: str) -> str | None:
     for hidden, door in DOORS.items():
         if f"{name}.".startswith(f"{hidden}.") and str(path) != door:
             return f"{path} imports {name}: only {door} may"
+    if str(path).startswith("remote/providers/") and f"{name}.".startswith(".remote.jobs."):
+        return f"{path} imports {name}: a provider knows nothing of what drives it"
     if name.startswith("."):
         allowed = {package} | OURS.get(package, set())
     else:
@@ -116,6 +118,8 @@ def test_what_not_everybody_has_is_imported_when_it_is_used() -> None:
         ("experts/pair.py", "from .. import samplers"),
         ("host/patching.py", "from ..experts.pair import Experts"),
         ("remote/jobs/submit.py", "from ...host import memory"),
+        ("remote/providers/fal.py", "from ..jobs.journal import Journal"),
+        ("remote/providers/fal.py", "from .. import jobs"),
         ("samplers/plan.py", "from ..cache.block_skip import Gate"),
         ("samplers/plan.py", "from ..nodes.text import show"),
         ("video/read.py", "from ..experts.pair import Experts"),

@@ -29,9 +29,9 @@ import aiohttp  # noqa: E402
 import psutil  # noqa: E402
 from wan_duet.remote.contract.contracts import contract  # noqa: E402
 from wan_duet.remote.jobs.manager import JobManager  # noqa: E402
-from wan_duet.remote.jobs.request import Order, order  # noqa: E402
+from wan_duet.remote.jobs.request import GenerationRequest, make_request  # noqa: E402
 from wan_duet.remote.jobs.wait import wait  # noqa: E402
-from wan_duet.remote.settings import Settings  # noqa: E402
+from wan_duet.remote.settings import RemoteSettings  # noqa: E402
 from wan_duet.tests.fake_providers.fal import FakeFal  # noqa: E402
 from wan_duet.tests.fake_providers.provider import KEY, WallClock  # noqa: E402
 
@@ -67,7 +67,9 @@ def manager(url: str, folder: Path) -> Iterator[JobManager]:
     bases = dict.fromkeys(["fal", "fal rest", "fal cdn"], url)
     paces = {"first_poll": POLL_SECONDS, "longest_poll": POLL_SECONDS}
     environ = {"FAL_KEY": KEY, "WAN_DUET_BUDGET_FAL": "1e6"}
-    settings = Settings(folder / "private", folder / "output", bases, allow_loopback=True, environ=environ, **paces)
+    settings = RemoteSettings(
+        folder / "private", folder / "output", bases, allow_loopback=True, environ=environ, **paces
+    )
     made = JobManager(settings)
     try:
         yield made
@@ -75,8 +77,8 @@ def manager(url: str, folder: Path) -> Iterator[JobManager]:
         made.close()
 
 
-def request(seed: int) -> Order:
-    return order(contract(ENDPOINT), {"prompt": "a cat", "seed": seed}, allow_paid=True, max_cost=1.0)
+def request(seed: int) -> GenerationRequest:
+    return make_request(contract(ENDPOINT), {"prompt": "a cat", "seed": seed}, allow_paid=True, max_cost=1.0)
 
 
 async def bare(session: aiohttp.ClientSession, url: str, seed: int, path: Path) -> None:

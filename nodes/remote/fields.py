@@ -89,7 +89,7 @@ class Field:
 
     @property
     def required(self) -> bool:
-        """Whether any variant refuses a request without it."""
+        """True if any variant rejects a request without it."""
         return any(parameter.required for parameter in self.variants.values())
 
     def bound(self, which: str) -> float | None:

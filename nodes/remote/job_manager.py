@@ -7,17 +7,17 @@ from pathlib import Path
 import folder_paths
 
 from ...remote.jobs.manager import JobManager
-from ...remote.settings import Settings
+from ...remote.settings import RemoteSettings
 
 OUTPUT = "remote"  # the folder of results, in the output folder
 HOSTS = "WAN_DUET_RESULT_HOSTS"  # further hosts that results may come from, with spaces between
 
 
-def settings() -> Settings:
+def settings() -> RemoteSettings:
     """Journal and keys lie where no HTTP request gets at them, results in the output folder."""
     private = Path(folder_paths.get_system_user_directory("wan_duet"))
     output = Path(folder_paths.get_output_directory(), OUTPUT)
-    return Settings(private, output, extra_hosts=tuple(os.environ.get(HOSTS, "").split()))
+    return RemoteSettings(private, output, extra_hosts=tuple(os.environ.get(HOSTS, "").split()))
 
 
 @cache

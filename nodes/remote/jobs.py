@@ -7,19 +7,20 @@ from typing import Any
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-from ...remote.budget import UNITS, where_to_set
+from ...remote.budget import where_to_set
 from ...remote.contract.pricing import in_words
 from ...remote.job import Job
-from ...remote.jobs.collect import Outcome
+from ...remote.jobs.collect import JobOutcome
 from ...remote.jobs.journal import Spent
 from ...remote.jobs.manager import Budgets
 from ...remote.jobs.summary import cost_of, date_of
-from ...remote.jobs.unanswered import AT_WORK, FOUND, KEPT, LIKE, NO_TRACE, UNKNOWN, Cleared
+from ...remote.jobs.unanswered import AT_WORK, FOUND, KEPT, LIKE, NO_TRACE, UNKNOWN, ClearedJob
 from ...remote.jobs.wait import wait
+from ...remote.providers import PROVIDERS
 from ..schema import advanced, schema
 from ..text import log_report
 from .job_manager import manager
-from .progress import Watch
+from .progress import ProgressView
 from .results import STILLS, opened, preview, seen, told
 from .tooltips import CONSENT
 from .widgets import ON_INTERRUPT
@@ -108,7 +109,7 @@ class RemoteJobs(io.ComfyNode):
         if action == FORGET:
             await asyncio.wrap_future(manager().forget(wanted.id))
             return _said(f"Job {wanted.id} is forgotten: the same graph makes and pays a new one. Its files stay.")
-        watch = Watch(cls.hidden.unique_id)
+        watch = ProgressView(cls.hidden.unique_id)
         if action == ATTACH:
             handle = manager().attach(wanted.id, request_id, watch.hear)
         else:
@@ -120,7 +121,7 @@ def _said(text: str) -> io.NodeOutput:
     return io.NodeOutput([ExecutionBlocker(None)], [ExecutionBlocker(None)], log_report(text))
 
 
-def _collected(outcome: Outcome) -> io.NodeOutput:
+def _collected(outcome: JobOutcome) -> io.NodeOutput:
     results: dict[bool, list[Any]] = {False: [], True: []}
     for file in seen(outcome.files):
         results[file.suffix in STILLS].append(opened(file))
@@ -154,10 +155,10 @@ def _totals(spent: Spent) -> list[str]:
 
 
 def left_today(budgets: Budgets) -> str:
-    """What each provider may still be paid today."""
+    """The rest of each provider's budget for today."""
     lines = ["Left of today's budgets (a day ends at midnight UTC):"]
     for provider, (budget, used) in budgets.items():
-        left, of = (in_words(amount, UNITS[provider]) for amount in (max(budget - used, 0.0), budget))
+        left, of = (in_words(amount, PROVIDERS[provider].unit) for amount in (max(budget - used, 0.0), budget))
         lines.append(f"{provider}: {left} of {of}" + ("" if budget else f"; {where_to_set(provider)}"))
     return "\n".join(lines)
 
@@ -172,7 +173,7 @@ WORDS = {
 }
 
 
-def cleared(jobs: Sequence[Cleared]) -> str:
-    """What became of each job, one a line."""
+def cleared(jobs: Sequence[ClearedJob]) -> str:
+    """The fate of each job, one a line."""
     lines = [f"{one.job.id[:SHOWN]} {one.job.endpoint} {WORDS[one.verdict]}." for one in jobs]
     return "\n".join(lines or ["Every job has its answer: there is nothing to clear."])

@@ -1,4 +1,4 @@
-"""What comes over the sockets, as parts of a request and the files that are to be uploaded for them."""
+"""Turn values of sockets into parts of a request and the files that are to be uploaded for them."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from ..sockets import WanFrames, WanLoras
 from .files import AS_PNG, Files, addresses
 
 Fill = Callable[[Any, Files], Any]
-"""What stands in the request for a socket's value; the files that it names are added to the list."""
+"""The part of a request for a socket's value; the files that it names are added to the list."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _one(name: str, make: Callable[[Any], Media]) -> Fill:
 
 
 def _file(media: Media | str, files: Files) -> str:
-    """What stands for a file: its placeholder, or its address if it is on the web."""
+    """The text that stands for a file: its placeholder, or its address if it is on the web."""
     return media if isinstance(media, str) else files.add(media).placeholder
 
 
@@ -95,7 +95,7 @@ def picture(image: torch.Tensor, name: str = "image") -> Media:
 
 
 def pictures(images: torch.Tensor | str, files: Files) -> list[str]:
-    """What stands for each picture of an IMAGE, or for one that is on the web."""
+    """The text that stands for each picture of an IMAGE, or for one that is on the web."""
     made = addresses(images, "image") if isinstance(images, str) else map(image_media, images)
     return [_file(one, files) for one in made]
 

@@ -1,5 +1,6 @@
 """A provider node from a row of the table: its schema from the contracts, its run by the job manager."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from comfy_execution.utils import get_executing_context
 from ...remote.contract.build import InvalidRequest
 from ...remote.contract.contracts import Contract
 from ...remote.errors import RemoteError
-from ...remote.jobs.request import Order, order
+from ...remote.jobs.request import GenerationRequest, make_request
 from ...remote.jobs.wait import deliver
 from ...remote.providers import PROVIDERS
 from ..schema import schema
@@ -19,12 +20,12 @@ from .fields import EXPLICIT, LATER, Field, not_taken, values_of
 from .files import AS_PNG
 from .job_manager import manager
 from .media import SOCKETS, fill
-from .progress import Watch
+from .progress import ProgressView
 from .results import is_whole, outputs, set_aside
 from .widgets import ON_INTERRUPT, consent, large_images, logs, widget
 
 SHELF = "Wan Duet/Paid services"
-PATIENCE = 30.0  # seconds for a look at the journal
+PATIENCE = 5.0  # seconds for a look at the journal; a run waits longer, and can be interrupted
 
 
 class ProviderNode(io.ComfyNode):
@@ -57,22 +58,24 @@ class ProviderNode(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **given: Any) -> float:
+    async def fingerprint_inputs(cls, **given: Any) -> float:
         """Keeps what was delivered as long as it is whole and there; otherwise a run collects the rest.
 
         It is not kept either once a job was forgotten: the same graph is to make a new one.
         """
         if (context := get_executing_context()) is None:
             return 0.0
-        whole = is_whole(manager().jobs().result(PATIENCE), context.node_id)
-        return float(manager().forgotten(context.node_id).result(PATIENCE) if whole else "nan")
+        try:
+            return await asyncio.wait_for(_count_forgotten_if_whole(context.node_id), PATIENCE)
+        except asyncio.TimeoutError:
+            return float("nan")
 
     @classmethod
     async def execute(cls, **given: Any) -> io.NodeOutput:
         given = {field.name: _untouched(field) for field in cls.row.fields} | given
         variant = given.get("variant") or next(iter(cls.row.endpoints))
-        placed = _order(cls.row, cls.row.fields, variant, given)
-        watch = Watch(cls.hidden.unique_id)
+        placed = _make_generation(cls.row, cls.row.fields, variant, given)
+        watch = ProgressView(cls.hidden.unique_id)
         policy = given.get("on_interrupt", ON_INTERRUPT[0])
         job = deliver(manager(), placed, report=watch.hear, interrupted=watch.interrupted, on_interrupt=policy)
         try:
@@ -81,6 +84,12 @@ class ProviderNode(io.ComfyNode):
             if error.kind != "unknown_outcome":
                 raise
             return set_aside(error)  # the node's neighbours have jobs of their own, which are paid
+
+
+async def _count_forgotten_if_whole(node_id: str) -> float:
+    """The number of a node's forgotten jobs; NaN if something of it waits to be collected."""
+    whole = is_whole(await asyncio.wrap_future(manager().jobs()), node_id)
+    return float(await asyncio.wrap_future(manager().count_forgotten(node_id)) if whole else "nan")
 
 
 def provider_node(row: RemoteNode) -> type[ProviderNode]:
@@ -120,7 +129,7 @@ def _currency(contract: Contract) -> str:
     return contract.prices["currency"] if contract.prices else "USD"
 
 
-def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[str, Any]) -> Order:
+def _make_generation(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[str, Any]) -> GenerationRequest:
     """The checked request; ValueError in the words of the node if the provider would refuse it."""
     contract = row.contracts[variant]
     if model := given.get("model"):
@@ -140,7 +149,7 @@ def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[st
         "node_id": f"{context.node_id}/{context.list_index or 0}" if context else "",
     }
     try:
-        placed = order(contract, {**values_of(fields, variant, given), **parts}, files.all, **consent)
+        placed = make_request(contract, {**values_of(fields, variant, given), **parts}, files.all, **consent)
     except InvalidRequest as error:
         raise ValueError(_in_our_words(str(error), fields)) from None
     dropped = (*not_taken(fields, variant, given), *_dropped(fields, placed))
@@ -148,14 +157,14 @@ def _order(row: RemoteNode, fields: list[Field], variant: str, given: Mapping[st
 
 
 def _seconds(contract: Contract, sockets: Mapping[str, Any]) -> float | None:
-    """How long the driving video lasts, where that makes the length of the result."""
+    """The seconds of the driving video, where that makes the length of the result."""
     if "video" not in sockets or contract.parameter("num_frames") or isinstance(sockets["video"], str):
         return None
     return sockets["video"].get_duration()
 
 
 def _untouched(field: Field) -> Any:
-    """What an API prompt means that leaves an input out."""
+    """The value of an input that an API prompt leaves out."""
     return EXPLICIT.get(field.path, "")
 
 
@@ -170,6 +179,6 @@ def _in_our_words(text: str, fields: list[Field]) -> str:
     return "\n".join(lines)
 
 
-def _dropped(fields: list[Field], placed: Order) -> list[str]:
+def _dropped(fields: list[Field], placed: GenerationRequest) -> list[str]:
     """The names of inputs that the mode of this request does not take; flags that are always said don't count."""
     return [field.name for field in fields if field.path in placed.dropped and field.path not in EXPLICIT]

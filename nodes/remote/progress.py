@@ -11,23 +11,23 @@ import comfy.utils
 from server import PromptServer
 
 from ...remote.errors import Interrupted
-from ...remote.jobs.collect import Outcome
-from ...remote.jobs.record import Update
+from ...remote.jobs.collect import JobOutcome
+from ...remote.jobs.record import JobUpdate
 from ..text import wrap
 
 log = logging.getLogger("wan_duet")
 
 
-class Watch:
+class ProgressView:
     """Shows where a job is under a node. `hear` is called by the jobs' thread, all else by the host's own."""
 
     def __init__(self, node_id: str | None) -> None:
         self._node_id = node_id
-        self._heard: tuple[float, Update] | None = None
+        self._heard: tuple[float, JobUpdate] | None = None
         self._said = ""
         self._bar: comfy.utils.ProgressBar | None = None
 
-    def hear(self, update: Update) -> None:
+    def hear(self, update: JobUpdate) -> None:
         """Take note of news."""
         self._heard = time.monotonic(), update
 
@@ -38,8 +38,8 @@ class Watch:
         self._show()
         return False
 
-    async def until(self, delivered: Coroutine[Any, Any, Outcome]) -> Outcome:
-        """What is delivered; the host's own exception once the run is stopped, after the job was told of it."""
+    async def until(self, delivered: Coroutine[Any, Any, JobOutcome]) -> JobOutcome:
+        """Wait for the delivery; the host's own exception once the run is stopped, after the job was told of it."""
         try:
             outcome = await delivered
         except Interrupted as stopped:

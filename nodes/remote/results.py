@@ -1,4 +1,4 @@
-"""What comes out of a job: the videos or images, and a text that says what was paid for."""
+"""The outputs of a job: its videos or images, and a text that says what was paid for."""
 
 import logging
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from PIL import Image, ImageOps
 
 from ...remote.errors import RemoteError
 from ...remote.job import Job, State
-from ...remote.jobs.collect import Outcome, delivered
+from ...remote.jobs.collect import JobOutcome, delivered
 from ...remote.jobs.journal import OVER
-from ...remote.jobs.request import Order
-from ...remote.jobs.summary import info
+from ...remote.jobs.request import GenerationRequest
+from ...remote.jobs.summary import summarize
 from ..text import log_report
 
 log = logging.getLogger("wan_duet")
@@ -49,27 +49,27 @@ def preview(files: Sequence[Path]) -> ui.SavedImages | dict[str, Any]:
     return ui.SavedImages(saved, is_animated=files[0].suffix not in STILLS) if saved else {}
 
 
-def outputs(outcome: Outcome, order: Order | None = None) -> io.NodeOutput:
-    """What a provider's node puts out: the results as a list, and the text about them."""
+def outputs(outcome: JobOutcome, generation: GenerationRequest | None = None) -> io.NodeOutput:
+    """The outputs of a provider's node: the results as a list, and the text about them."""
     return io.NodeOutput(
-        [opened(file) for file in seen(outcome.files)], told(outcome, order), ui=preview(outcome.files)
+        [opened(file) for file in seen(outcome.files)], told(outcome, generation), ui=preview(outcome.files)
     )
 
 
 def set_aside(error: RemoteError) -> io.NodeOutput:
-    """What is put out for a job of which nobody knows: why, and an end to what is connected to the result."""
+    """The outputs for a job of which nobody knows: the reason, and an end to what is connected to the result."""
     log.error("%s", error)
     text = log_report(str(error))
     return io.NodeOutput([ExecutionBlocker(str(error))], text, ui=ui.PreviewText(text))
 
 
-def told(outcome: Outcome, order: Order | None = None) -> str:
+def told(outcome: JobOutcome, generation: GenerationRequest | None = None) -> str:
     """The text about a job, with the names of its files."""
-    return log_report("\n".join([info(outcome, order), *(f"file: {file.name}" for file in outcome.files)]))
+    return log_report("\n".join([summarize(outcome, generation), *(f"file: {file.name}" for file in outcome.files)]))
 
 
 def is_whole(jobs: Sequence[Job], node_id: str) -> bool:
-    """Whether nothing of a node waits to be collected, and every result of its newest run is still there."""
+    """True if nothing of a node waits to be collected, and every result of its newest run is still there."""
     mine = [job for job in jobs if job.node_id.split("/")[0] == node_id and job.state not in OVER]
     waiting = any(job.state is State.REMOTE_DONE for job in mine)
     return not waiting and all(delivered(job) is not None for job in mine if job.prompt_id == mine[0].prompt_id)

@@ -1,4 +1,4 @@
-"""What each widget does, in plain words. Where a provider's meaning is disputed, its own words are quoted."""
+"""The help of each widget, in plain words. Where a provider's meaning is disputed, its own words are quoted."""
 
 WORDS = {
     "prompt": "What the result should show.",

@@ -63,7 +63,7 @@ def _range(field: Field) -> list[str]:
 
 
 def _default(field: Field) -> list[str]:
-    """What is sent when nothing is set: nothing. What the provider then takes is said where it is documented."""
+    """The provider's documented default: when nothing is set, nothing is sent."""
     if field.path in EXPLICIT or field.path in DELIVERY or field.required or field.name in ("seed", "number_results"):
         return []
     documented = dict.fromkeys(_plain(p.default) for p in field.variants.values() if p.default not in (None, ""))
@@ -75,7 +75,7 @@ def _default(field: Field) -> list[str]:
 
 
 def _variants(field: Field) -> list[str]:
-    """Which variants of the node have the parameter, if not all, in the shorter way."""
+    """The variants of the node that have the parameter, if not all, in the shorter way."""
     if not field.others:
         return []
     few = len(field.variants) < len(field.others)

@@ -25,11 +25,12 @@ from ...video.metadata import RECEIPT, texts
 from ...video.plain_frames import PlainFrames
 from ...video.whole import reserve_name
 from ..clips import FPS_OF_IMAGES, clip_of, images_of, sound_of, stop_if_interrupted
+from ..remote.job_manager import manager
 from ..schema import advanced, schema
 from ..sockets import WanExperts, WanPlan
 from ..text import log_report
 from .interpolation import INTERPOLATIONS, NONE, interpolate
-from .upload import upload, upload_settings
+from .upload import upload
 
 CATEGORY = "Wan Duet/Video"
 
@@ -238,7 +239,7 @@ def _sent(path: Path, profile: str) -> str:
     """Send the file; a signed address takes one, and the next would take its place."""
     if _result():
         return f"Not sent: the address of profile '{profile}' has the first result."
-    return upload(path, profile, upload_settings())
+    return upload(path, profile, manager())
 
 
 def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str]) -> int:

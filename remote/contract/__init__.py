@@ -1,1 +1,1 @@
-"""What each provider documents: parameters, rules, prices, and whether a request keeps to them."""
+"""The providers' documents as data: parameters, rules, prices, and a check of requests against them."""

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .contracts import Contract, Parameter
-from .rules import mode_of
-from .validate import violations, warnings_of
-from .violation import Violation
+from .rules import Violation, mode_of, warnings_of
+from .validate import violations
 
 DIGITS = 7  # all that single precision has
 

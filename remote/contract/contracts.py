@@ -5,12 +5,13 @@ The files also hold the documented answers, which the fakes are held to, and the
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+UNSET = object()
 FOLDER = Path(__file__).parent / "documents"
 
 
@@ -38,7 +39,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Contract:
-    """What one endpoint takes, gives and costs."""
+    """The documented request of one endpoint, its output and its price.
+
+    `roles`: paths of parameters that the pack itself reads (seed, results, width, height, aspect_ratio, frames, media)
+    where they are not called so.
+    """
 
     provider: str
     endpoint: str
@@ -48,13 +53,23 @@ class Contract:
     prices: Mapping[str, Any] | None
     modes: Mapping[str, Mapping[str, int]]
     uploads: Mapping[str, Mapping[str, Any]]
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    def role(self, request: Mapping[str, Any], role: str) -> Any:
+        """The value in a request that plays a role, such as `seed`, under whatever path; None if it is absent."""
+        return _value_of_role(self.roles, request, role)
+
+    def results(self, request: Mapping[str, Any]) -> int:
+        """The number of results that a request asks for."""
+        asked = self.role(request, "results")
+        return 1 if asked is None else asked
 
     def parameter(self, path: str) -> Parameter | None:
         """The parameter with this path."""
         return self._by_path.get(path)
 
     def with_model(self, model: str) -> "Contract":
-        """The same contract for another model id: what the pages print for Runware's Wan 2.2 is ambiguous.
+        """The same contract for another model id, where the pages print an ambiguous one.
 
         What another model costs is not known.
         """
@@ -67,9 +82,19 @@ class Contract:
         return {parameter.path: parameter for parameter in self.parameters}
 
 
+def value_at(request: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path without lists; UNSET if it is absent."""
+    value: Any = request
+    for name in path.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return UNSET
+        value = value[name]
+    return value
+
+
 @cache
 def contracts() -> Mapping[str, Contract]:
-    """Every contract by endpoint: fal's endpoint ids, `runware/<name>` and `rivya/<name>`."""
+    """Every contract by endpoint: the provider's own endpoint ids where it has several, else `<provider>/<name>`."""
     loaded: dict[str, Contract] = {}
     for path in sorted(FOLDER.glob("*.json")):
         for contract in _contracts_of(json.loads(path.read_text(encoding="utf-8"))):
@@ -83,6 +108,17 @@ def contract(endpoint: str) -> Contract:
         return contracts()[endpoint]
     except KeyError:
         raise ValueError(f"endpoint is {endpoint!r}; it must be one of {', '.join(contracts())}") from None
+
+
+def value_of_role(endpoint: str, request: Mapping[str, Any], role: str) -> Any:
+    """The same as `Contract.role`, for an endpoint that an older release may have had: roles are paths there."""
+    known = contracts().get(endpoint)
+    return _value_of_role(known.roles if known else {}, request, role)
+
+
+def _value_of_role(roles: Mapping[str, str], request: Mapping[str, Any], role: str) -> Any:
+    value = value_at(request, roles.get(role, role))
+    return None if value is UNSET else value
 
 
 def _contracts_of(page: Mapping[str, Any]) -> Iterator[Contract]:
@@ -106,6 +142,7 @@ def _contract(
         prices=entry["prices"],
         modes=page.get("modes", {}),
         uploads=page.get("uploads", {}),
+        roles=page.get("roles", {}),
     )
 
 
@@ -125,10 +162,10 @@ def _expand(parameters: list[Mapping[str, Any]], shared: Mapping[str, Any]) -> l
 
 
 def _parameter(entry: Mapping[str, Any]) -> Parameter:
-    known = {field: entry[field] for field in Parameter.__dataclass_fields__ if field in entry}
-    for field in ("enum", "modes"):
-        if field in known:
-            known[field] = tuple(known[field])
+    known = {name: entry[name] for name in Parameter.__dataclass_fields__ if name in entry}
+    for name in ("enum", "modes"):
+        if name in known:
+            known[name] = tuple(known[name])
     return Parameter(types=tuple(_types(entry["type"])), **known)
 
 

@@ -1,20 +1,14 @@
-"""What a request will cost, as far as the documents tell, and whether that is agreed to and within the budget."""
+"""Estimate the price of a request, and check it against consent and budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import RemoteError
-from .contracts import Contract
-from .rules import UNSET, value_at
+from .contracts import UNSET, Contract, value_at
 
 Prices = Mapping[str, Any]
 ROUNDING = 1e-9  # of sums of prices
-PRICES_AT = {
-    "runware": "https://runware.ai/docs/platform/pricing",
-    "fal": "https://fal.ai/pricing",
-    "rivya": "https://rivya.ai/docs/api/models/wan-2-2-a14b-turbo",
-}
 UNITS = {"USD": "US dollars", "credits": "credits"}
 LEAST_UNKNOWN = {"USD": 0.5, "credits": 12.0}  # a graph must not count what nobody knows as next to nothing
 
@@ -36,13 +30,12 @@ def estimate(contract: Contract, request: Mapping[str, Any], seconds: float | No
     if prices is None:
         return Estimate(None)
     one = _one(contract, prices, request, seconds)
-    results = value_at(request, "numberResults")
-    return Estimate(None if one is None else one * (1 if results is UNSET else results), prices["currency"])
+    return Estimate(None if one is None else one * contract.results(request), prices["currency"])
 
 
 def _one(contract: Contract, prices: Prices, request: Mapping[str, Any], seconds: float | None) -> float | None:
     if prices["per"] == "example":
-        media = value_at(request, "inputs.frameImages") is not UNSET
+        media = contract.role(request, "frames") is not None
         given = {name: request.get(name) for name in ("width", "height", "duration")} | {"media": media}
         return next((row["price"] for row in prices["examples"] if given.items() <= row.items()), None)
     price = prices.get("price")
@@ -61,7 +54,7 @@ def _seconds(contract: Contract, request: Mapping[str, Any], prices: Prices) -> 
 
 
 def _value(contract: Contract, request: Mapping[str, Any], path: str) -> Any:
-    """What the provider will take: the value that is set, else the documented default."""
+    """The value that the provider will take: as set, else the documented default."""
     value = value_at(request, path)
     parameter = contract.parameter(path)
     return value if value is not UNSET else parameter.default if parameter else None
@@ -96,10 +89,10 @@ def in_words(amount: float, currency: str) -> str:
     return f"{amount:g} credits" if currency == "credits" else f"${round(amount, 6):g}"
 
 
-def agreed(provider: str, expected: Estimate, *, allow_paid: bool, max_cost: float | None) -> tuple[float, str]:
+def check_consent(prices_at: str, expected: Estimate, *, allow_paid: bool, max_cost: float | None) -> tuple[float, str]:
     """The most that a job may cost, and the price in words; RemoteError unless paying that is agreed to."""
     unit = UNITS[expected.currency]
-    prices = f"Prices are in {unit}, at {PRICES_AT[provider]}."
+    prices = f"Prices are in {unit}, at {prices_at}."
     if not allow_paid:
         also = " and set max_cost, which an unknown price is counted as" if expected.amount is None else ""
         advice = f"Nothing was sent. {prices} Turn allow_paid on to run it{also}."

@@ -1,13 +1,28 @@
 """The rules between fields: pairs, alternatives, order, tables, and what a mode takes."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from .contracts import Contract
-from .violation import Violation
+from .contracts import UNSET, Contract, value_at
 
 Rule = Mapping[str, Any]
-UNSET = object()
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One way in which a request breaks its contract: `value` at `path` breaks `rule`, which takes `allowed`."""
+
+    path: str
+    rule: str
+    value: Any
+    allowed: Any
+
+    def __str__(self) -> str:
+        if self.rule == "required":
+            return f"{self.path} is missing: it takes {self.allowed}"
+        shown = repr(self.value)
+        return f"{self.path} is {shown if len(shown) <= 80 else shown[:77] + '…'}; {self.rule}: {self.allowed}"
 
 
 def broken_rules(contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
@@ -18,7 +33,7 @@ def broken_rules(contract: Contract, request: Mapping[str, Any]) -> Iterator[Vio
 
 
 def warnings_of(contract: Contract, request: Mapping[str, Any]) -> list[str]:
-    """What is allowed but has no effect, in the words of the contract; and what only other pages rule out."""
+    """Warnings of what has no effect, in the words of the contract, and of what only other pages rule out."""
     rules = [rule for rule in contract.rules if rule["kind"] == "warn_if"]
     without_effect = [rule["message"] for rule in rules if all(_holds(part, request) for part in rule["when"])]
     unprinted = [rule for rule in contract.rules if not _is_printed(rule)]
@@ -27,28 +42,18 @@ def warnings_of(contract: Contract, request: Mapping[str, Any]) -> list[str]:
 
 
 def _is_printed(rule: Rule) -> bool:
-    """Whether the provider's page for this model has the rule; what is only likely is said, not refused."""
+    """True if the provider's page for this model has the rule; what is only likely is said, not refused."""
     return rule.get("printed", True)
-
-
-def value_at(request: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path without lists; UNSET if it is absent."""
-    value: Any = request
-    for name in path.split("."):
-        if not isinstance(value, dict) or name not in value:
-            return UNSET
-        value = value[name]
-    return value
 
 
 def mode_of(contract: Contract, request: Mapping[str, Any]) -> str | None:
     """The mode that a request's media put it in; None if the contract knows no such mode."""
-    counted = _count_media(request)
+    counted = _count_media(contract, request)
     return next((name for name, media in contract.modes.items() if counted == dict(media)), None)
 
 
-def _count_media(request: Mapping[str, Any]) -> dict[str, int]:
-    items = value_at(request, "params.referenceMediaItems")
+def _count_media(contract: Contract, request: Mapping[str, Any]) -> dict[str, int]:
+    items = contract.role(request, "media")
     kinds = [item.get("kind") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     return {"images": kinds.count("image"), "audio": kinds.count("audio")}
 
@@ -58,7 +63,7 @@ def _set(request: Mapping[str, Any], path: str) -> bool:
 
 
 def _expected(contract: Contract, request: Mapping[str, Any], path: str) -> Any:
-    """What the provider will take: the value that is set, else the documented default; UNSET if there is none."""
+    """The value that the provider will take: as set, else the documented default; UNSET if there is none."""
     value, parameter = value_at(request, path), contract.parameter(path)
     return parameter.default if value is UNSET and parameter and parameter.default is not None else value
 
@@ -118,7 +123,7 @@ def _requires_value(rule: Rule, contract: Contract, request: Mapping[str, Any]) 
 def _mode_by_media(rule: Rule, contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
     if mode_of(contract, request) is None:
         allowed = "; ".join(f"{m['images']} images and {m['audio']} audio" for m in rule["allowed"])
-        yield Violation("params.referenceMediaItems", rule["id"], _count_media(request), allowed)
+        yield Violation(contract.roles["media"], rule["id"], _count_media(contract, request), allowed)
 
 
 def _value_requires_mode(rule: Rule, contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:

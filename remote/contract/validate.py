@@ -9,12 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from .contracts import Contract, Parameter
-from .rules import broken_rules, warnings_of
-from .violation import Violation
+from .rules import Violation, broken_rules
 
-__all__ = ["Request", "Violation", "violations", "warnings_of"]
-
-Request = Mapping[str, Any]
 URI = re.compile(r"https?://\S+\Z")
 AIR = re.compile(r"[\w.-]+:[\w.@:/-]+\Z")
 DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
@@ -42,7 +38,7 @@ class _Field:
     parameter: Parameter | None
 
 
-def violations(contract: Contract, request: Request) -> list[Violation]:
+def violations(contract: Contract, request: Mapping[str, Any]) -> list[Violation]:
     """Everything about a request that the documents do not allow; empty if it may be sent."""
     found: list[Violation] = []
     for field in _fields(contract, request, "", ""):
@@ -73,7 +69,7 @@ def _walk(contract: Contract, field: _Field, pattern: str) -> Iterator[_Field]:
 
 
 def _item_of(contract: Contract, pattern: str) -> Parameter:
-    """What a list holds: what its items are said to be, objects if they have fields, else texts of its own format."""
+    """The parameter of a list's items: as documented, objects if they have fields, else texts of its own format."""
     path, described = f"{pattern}[]", contract.parameter(pattern)
     item = contract.parameter(path)
     objects = any(parameter.path.startswith(f"{path}.") for parameter in contract.parameters)
@@ -149,7 +145,7 @@ def _has_format(value: str, name: str) -> bool:
     return bool(value.strip())  # a Hugging Face repository, say
 
 
-def _missing(contract: Contract, request: Request) -> Iterator[Violation]:
+def _missing(contract: Contract, request: Mapping[str, Any]) -> Iterator[Violation]:
     """Required fields that are absent: those of list items once for each item that is an object."""
     for parameter in contract.parameters:
         if parameter.required:

@@ -1,4 +1,4 @@
-"""Which addresses of a provider's naming may be used: public ones only, checked when the connection is made."""
+"""Reject addresses that are not public; checked once more when the connection is made."""
 
 import asyncio
 import ipaddress
@@ -28,7 +28,7 @@ NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")  # what a system takes for an a
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to nobody's private network, this machine's, or a cloud's metadata."""
+    """True unless an IP address belongs to a private network, to this machine or to a cloud's metadata."""
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour

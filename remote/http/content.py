@@ -1,4 +1,4 @@
-"""What a downloaded file really is: its first bytes, and whether every frame is there."""
+"""Inspect a downloaded file: its first bytes, and whether every frame is there."""
 
 import zipfile
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LARGE = "Nothing of it was decoded. The job is kept: take the file from the prov
 
 @dataclass(frozen=True)
 class Content:
-    """What PyAV says about a file; a picture has one frame and no fps, an archive files for frames and no size."""
+    """PyAV's word on a file; a picture has one frame and no fps, an archive files for frames and no size."""
 
     kind: str
     width: int
@@ -88,7 +88,7 @@ def inspect(path: Path, wanted: str | None = None) -> Content:
 
 
 def _count_entries(path: Path) -> int:
-    """How many files an archive names; none of them is unpacked."""
+    """The number of files that an archive names; none of them is unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             return len(archive.infolist())

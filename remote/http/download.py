@@ -9,17 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urljoin
 
 import aiohttp
 
 from ..errors import RemoteError
-from ..settings import Settings
+from ..settings import RemoteSettings
 from .addresses import PublicConnector, check_url
 from .content import Content, extension, inspect
 from .proxy import proxy_for
 
-CHUNK = 1 << 18
+CHUNK = 1 << 18  # bytes that are read at once
+BATCH = 1 << 20  # bytes that are written at once
+WRITERS = 4
 REDIRECTS = 3
 LARGE = "No file is left of it. The job is kept: take the file from the provider's own page."
 
@@ -41,9 +44,10 @@ class File:
 class Downloader:
     """Fetches results with a session that carries no keys."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RemoteSettings) -> None:
         self._settings = settings
         self._inspector = ThreadPoolExecutor(1, "wan-duet inspect")  # several would crowd the host's own thread out
+        self._writer = ThreadPoolExecutor(WRITERS, "wan-duet write")  # a disk that is slow must not stall every job
         connector = PublicConnector(allow_loopback=settings.allow_loopback, limit=16)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -56,6 +60,7 @@ class Downloader:
         """Close the connections."""
         await self._session.close()
         self._inspector.shutdown(wait=False)
+        self._writer.shutdown(wait=False)
 
     async def fetch(self, url: str, stem: str, hosts: Collection[str] | None, kind: str | None = None) -> File:
         """The file at `url` as `<output>/<stem>.<its kind>`; `kind` is that of `inspect`, if it must be one.
@@ -78,7 +83,7 @@ class Downloader:
         return File(path, digest, size, content)
 
     async def _write(self, url: str, part: Path, hosts: Collection[str] | None) -> tuple[str, int]:
-        digest, size = hashlib.sha256(), 0
+        loop, digest, size, batch = asyncio.get_running_loop(), hashlib.sha256(), 0, bytearray()
         try:
             async with self._open(url, hosts) as response:
                 self._check_head(response)
@@ -87,10 +92,12 @@ class Downloader:
                         size += len(chunk)
                         if size > self._settings.max_download:
                             raise self._too_large(size)
-                        digest.update(chunk)
-                        target.write(chunk)
-                    target.flush()
-                    os.fsync(target.fileno())
+                        batch += chunk
+                        if len(batch) >= BATCH:
+                            await loop.run_in_executor(self._writer, _append, target, digest, batch)
+                            batch = bytearray()
+                    await loop.run_in_executor(self._writer, _append, target, digest, batch)
+                    await loop.run_in_executor(self._writer, _sync, target)
         except asyncio.TimeoutError:
             raise Gone("no data came any more") from None
         except aiohttp.ClientError as error:
@@ -128,8 +135,18 @@ class Downloader:
         )
 
 
+def _append(target: BinaryIO, digest: "hashlib._Hash", data: bytearray) -> None:
+    digest.update(data)
+    target.write(data)
+
+
+def _sync(target: BinaryIO) -> None:
+    target.flush()
+    os.fsync(target.fileno())
+
+
 def _target(url: str, location: str) -> str:
-    """Where a redirect leads."""
+    """The address that a redirect leads to."""
     try:
         return urljoin(url, location)
     except ValueError:

@@ -7,7 +7,7 @@ import aiohttp
 from yarl import URL
 
 from ..errors import RemoteError
-from ..settings import Settings
+from ..settings import RemoteSettings
 from .addresses import PublicConnector, check_url
 from .proxy import proxy_for
 
@@ -24,7 +24,7 @@ UNREACHED = "Check the connection and the address in keys.json."
 UNSAFE = "Nothing was sent: the address in keys.json must be https at a public host."
 
 
-async def put_file(path: Path, url: str, settings: Settings) -> None:
+async def put_file(path: Path, url: str, settings: RemoteSettings) -> None:
     """Send the file in one PUT, as S3 and its like take it; RemoteError if the other side has not stored it.
 
     The address must be https at a public host. Redirects are not followed: the signature is for this one.
@@ -41,7 +41,7 @@ async def put_file(path: Path, url: str, settings: Settings) -> None:
         raise RemoteError("storage", f"The file was not stored (HTTP {status})", advice=REFUSED)
 
 
-async def _status_of_put(path: Path, url: str, settings: Settings) -> int:
+async def _status_of_put(path: Path, url: str, settings: RemoteSettings) -> int:
     limits = aiohttp.ClientTimeout(total=settings.upload_timeout, sock_connect=15)
     connector = PublicConnector(allow_loopback=settings.allow_loopback)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:

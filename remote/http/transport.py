@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from ..errors import RemoteError
-from ..settings import Settings
+from ..settings import RemoteSettings
 from .addresses import PublicConnector, check_url
 from .backoff import Backoff
 from .proxy import proxy_for
@@ -43,7 +43,10 @@ class TooLarge(Unanswered):
 
 @dataclass(frozen=True)
 class Call:
-    """One request to an API. `foreign`: to an address that an answer named, checked like those of results."""
+    """One request to an API. `foreign`: to an address that an answer named, checked like those of results.
+
+    `form` makes the body of a file upload, anew for each try.
+    """
 
     method: str
     url: str
@@ -52,6 +55,7 @@ class Call:
     timeout: float | None = None
     foreign: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Callable[[], aiohttp.FormData] | None = field(default=None, repr=False)
 
     @property
     def sent(self) -> bytes | None:
@@ -93,7 +97,7 @@ class Reply:
 class Transport:
     """The sessions of one loop. Redirects are not followed: a key goes to the host it belongs to and no further."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RemoteSettings) -> None:
         self._settings = settings
         self._shared = _session(aiohttp.TCPConnector(limit=64))
         self._public = _session(PublicConnector(allow_loopback=settings.allow_loopback))
@@ -160,7 +164,7 @@ class Transport:
             async with session.request(
                 call.method,
                 call.url,
-                data=call.sent,
+                data=call.form() if call.form else call.sent,
                 headers=call.headers,
                 timeout=limits,
                 allow_redirects=False,

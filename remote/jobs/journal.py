@@ -96,7 +96,7 @@ class Journal:
             return self._change_in(db, id, {"state": State.PLANNED}, **values, reserved=wanted.amount)
 
     def used_today(self, provider: str) -> float:
-        """What a provider's jobs have taken of the budget since midnight in UTC, in its own unit."""
+        """The part of its budget that a provider's jobs have taken since midnight in UTC, in its own unit."""
         with self._open() as db:
             return self._used(db, provider, "")
 
@@ -156,7 +156,7 @@ class Journal:
             return [decoded(row) for row in db.execute(query, states)]
 
     def remote_ids(self, provider: str, but: str) -> set[str]:
-        """What a provider calls its jobs, but for one of them."""
+        """The provider's ids of its jobs, but for one of them."""
         query = "SELECT remote_id FROM jobs WHERE provider = ? AND id <> ? AND remote_id <> ''"
         with self._open() as db:
             return {row["remote_id"] for row in db.execute(query, (provider, but))}
@@ -165,7 +165,7 @@ class Journal:
         """Drop what a job was and brought; its cost stays. ValueError if there is no such job."""
         self.update(id, fingerprint="", request={}, body="", urls=None, files=(), warnings=(), error="")
 
-    def forgotten(self, node_id: str) -> int:
+    def count_forgotten(self, node_id: str) -> int:
         """The number of jobs that were forgotten, of one node or of its items."""
         query = "SELECT COUNT(*) FROM jobs WHERE fingerprint = '' AND (node_id = ? OR node_id LIKE ? || '/%')"
         with self._open() as db:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..clock import Clock
 from ..contract.pricing import Estimate, Reservation
 from ..errors import RemoteError
 from ..job import Job
 from ..redact import redact, redact_all
+from ..settings import Clock
 from .journal import Journal
 
 log = logging.getLogger("wan_duet")
@@ -19,8 +19,8 @@ LINES, LONGEST = 20, 200  # of a provider's log: how many are kept, and of how m
 
 
 @dataclass(frozen=True)
-class Update:
-    """Where a job is, for people."""
+class JobUpdate:
+    """The progress of a job, for people."""
 
     job: Job
     seconds: float
@@ -35,13 +35,13 @@ class Update:
         return " - ".join([*words, *([self.line] if self.line else [])])
 
 
-Report = Callable[[Update], None]
+OnUpdate = Callable[[JobUpdate], None]
 
 
-class Record:
+class JobRecord:
     """Keeps `job` equal to its row. What it is told to note has `secret` taken out."""
 
-    def __init__(self, job: Job, journal: Journal, clock: Clock, report: Report, secret: str) -> None:
+    def __init__(self, job: Job, journal: Journal, clock: Clock, report: OnUpdate, secret: str) -> None:
         self.job = job
         self._journal = journal
         self._report = report
@@ -53,7 +53,7 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """How long this process has been at it."""
+        """Seconds that this process has been at it."""
         return self._clock.monotonic() - self._begin
 
     async def note(self, **values: Any) -> None:
@@ -110,4 +110,4 @@ class Record:
 
     def tell(self, queue: int | None = None, percent: float | None = None, line: str = "") -> None:
         """Say where the job is to whoever waits for it, with the newest line of its log."""
-        self._report(Update(self.job, self.seconds, queue, percent, line))
+        self._report(JobUpdate(self.job, self.seconds, queue, percent, line))

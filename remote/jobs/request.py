@@ -1,4 +1,4 @@
-"""What is asked for: a checked request, the user's files for it, and what they agreed to pay and upload."""
+"""A generation request: checked values, the user's files, and consent to pay and upload."""
 
 import hashlib
 import json
@@ -10,12 +10,13 @@ from ..contract.build import build
 from ..contract.contracts import Contract
 from ..contract.pricing import Estimate, estimate
 from ..media import Media
+from ..providers import PROVIDERS
 
 TASK_ID = "00000000-0000-4000-8000-000000000000"  # stands for ours, which the journal gives
 
 
 @dataclass(frozen=True)
-class Order:
+class GenerationRequest:
     """One generation. `request` holds placeholders where `media`, by placeholder, will be uploaded.
 
     `max_cost` is in the currency of the contract; None is no limit. `seconds`: how long a driving video lasts. `log`:
@@ -47,7 +48,7 @@ class Order:
 
     @property
     def fingerprint_before(self) -> str:
-        """What the same order was known by until files had an identity: the bytes that are sent."""
+        """The fingerprint from before files had an identity: of the bytes that are sent."""
         return self._fingerprint({})
 
     @property
@@ -67,17 +68,19 @@ class Order:
 
     @property
     def estimate(self) -> Estimate:
-        """What it will cost, as far as the documents tell."""
+        """The expected price, as far as the documents tell."""
         return estimate(self.contract, self.request, self.seconds)
 
 
-def order(contract: Contract, values: Mapping[str, Any], media: Iterable[Media] = (), **consent: Any) -> Order:
+def make_request(
+    contract: Contract, values: Mapping[str, Any], media: Iterable[Media] = (), **consent: Any
+) -> GenerationRequest:
     """Check the values, dotted paths as `build` takes them; InvalidRequest if the provider would refuse them.
 
-    `consent` are the other fields of Order.
+    `consent` are the other fields of GenerationRequest.
     """
-    ours = {"taskUUID": TASK_ID} if contract.parameter("taskUUID") else {}
-    built = build(contract, {**values, **ours})
-    built.request.pop("taskUUID", None)
+    id_field = PROVIDERS[contract.provider].id_field
+    built = build(contract, {**values, **({id_field: TASK_ID} if id_field else {})})
+    built.request.pop(id_field, None)
     files = {file.placeholder: file for file in media}
-    return Order(contract, built.request, files, built.dropped, built.warnings, **consent)
+    return GenerationRequest(contract, built.request, files, built.dropped, built.warnings, **consent)

@@ -1,4 +1,4 @@
-"""The course of one job: submitted once, polled until the provider's own word ends it, fetched."""
+"""Run one job: submitted once, polled until the provider's own word ends it, fetched."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -8,11 +8,11 @@ from ..http.backoff import Backoff
 from ..http.download import Downloader
 from ..http.transport import Transport
 from ..job import Job, State
-from ..providers.base import Progress, Provider
-from .collect import Fetcher, Outcome
+from ..providers.base import JobProgress, Provider
+from .collect import Fetcher, JobOutcome
 from .journal import Journal
-from .record import Record, Report
-from .request import Order
+from .record import JobRecord, OnUpdate
+from .request import GenerationRequest
 from .submit import Submitter
 from .uploads import Uploads
 
@@ -20,8 +20,8 @@ log = logging.getLogger("wan_duet")
 
 
 @dataclass
-class Tools:
-    """What every course of a manager works with."""
+class Services:
+    """The parts that all job runners of a manager share."""
 
     journal: Journal
     transport: Transport
@@ -30,54 +30,56 @@ class Tools:
 
 
 @dataclass
-class _LastWord:
+class PartialResultTimer:
     """Notices when part of the results is all: one error may stand for the whole task, and nobody says so."""
 
     settle: float
     told: tuple[int, int] = (0, 0)
     since: float = 0.0
 
-    def is_spoken(self, progress: Progress, now: float) -> bool:
-        """Whether something is told, nothing is said to be under way, and that has not changed for long."""
+    def has_settled(self, progress: JobProgress, now: float) -> bool:
+        """True if something is told, nothing is said to be under way, and that has not changed for long."""
         if progress.pending or progress.told != self.told:
             self.told, self.since = progress.told, now
         return self.told != (0, 0) and now - self.since > self.settle
 
 
-class Course:
-    """Drives one job to its end. Without an order it collects what was submitted before, and submits nothing."""
+class JobRunner:
+    """Drives one job to its end. Without a request it collects what was submitted before, and submits nothing."""
 
-    def __init__(self, job: Job, order: Order | None, provider: Provider, tools: Tools, report: Report) -> None:
+    def __init__(
+        self, job: Job, generation: GenerationRequest | None, provider: Provider, services: Services, report: OnUpdate
+    ) -> None:
         self.cancelling = False
-        self._order = order
+        self._generation = generation
         self._log: tuple[str, ...] = ()
         self._provider = provider
-        self._uploads = tools.uploads
+        self._uploads = services.uploads
         self._settings = provider.settings
         self._clock = provider.settings.clock
-        self._record = Record(job, tools.journal, self._clock, report, provider.key)
-        self._submitter = Submitter(self._record, order, provider, tools.transport, tools.uploads)
-        self._fetcher = Fetcher(self._record, provider, tools.downloader, self._poll)
+        self._record = JobRecord(job, services.journal, self._clock, report, provider.key)
+        self._submitter = Submitter(self._record, generation, provider, services.transport, services.uploads)
+        self._fetcher = Fetcher(self._record, provider, services.downloader, self._poll)
 
-    async def run(self) -> Outcome:
+    async def run(self) -> JobOutcome:
         """Everything that is left to do; RemoteError with the job's state in the journal if it can't be done."""
         attached = self._record.job.state is not State.PLANNED
         await self._submitter.make_sure()
         progress = await self._wait_until_done()
         return replace(await self._fetcher.fetch_all(progress), attached=attached, log=self._log)
 
-    async def _wait_until_done(self) -> Progress:
+    async def _wait_until_done(self) -> JobProgress:
         backoff = Backoff(self._settings.first_poll, self._settings.longest_poll)
         seen = self._clock.monotonic()
-        last_word = _LastWord(self._settings.settle)
-        partial: Progress | None = None
+        timer = PartialResultTimer(self._settings.settle)
+        partial: JobProgress | None = None
         while True:
             progress = await self._poll()
             if progress is not None and progress.state is None:
                 await self._check_missing(self._clock.monotonic() - seen)
             elif progress is not None and progress.state is not None:
                 seen = self._clock.monotonic()
-                if progress.state is State.REMOTE_DONE or last_word.is_spoken(progress, seen):
+                if progress.state is State.REMOTE_DONE or timer.has_settled(progress, seen):
                     return await self._judge(replace(progress, state=State.REMOTE_DONE))
                 partial = progress if progress.results else None
                 if progress.state is not self._record.job.state:
@@ -90,9 +92,9 @@ class Course:
                 raise RemoteError("timeout", f"Job {self._record.job.id} takes longer than we wait", charged="unknown")
             await self._clock.sleep(wait)
 
-    async def _poll(self) -> Progress | None:
+    async def _poll(self) -> JobProgress | None:
         """None: no answer. The network may come back, and the job goes on without it."""
-        wanted = self._order is not None and self._order.log
+        wanted = self._generation is not None and self._generation.log
         try:
             progress = await self._provider.poll(self._record.job, log=wanted)
             self._log = self._record.readable(progress.log) or self._log
@@ -121,7 +123,7 @@ class Course:
         text = f"{self._provider.name} no longer has the result of job {self._record.job.id}"
         return RemoteError("not_found", text, charged="yes", advice="Change force_new to make it again.")
 
-    async def _judge(self, progress: Progress) -> Progress:
+    async def _judge(self, progress: JobProgress) -> JobProgress:
         """Keep every success; raise the failure if there is nothing else."""
         job = self._record.job
         if progress.cost is not None:
@@ -132,7 +134,7 @@ class Course:
         if job.state in (State.REMOTE_DONE, State.DOWNLOADED):
             raise self._gone()
         failure = progress.failures[0]
-        await self._uploads.forget(failure, self._order, self._provider, before=float("inf"))
+        await self._uploads.forget(failure, self._generation, self._provider, before=float("inf"))
         charged: Charged = "no" if progress.cost == 0 else "unknown"
         error = RemoteError(failure.kind, failure.reason, charged=charged, code=failure.code)
         await self._record.note(

@@ -5,14 +5,14 @@ import logging
 from collections.abc import Awaitable
 
 from ..budget import read_budget, where_to_set
-from ..contract.pricing import Reservation, agreed
+from ..contract.pricing import Reservation, check_consent
 from ..errors import RemoteError
 from ..http.transport import Call, Reply, Transport, Unanswered
 from ..job import State
-from ..providers.base import Accepted, Provider, Sent, Unreadable
+from ..providers.base import Accepted, Provider, SubmittedBody, Unreadable
 from .journal import OVER
-from .record import Record
-from .request import Order
+from .record import JobRecord
+from .request import GenerationRequest
 from .uploads import Uploads
 
 log = logging.getLogger("wan_duet")
@@ -26,13 +26,18 @@ class _TakenOver(Exception):
 
 
 class Submitter:
-    """Submits one job at most once, whatever it finds. Without an order it only looks for what was sent before."""
+    """Submits one job at most once, whatever it finds. Without a request it only looks for what was sent before."""
 
     def __init__(
-        self, record: Record, order: Order | None, provider: Provider, transport: Transport, uploads: Uploads
+        self,
+        record: JobRecord,
+        generation: GenerationRequest | None,
+        provider: Provider,
+        transport: Transport,
+        uploads: Uploads,
     ) -> None:
         self._record = record
-        self._order = order
+        self._generation = generation
         self._provider = provider
         self._transport = transport
         self._uploads = uploads
@@ -65,10 +70,10 @@ class Submitter:
     async def _submit(self) -> None:
         begin = self._clock.now()
         try:
-            order = self._ordered()
-            wanted = self._reservation(order)
+            generation = self._ordered()
+            wanted = self._reservation(generation)
             await self._record.check_budget(wanted)
-            call = await self._prepare(order)
+            call = await self._prepare(generation)
         except RemoteError as error:
             # still planned: nothing was sent, and another process may be willing
             await self._record.note(error=str(error))
@@ -82,7 +87,7 @@ class Submitter:
         except _TakenOver:
             await self.make_sure()
         except RemoteError as error:
-            if await self._uploads.forget(error, self._order, self._provider, begin):  # and it may be about them
+            if await self._uploads.forget(error, self._generation, self._provider, begin):  # and it may be about them
                 await self._record.note(state=State.PLANNED, reserved=None)
                 return await self.make_sure()
             await self._refuse(error)
@@ -116,38 +121,43 @@ class Submitter:
                 raise _TakenOver
             await self._clock.sleep(seconds)
 
-    def _ordered(self) -> Order:
-        """The order, without which nothing is submitted."""
-        if self._order is None:
+    def _ordered(self) -> GenerationRequest:
+        """The request, without which nothing is submitted."""
+        if self._generation is None:
             text = f"Job {self._record.job.id} was never submitted"
             raise RemoteError("not_found", text, advice="Run its graph again.")
-        return self._order
+        return self._generation
 
-    async def _prepare(self, order: Order) -> Call:
+    async def _prepare(self, generation: GenerationRequest) -> Call:
         """All else that can fail before money is spent, and the request that spends it."""
-        request = self._provider.complete(order.contract, order.request)
-        await self._provider.prepare(order.contract, request)
-        request = await self._uploads.place(order, request, self._provider)
-        return self._provider.submission(order.contract, request, self._record.job.id)
+        request = self._provider.complete(generation.contract, generation.request)
+        await self._provider.prepare(generation.contract, request)
+        request = await self._uploads.place(generation, request, self._provider)
+        return self._provider.submission(generation.contract, request, self._record.job.id)
 
-    def _reservation(self, order: Order) -> Reservation:
-        """What the job takes of the budget; RemoteError unless that is agreed to."""
+    def _reservation(self, generation: GenerationRequest) -> Reservation:
+        """The job's part of the budget; RemoteError unless that is agreed to."""
         name = self._record.job.provider
-        amount, price = agreed(name, order.estimate, allow_paid=order.allow_paid, max_cost=order.max_cost)
+        amount, price = check_consent(
+            self._provider.prices_at,
+            generation.estimate,
+            allow_paid=generation.allow_paid,
+            max_cost=generation.max_cost,
+        )
         budget = read_budget(name, self._settings.private, self._settings.environ)
-        return Reservation(amount, order.estimate.currency, price, budget, where_to_set(name))
+        return Reservation(amount, generation.estimate.currency, price, budget, where_to_set(name))
 
     def _same_body(self) -> bytes:
-        """What was sent before, to the byte, if it may be sent again: consent is asked for as for the first time."""
-        if self._order is None:
+        """The body sent before, to the byte, if it may be sent again: consent is asked for as for the first time."""
+        if self._generation is None:
             text = f"Job {self._record.job.id} may not have arrived"
             raise RemoteError("unknown_outcome", text, advice="Run its graph again.")
-        self._reservation(self._order).check(used=0.0)  # it was taken out of the budget when it was first sent
+        self._reservation(self._generation).check(used=0.0)  # it was taken out of the budget when it was first sent
         if not self._record.job.body:
             raise RemoteError("unknown_outcome", "The submit can't be repeated to the byte", charged="unknown")
         return self._record.job.body.encode()
 
-    async def _reconcile(self, sent: Sent) -> None:
+    async def _reconcile(self, sent: SubmittedBody) -> None:
         """Find out what became of a submit; never make a second job."""
         try:
             accepted = await self._provider.reconcile(self._record.job, sent, await self._record.taken())

@@ -14,7 +14,7 @@ ASKED_IN_VAIN = ("network", "auth", "storage")  # nothing was learnt about the j
 
 
 @dataclass(frozen=True)
-class Cleared:
+class ClearedJob:
     """The fate of one job: `found` at its provider, dropped with `no trace` there or unknown, or kept as it is.
 
     It is kept if it couldn't be asked about, may be `at work` unseen, or is one of several `like` it.
@@ -45,7 +45,7 @@ async def attach(journal: Journal, provider: Provider, job: Job, remote_id: str)
     return await journal.run(journal.update, job.id, state=State.SUBMITTED, remote_id=remote_id, urls=None, error="")
 
 
-async def clear(journal: Journal, provider: Provider, job: Job) -> Cleared:
+async def clear(journal: Journal, provider: Provider, job: Job) -> ClearedJob:
     """Ask once more about a job, without sending it again; drop it unless the provider has it or may have it.
 
     RemoteError if it can't be asked.
@@ -53,7 +53,7 @@ async def clear(journal: Journal, provider: Provider, job: Job) -> Cleared:
     now, longest = provider.settings.clock.now(), provider.settings.deadline
     sending = job.state is State.SUBMITTING
     if sending and not (now >= job.lease and await journal.run(journal.take_over, job.id, job.lease)):
-        return Cleared(job, KEPT)
+        return ClearedJob(job, KEPT)
     try:
         taken = await journal.run(journal.remote_ids, job.provider, job.id)
         accepted = await provider.reconcile(job, _not_again, taken)
@@ -61,17 +61,17 @@ async def clear(journal: Journal, provider: Provider, job: Job) -> Cleared:
         if error.kind in ASKED_IN_VAIN or isinstance(error.__cause__, RemoteError):
             raise
         if error.code == SEVERAL:
-            return Cleared(job, LIKE)
+            return ClearedJob(job, LIKE)
         if now - job.sent < longest:  # no provider without an answer by our id lists what it is still making
-            return Cleared(job, AT_WORK)
+            return ClearedJob(job, AT_WORK)
         await journal.run(journal.forget, job.id)
-        return Cleared(job, UNKNOWN)
+        return ClearedJob(job, UNKNOWN)
     if accepted is not None:
         known = {"remote_id": accepted.remote_id, "urls": dict(accepted.urls), "error": ""}
-        return Cleared(await journal.run(journal.update, job.id, state=State.SUBMITTED, **known), FOUND)
+        return ClearedJob(await journal.run(journal.update, job.id, state=State.SUBMITTED, **known), FOUND)
     await journal.run(journal.update, job.id, reserved=None)  # what never arrived takes nothing of the budget
     await journal.run(journal.forget, job.id)
-    return Cleared(job, NO_TRACE)
+    return ClearedJob(job, NO_TRACE)
 
 
 def _not_again() -> NoReturn:

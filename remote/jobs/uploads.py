@@ -11,7 +11,7 @@ from ..errors import RemoteError
 from ..media import Media
 from ..providers.base import Provider
 from .journal import Journal
-from .request import Order
+from .request import GenerationRequest
 
 log = logging.getLogger("wan_duet")
 
@@ -23,28 +23,32 @@ class Uploads:
         self._journal = journal
         self._running: dict[tuple[str, str, str], asyncio.Task[Any]] = {}
 
-    async def place(self, order: Order, request: dict[str, Any], provider: Provider) -> dict[str, Any]:
-        """The request with the placeholders of the order's files replaced; RemoteError if that is not allowed."""
-        used = {name: file for name, file in order.media.items() if name in json.dumps(request)}
-        if used and not order.allow_upload:
+    async def place(self, generation: GenerationRequest, request: dict[str, Any], provider: Provider) -> dict[str, Any]:
+        """The request with the placeholders of the user's files replaced; RemoteError if that is not allowed."""
+        used = {name: file for name, file in generation.media.items() if name in json.dumps(request)}
+        if used and not generation.allow_upload:
             advice = "Nothing was sent. Turn allow_upload on to send them."
             names = ", ".join(sorted(file.kind for file in used.values()))
             raise RemoteError(
                 "consent", f"{provider.name} needs your files ({names}) and allow_upload is off", advice=advice
             )
         for file in used.values():
-            _check(order.contract, file)
-        references = {name: await self._reference(file, order.profile, provider) for name, file in used.items()}
+            _check(generation.contract, file)
+        references = {name: await self._reference(file, generation.profile, provider) for name, file in used.items()}
         return _replace(request, references)
 
-    async def forget(self, error: RemoteError, order: Order | None, provider: Provider, before: float) -> bool:
+    async def forget(
+        self, error: RemoteError, generation: GenerationRequest | None, provider: Provider, before: float
+    ) -> bool:
         """Drop what was uploaded before that time if an error may be about its absence; whether there was any."""
-        if order is None or error.kind not in ("validation", "not_found"):
+        if generation is None or error.kind not in ("validation", "not_found"):
             return False
-        hashes = [file.sha256 for file in order.media.values()]
+        hashes = [file.sha256 for file in generation.media.values()]
         until = before + provider.upload_lives
         try:
-            return await self._journal.run(self._journal.forget_uploads, provider.name, order.profile, hashes, until)
+            return await self._journal.run(
+                self._journal.forget_uploads, provider.name, generation.profile, hashes, until
+            )
         except RemoteError as failure:  # what the provider said is more than that it can't be written down
             log.warning("%s", failure)
             return False

@@ -6,10 +6,10 @@ from concurrent.futures import Future
 from typing import Literal
 
 from ..errors import Interrupted
-from .collect import Outcome
-from .manager import Handle, JobManager
-from .record import Report
-from .request import Order
+from .collect import JobOutcome
+from .manager import JobHandle, JobManager
+from .record import OnUpdate
+from .request import GenerationRequest
 
 OnInterrupt = Literal["cancel if queued", "cancel", "keep"]
 TICK = 0.25
@@ -23,24 +23,24 @@ def never() -> bool:
 
 async def deliver(
     manager: JobManager,
-    order: Order,
+    generation: GenerationRequest,
     *,
-    report: Report | None = None,
+    report: OnUpdate | None = None,
     interrupted: Callable[[], bool] = never,
     on_interrupt: OnInterrupt = "cancel if queued",
-) -> Outcome:
-    """The files of an order, by a new job or by the one that it has already; what a node calls.
+) -> JobOutcome:
+    """The files of a request, by a new job or by the one that it has already; what a node calls.
 
     `report` is called in the jobs' thread. Raises RemoteError, or Interrupted once `interrupted()` is true.
     """
     if interrupted():  # while its files were made ready
         raise Interrupted("No job was made.")
-    return await wait(manager.start(order, report), interrupted, on_interrupt)
+    return await wait(manager.start(generation, report), interrupted, on_interrupt)
 
 
 async def wait(
-    handle: Handle, interrupted: Callable[[], bool], on_interrupt: OnInterrupt = "cancel if queued"
-) -> Outcome:
+    handle: JobHandle, interrupted: Callable[[], bool], on_interrupt: OnInterrupt = "cancel if queued"
+) -> JobOutcome:
     """The job's outcome; Interrupted once `interrupted()` has been seen to be true.
 
     A cancelled wait only lets go (a sibling failed, the host's loop ends): the job goes on and can be collected. If it
@@ -62,7 +62,7 @@ async def wait(
             raise Interrupted(await _stop(handle, future, on_interrupt))
 
 
-def _cancel_later(handle: Handle, on_interrupt: OnInterrupt) -> None:
+def _cancel_later(handle: JobHandle, on_interrupt: OnInterrupt) -> None:
     """Cancel the job in the jobs' own loop, for this one is about to end."""
 
     def cancel(claimed: "Future[str]") -> None:
@@ -72,7 +72,7 @@ def _cancel_later(handle: Handle, on_interrupt: OnInterrupt) -> None:
     handle.claimed.add_done_callback(cancel)
 
 
-async def _stop(handle: Handle, future: "asyncio.Future[Outcome]", on_interrupt: OnInterrupt) -> str:
+async def _stop(handle: JobHandle, future: "asyncio.Future[JobOutcome]", on_interrupt: OnInterrupt) -> str:
     claimed = asyncio.wrap_future(handle.claimed)
     await asyncio.wait({claimed, future}, return_when=asyncio.FIRST_COMPLETED)
     if not claimed.done():

@@ -1,4 +1,4 @@
-"""What a job needs of a provider, in the words of all three."""
+"""The interface of a provider, in words that all share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -9,12 +9,13 @@ from ..contract.contracts import Contract
 from ..errors import RemoteError
 from ..http.transport import REPEATABLE, Call, Reply, Transport
 from ..job import Job, State
+from ..keys import Variables
 from ..media import Media
-from ..settings import Settings
+from ..settings import RemoteSettings
 
 SEVERAL = "several"  # the code of an error: more than one request may be the job
 
-Sent = Callable[[], bytes]  # the body of the submit, to the byte; RemoteError if it is not to be sent again
+SubmittedBody = Callable[[], bytes]  # the body of the submit, to the byte; RemoteError if it is not to be sent again
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Result:
+class JobResult:
     """One finished video or image at the provider, or what comes beside it: its `kind`, if not the usual one."""
 
     index: int
@@ -37,15 +38,15 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a job is at the provider. None as `state`: it has no trace of the job.
+class JobProgress:
+    """The progress of a job at the provider. None as `state`: it has no trace of the job.
 
     `pending`: whether it says that something is still being made; without that, part of the results may be all.
     `log`: the lines that the model has written so far.
     """
 
     state: State | None
-    results: tuple[Result, ...] = ()
+    results: tuple[JobResult, ...] = ()
     failures: tuple[RemoteError, ...] = ()
     queue: int | None = None
     percent: float | None = None
@@ -55,7 +56,7 @@ class Progress:
 
     @property
     def told(self) -> tuple[int, int]:
-        """How many results and how many failures it tells."""
+        """The numbers of results and of failures that it tells."""
         return len(self.results), len(self.failures)
 
 
@@ -64,17 +65,35 @@ class Unreadable(Exception):
 
 
 class Provider(ABC):
-    """One provider with one key. `hosts` are those that its results come from; None is any public one."""
+    """One provider with one key: what it states of itself, and its wire."""
 
     name: ClassVar[str]
+    "Its name in contracts, keys.json, budgets.json and the journal."
+    bases: ClassVar[Mapping[str, str]]
+    "Its addresses, by names of its own; RemoteSettings.bases may replace them."
+    key_variables: ClassVar[Variables]
+    "Environment variables that may hold its key."
+    unit: ClassVar[str] = "USD"
+    "The unit of its budget and its prices."
+    prices_at: ClassVar[str]
+    "The page of its prices."
     hosts: ClassVar[tuple[str, ...] | None]
-    upload_lives: ClassVar[float]  # seconds for which an uploaded file is taken to be there
+    "Hosts that its results come from; None is any public one."
+    upload_lives: ClassVar[float]
+    "Seconds for which an uploaded file is taken to be there."
+    id_field: ClassVar[str] = ""
+    "The field of a request that carries our own id of the job; empty where there is none."
     gives_log: ClassVar[bool] = False
+    "True if it tells what its model writes."
 
-    def __init__(self, settings: Settings, transport: Transport, key: str) -> None:
+    def __init__(self, settings: RemoteSettings, transport: Transport, key: str) -> None:
         self.settings = settings
         self.transport = transport
         self.key = key
+
+    def base(self, name: str) -> str:
+        """One of its addresses, as the settings or else it itself has it."""
+        return self.settings.bases.get(name, self.bases[name])
 
     @abstractmethod
     def complete(self, contract: Contract, request: dict[str, Any]) -> dict[str, Any]:
@@ -94,17 +113,17 @@ class Provider(ABC):
 
     @abstractmethod
     def busy(self, reply: Reply) -> bool:
-        """Whether the provider itself, not a gateway before it, says that it did not take a submit but may later."""
+        """True if the provider itself, not a gateway before it, says that it did not take a submit but may later."""
 
     @abstractmethod
-    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: SubmittedBody, taken: Collection[str]) -> Accepted | None:
         """Find out about a submission of unknown outcome; None: the provider has no trace of it.
 
         `taken` are the provider's ids of other jobs. RemoteError if there is no way to find out.
         """
 
     @abstractmethod
-    async def poll(self, job: Job, *, log: bool = False) -> Progress:
+    async def poll(self, job: Job, *, log: bool = False) -> JobProgress:
         """Ask where the job is, with its log if wished. Asking again also gives fresh addresses of the results."""
 
     async def cancel(self, job: Job) -> bool:

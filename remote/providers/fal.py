@@ -3,18 +3,18 @@
 import json
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from ..contract.contracts import Contract
-from ..errors import Kind, RemoteError, classify
+from ..errors import ErrorKind, RemoteError, classify
 from ..http.content import ARCHIVE
 from ..http.transport import REPEATABLE, Call, Reply
 from ..job import Job, State
 from ..media import Media
 from .answer import integer, items, table, tables, text
-from .base import SEVERAL, Accepted, Progress, Provider, Result, Sent, Unreadable
-from .fal_requests import Requests
+from .base import SEVERAL, Accepted, JobProgress, JobResult, Provider, SubmittedBody, Unreadable
+from .fal_requests import FalRequests
 
 QUEUE_HOSTS = ("queue.fal.run", "queue.falrun.com")
 LARGE = 100_000_000  # bytes; what is larger goes in parts
@@ -25,14 +25,14 @@ LOST = (
     "It is not sent again on its own. Look for it at fal's dashboard: if it is there, copy its request id and attach "
     "it in Remote Jobs, or run the same graph again when it is finished; if not, change force_new to send it again."
 )
-TYPES: tuple[tuple[str, Kind], ...] = (
+TYPES: tuple[tuple[str, ErrorKind], ...] = (
     ("content_policy", "safety"),
     ("safety", "safety"),
     ("cancel", "cancelled"),
     ("timeout", "provider"),
     ("runner", "provider"),
 )
-STATUSES: dict[int, Kind] = {
+STATUSES: dict[int, ErrorKind] = {
     401: "auth",
     402: "quota",
     403: "auth",
@@ -49,6 +49,14 @@ class Fal(Provider):
     """queue.fal.run, and v3.fal.media for files."""
 
     name = "fal"
+    bases: ClassVar = {
+        "fal": "https://queue.fal.run",
+        "fal rest": "https://rest.fal.ai",
+        "fal platform": "https://api.fal.ai",
+        "fal cdn": "https://v3.fal.media",
+    }
+    key_variables = (("FAL_KEY",), ("FAL_KEY_ID", "FAL_KEY_SECRET"))
+    prices_at = "https://fal.ai/pricing"
     hosts = ("*.fal.media", "*.fal.run", "*.fal.ai", "storage.googleapis.com")
     upload_lives = 24 * 3600.0
     gives_log = True
@@ -66,7 +74,7 @@ class Fal(Provider):
 
     def submission(self, contract: Contract, request: dict[str, Any], job_id: str) -> Call:
         body = json.dumps(request).encode()
-        return Call("POST", f"{self.settings.bases['fal']}/{contract.endpoint}", self._headers(), body)
+        return Call("POST", f"{self.base('fal')}/{contract.endpoint}", self._headers(), body)
 
     def accepted(self, reply: Reply, job_id: str) -> Accepted:
         body = table(reply.json())
@@ -81,10 +89,10 @@ class Fal(Provider):
     def busy(self, reply: Reply) -> bool:
         return reply.status == 429 and "detail" in table(reply.json())
 
-    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: SubmittedBody, taken: Collection[str]) -> Accepted | None:
         """Look for the one request with this very input; a second one is never sent."""
         try:
-            listed = await Requests(self.settings, self.transport, self._headers()).like(job)
+            listed = await FalRequests(self.base("fal platform"), self.transport, self._headers()).like(job)
         except RemoteError as unheard:
             text = f"fal's answer to the submit was lost, and its list of requests can't be had ({unheard.reason})"
             raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST) from unheard
@@ -95,33 +103,33 @@ class Fal(Provider):
         text, code = f"fal's answer to the submit was lost{several}", SEVERAL if found else ""
         raise RemoteError("unknown_outcome", text, charged="unknown", advice=LOST, code=code)
 
-    async def poll(self, job: Job, *, log: bool = False) -> Progress:
+    async def poll(self, job: Job, *, log: bool = False) -> JobProgress:
         query = "?logs=1" if log else ""
         reply = await self.ask(Call("GET", self._url(job, "status_url") + query, self._headers()))
         if reply.status == 404:
-            return Progress(None)
+            return JobProgress(None)
         body = table(reply.json())
         state = STATES.get(text(body.get("status")) or "", State.RUNNING)
         lines = tuple(line for entry in tables(body.get("logs")) if (line := text(entry.get("message"))))
         if state is not State.REMOTE_DONE:
-            return Progress(state, queue=integer(body.get("queue_position")), log=lines)
+            return JobProgress(state, queue=integer(body.get("queue_position")), log=lines)
         return replace(await self._result(job), log=lines)
 
-    async def _result(self, job: Job) -> Progress:
+    async def _result(self, job: Job) -> JobProgress:
         """COMPLETED is not success: the result's own status decides, if it is the job's and not the gateway's."""
         reply = await self.transport.ask(Call("GET", self._url(job, "response_url"), self._headers()))
         body = table(reply.json())
         if reply.status in (404, 410):
-            return Progress(None)
+            return JobProgress(None)
         if reply.status >= 400 and not _verdict(reply):
-            kind: Kind = "auth" if reply.status in (401, 403) else "network"
+            kind: ErrorKind = "auth" if reply.status in (401, 403) else "network"
             raise RemoteError(kind, f"fal does not give the result (HTTP {reply.status})")
         if reply.status >= 400:
-            return Progress(State.REMOTE_DONE, failures=(_error(reply),))
+            return JobProgress(State.REMOTE_DONE, failures=(_error(reply),))
         file = table(body.get("video")) or table(body.get("image"))
         nsfw = True in items(body.get("has_nsfw_concepts"))
-        result = Result(0, text(file.get("url")) or "", integer(body.get("seed")), nsfw)
-        return Progress(State.REMOTE_DONE, (result, *_frames(body)))
+        result = JobResult(0, text(file.get("url")) or "", integer(body.get("seed")), nsfw)
+        return JobProgress(State.REMOTE_DONE, (result, *_frames(body)))
 
     async def cancel(self, job: Job) -> bool:
         reply = await self.ask(Call("PUT", self._url(job, "cancel_url"), self._headers()))
@@ -134,7 +142,7 @@ class Fal(Provider):
         token = table(reply.json())
         if reply.status < 300 and (secret := text(token.get("token"))):
             headers = {"Authorization": f"{text(token.get('token_type')) or 'Bearer'} {secret}"}
-            base = self.settings.bases["fal cdn"]
+            base = self.base("fal cdn")
             if url := await (self._parts if len(media.data) > LARGE else self._whole)(media, base, headers):
                 return url
         return await self._signed(media)
@@ -177,25 +185,25 @@ class Fal(Provider):
         return {"Authorization": f"Key {self.key}", "Content-Type": "application/json"}
 
     def _rest(self, path: str) -> str:
-        return f"{self.settings.bases['fal rest']}/{path}"
+        return f"{self.base('fal rest')}/{path}"
 
     def _url(self, job: Job, name: str) -> str:
-        """What the submit's answer gave, else what the documents say: under the application, not the endpoint."""
+        """The address from the submit's answer, else the documented one: under the application, not the endpoint."""
         if job.urls and name in job.urls and self._ours(job.urls[name]):
             return job.urls[name]
         application = "/".join(job.endpoint.split("/")[:2])
         tail = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}[name]
-        return f"{self.settings.bases['fal']}/{application}/requests/{job.remote_id}{tail}"
+        return f"{self.base('fal')}/{application}/requests/{job.remote_id}{tail}"
 
     def _ours(self, url: str) -> bool:
-        """Whether an address may be given the key."""
-        return _origin(url) in (_origin(self.settings.bases["fal"]), *(("https", host) for host in QUEUE_HOSTS))
+        """True if an address may be given the key."""
+        return _origin(url) in (_origin(self.base("fal")), *(("https", host) for host in QUEUE_HOSTS))
 
 
-def _frames(body: dict[str, Any]) -> list[Result]:
+def _frames(body: dict[str, Any]) -> list[JobResult]:
     """The frames as a ZIP, if they were asked for. The page of the request names the flag, none the field."""
     urls = [text(table(value).get("url")) for name, value in body.items() if "zip" in name]
-    return [Result(1, url, kind=ARCHIVE) for url in urls[:1] if url]
+    return [JobResult(1, url, kind=ARCHIVE) for url in urls[:1] if url]
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -212,7 +220,7 @@ def _field(reply: Reply, name: str) -> str | None:
 
 
 def _verdict(reply: Reply) -> bool:
-    """Whether an error is the end of the job, and not of a gateway's or the account's."""
+    """True if an error ends the job, and is not a gateway's or the account's."""
     body = table(reply.json())
     if reply.status == 422:
         return "detail" in body

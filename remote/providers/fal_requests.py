@@ -6,10 +6,9 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlencode
 
-from ..errors import Kind, RemoteError
+from ..errors import ErrorKind, RemoteError
 from ..http.transport import Call, Transport
 from ..job import Job
-from ..settings import Settings
 from .answer import table, tables, text
 
 # The documents have named both; the second is said to be for the owner of an endpoint.
@@ -19,11 +18,11 @@ PAGES = 5
 APART = 600.0  # seconds that the clocks may differ and a submit may last
 
 
-class Requests:
+class FalRequests:
     """The finished requests of an account. It finds nothing where fal does not give the list."""
 
-    def __init__(self, settings: Settings, transport: Transport, headers: Mapping[str, str]) -> None:
-        self._base = settings.bases.get("fal platform", "")
+    def __init__(self, base: str, transport: Transport, headers: Mapping[str, str]) -> None:
+        self._base = base
         self._transport = transport
         self._headers = headers
 
@@ -47,7 +46,7 @@ class Requests:
         for _ in range(PAGES):
             reply = await self._transport.ask(Call("GET", f"{self._base}/{path}?{urlencode(query)}", self._headers))
             if reply.status not in (200, *NO_SUCH_LIST):
-                kind: Kind = "auth" if reply.status in (401, 403) else "network"
+                kind: ErrorKind = "auth" if reply.status in (401, 403) else "network"
                 raise RemoteError(kind, f"fal does not give its list of requests (HTTP {reply.status})")
             body = table(reply.json()) if reply.status == 200 else {}
             found += tables(body.get("items"))

@@ -1,17 +1,19 @@
 """Rivya: a repeated submit under the same key is the same job. Experimental: much of its API is not documented."""
 
 import json
-import uuid
 from collections.abc import Collection
-from typing import Any
+from io import BytesIO
+from typing import Any, ClassVar
+
+from aiohttp import FormData
 
 from ..contract.contracts import Contract
-from ..errors import ADVICE, Kind, RemoteError
+from ..errors import ADVICE, ErrorKind, RemoteError
 from ..http.transport import REPEATABLE, Call, Reply
 from ..job import Job, State
 from ..media import Media
 from .answer import items, number, table, text
-from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
+from .base import Accepted, JobProgress, JobResult, Provider, SubmittedBody, Unreadable
 
 STATES = {
     "queued": State.QUEUED,
@@ -19,7 +21,7 @@ STATES = {
     "succeeded": State.REMOTE_DONE,
     "failed": State.REMOTE_DONE,
 }
-CODES: dict[str, Kind] = {
+CODES: dict[str, ErrorKind] = {
     "api_key_missing": "auth",
     "api_key_invalid": "auth",
     "api_key_revoked": "auth",
@@ -42,6 +44,11 @@ class Rivya(Provider):
     """rivya.ai, version 1 of the public API."""
 
     name = "rivya"
+    bases: ClassVar = {"rivya": "https://rivya.ai"}
+    key_variables = (("RIVYA_API_KEY",),)
+    unit = "credits"
+    prices_at = "https://rivya.ai/docs/api/models/wan-2-2-a14b-turbo"
+    id_field = "client_request_id"
     hosts = None  # where results are kept is not documented
     upload_lives = 3600.0
 
@@ -77,7 +84,7 @@ class Rivya(Provider):
         code = text(table(table(reply.json()).get("error")).get("code")) or ""
         return reply.status in (429, 503) and CODES.get(code) == "capacity"
 
-    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: SubmittedBody, taken: Collection[str]) -> Accepted | None:
         """The same key with the same bytes makes no second job, as long as the key is remembered."""
         self._check_age(self.settings.clock.now() - job.sent)
         try:
@@ -99,28 +106,26 @@ class Rivya(Provider):
             advice += ADVICE["unknown_outcome"][1:]
             raise RemoteError("unknown_outcome", text, charged="unknown", advice=advice)
 
-    async def poll(self, job: Job, *, log: bool = False) -> Progress:
+    async def poll(self, job: Job, *, log: bool = False) -> JobProgress:
         reply = await self.ask(Call("GET", self._url(f"generations/{job.remote_id}"), self._headers()))
         if reply.status == 404:
-            return Progress(None)
+            return JobProgress(None)
         body = table(reply.json())
         status = text(body.get("status")) or ""
         state = STATES.get(status, State.RUNNING)
         if state is not State.REMOTE_DONE:
-            return Progress(state)
+            return JobProgress(state)
         cost = number(body.get("final_credits"))
         if status == "failed":
             error = table(body.get("error"))
             message, code = text(error.get("message")) or "failed", text(error.get("code")) or ""
-            return Progress(state, failures=(RemoteError("provider", f"Rivya: {message}", code=code),), cost=cost)
-        return Progress(state, _results(table(body.get("result"))), cost=cost)
+            return JobProgress(state, failures=(RemoteError("provider", f"Rivya: {message}", code=code),), cost=cost)
+        return JobProgress(state, _results(table(body.get("result"))), cost=cost)
 
     async def upload(self, media: Media) -> dict[str, str]:
         """The file's address, and for sound the token that proves its length."""
-        boundary = uuid.uuid4().hex
-        headers = {**self._headers(), "Content-Type": f"multipart/form-data; boundary={boundary}"}
-        call = Call("POST", self._url("files"), headers, _form(media, boundary), self.settings.upload_timeout)
-        reply = await self.ask(call)
+        headers, timeout = self._key_header(), self.settings.upload_timeout
+        reply = await self.ask(Call("POST", self._url("files"), headers, timeout=timeout, form=lambda: _form(media)))
         body = table(reply.json())
         url = text(body.get("url"))
         if reply.status >= 300 or url is None:
@@ -129,30 +134,33 @@ class Rivya(Provider):
         return {"url": url, "durationToken": token} if token else {"url": url}
 
     def _url(self, path: str) -> str:
-        return f"{self.settings.bases['rivya']}/api/v1/{path}"
+        return f"{self.base('rivya')}/api/v1/{path}"
 
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        return {**self._key_header(), "Content-Type": "application/json"}
+
+    def _key_header(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
 
 
-def _results(result: dict[str, Any]) -> tuple[Result, ...]:
+def _results(result: dict[str, Any]) -> tuple[JobResult, ...]:
     urls = [result.get("primary_url"), *items(result.get("urls"))]
     unique = dict.fromkeys(url for url in map(text, urls) if url)
-    return tuple(Result(index, url) for index, url in enumerate(unique)) or (Result(0, ""),)
+    return tuple(JobResult(index, url) for index, url in enumerate(unique)) or (JobResult(0, ""),)
 
 
-def _form(media: Media, boundary: str) -> bytes:
-    """A form with the file and its kind, written out whole so that it can be sent again."""
-    kind = f'--{boundary}\r\nContent-Disposition: form-data; name="kind"\r\n\r\n{media.kind}\r\n'
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{media.name}"\r\n'
-    file = f"{head}Content-Type: {media.mime}\r\n\r\n"
-    return kind.encode() + file.encode() + media.data + f"\r\n--{boundary}--\r\n".encode()
+def _form(media: Media) -> FormData:
+    """A form with the file and its kind."""
+    form = FormData()
+    form.add_field("kind", media.kind)
+    form.add_field("file", BytesIO(media.data), filename=media.name, content_type=media.mime)
+    return form
 
 
 def _error(reply: Reply) -> RemoteError:
     error = table(table(reply.json()).get("error"))
     code = text(error.get("code")) or ""
-    by_status: dict[int, Kind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 429: "capacity"}
+    by_status: dict[int, ErrorKind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 429: "capacity"}
     kind = CODES.get(code, by_status.get(reply.status, "validation" if reply.status < 500 else "provider"))
     charged = "unknown" if kind == "unknown_outcome" else "no"
     message = text(error.get("message")) or f"HTTP {reply.status}"

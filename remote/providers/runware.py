@@ -6,24 +6,24 @@ import uuid
 from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from ..contract.contracts import Contract
-from ..errors import Kind, RemoteError, classify
+from ..errors import ErrorKind, RemoteError, classify
 from ..http.addresses import check_url
 from ..http.transport import REPEATABLE, Call, Reply
 from ..job import Job, State
 from ..keys import PUT, WEBHOOK, read_address
 from ..media import Media
 from .answer import integer, number, table, tables, text
-from .base import Accepted, Progress, Provider, Result, Sent, Unreadable
+from .base import Accepted, JobProgress, JobResult, Provider, SubmittedBody, Unreadable
 
 LATE_UPLOAD = "1"  # the media id that is answered while a file is still being stored
 RECONCILE_TRIES = 3
 PIECE = 3 << 18  # bytes; base64 has whole groups of three but for the end
 
 # Runware publishes no list of codes: these are prefixes and parts of those that were seen, the first that fits.
-CODES: tuple[tuple[str, Kind], ...] = (
+CODES: tuple[tuple[str, ErrorKind], ...] = (
     ("apikey", "auth"),
     ("auth", "auth"),
     ("insufficient", "quota"),
@@ -43,13 +43,17 @@ CODES: tuple[tuple[str, Kind], ...] = (
 )
 PROFILE = "profile:"
 DELIVERY = {"webhookURL": WEBHOOK, "uploadEndpoint": PUT}
-STATUSES: dict[int, Kind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found"}
+STATUSES: dict[int, ErrorKind] = {401: "auth", 402: "quota", 403: "auth", 404: "not_found"}
 
 
 class Runware(Provider):
     """api.runware.ai over REST."""
 
     name = "runware"
+    bases: ClassVar = {"runware": "https://api.runware.ai", "runware schemas": "https://schemas.runware.ai"}
+    key_variables = (("RUNWARE_API_KEY",),)
+    prices_at = "https://runware.ai/docs/platform/pricing"
+    id_field = "taskUUID"
     hosts = ("*.runware.ai",)
     upload_lives = 24 * 3600.0  # how long files stay is not documented; a day is careful
 
@@ -67,7 +71,7 @@ class Runware(Provider):
             raise RemoteError("quota", f"Runware wants to be paid first (HTTP {reply.status})")
         found = [entry.get("air") for item in _items(reply, "data") for entry in tables(item.get("results"))]
         if model not in found:
-            schema = await self.transport.ask(Call("GET", f"{self.settings.bases['runware schemas']}/resolve/{model}"))
+            schema = await self.transport.ask(Call("GET", f"{self.base('runware schemas')}/resolve/{model}"))
             if schema.status != 200:
                 advice = "Nothing was sent. Look the model up at runware.ai and set its id."
                 raise RemoteError("not_found", f"Runware knows no model {model!r}", advice=advice)
@@ -102,7 +106,7 @@ class Runware(Provider):
         errors = _items(reply, "errors")
         return reply.status in (429, 503) and bool(errors) and _error(errors[0]).kind == "capacity"
 
-    async def reconcile(self, job: Job, sent: Sent, taken: Collection[str]) -> Accepted | None:
+    async def reconcile(self, job: Job, sent: SubmittedBody, taken: Collection[str]) -> Accepted | None:
         for attempt in range(RECONCILE_TRIES):
             if attempt:
                 await self.settings.clock.sleep(2.0**attempt)
@@ -110,10 +114,10 @@ class Runware(Provider):
                 return Accepted(job.id)
         return None
 
-    async def poll(self, job: Job, *, log: bool = False) -> Progress:
-        return await self._look(job.id, job.wanted)
+    async def poll(self, job: Job, *, log: bool = False) -> JobProgress:
+        return await self._look(job.id, job.request.get("numberResults", 1))
 
-    async def _look(self, id: str, wanted: int = 1) -> Progress:
+    async def _look(self, id: str, wanted: int = 1) -> JobProgress:
         """getResponse, and getTaskDetails for what it no longer knows."""
         reply = await self._tasks({"taskType": "getResponse", "taskUUID": id})
         progress = _progress(_about(id, _items(reply, "data")), _about(id, _items(reply, "errors")), wanted)
@@ -125,7 +129,7 @@ class Runware(Provider):
             return progress
         response = table(found[0]["response"])
         archived = _progress(tables(response.get("data")), tables(response.get("errors")), wanted)
-        return archived if archived.state is not None else Progress(State.RUNNING)
+        return archived if archived.state is not None else JobProgress(State.RUNNING)
 
     async def upload(self, media: Media) -> str:
         id = str(uuid.uuid4())
@@ -154,7 +158,7 @@ class Runware(Provider):
     def _call(self, task: dict[str, Any], timeout: float | None = None) -> Call:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         body = json.dumps([task]).encode()
-        return Call("POST", f"{self.settings.bases['runware']}/v1", headers, body, timeout)
+        return Call("POST", f"{self.base('runware')}/v1", headers, body, timeout)
 
     async def _tasks(self, task: dict[str, Any]) -> Reply:
         return await self.ask(self._call({"taskUUID": str(uuid.uuid4()), **task}))
@@ -181,16 +185,16 @@ def _speaks_of_a_twin(error: dict[str, Any]) -> bool:
     return "duplicate" in code or "conflict" in code
 
 
-def _progress(data: list[dict[str, Any]], errors: list[dict[str, Any]], wanted: int) -> Progress:
+def _progress(data: list[dict[str, Any]], errors: list[dict[str, Any]], wanted: int) -> JobProgress:
     """Every success is kept, whatever else failed."""
     finished, failures = _finished(data), tuple(map(_error, _failed(data, errors)))
     if not data and all(failure.kind == "not_found" for failure in failures):
-        return Progress(None, failures=failures)
+        return JobProgress(None, failures=failures)
     state = State.REMOTE_DONE if len(finished) + len(failures) >= wanted else State.RUNNING
     percent = next((told for item in reversed(data) if (told := number(item.get("progress")))), None)
     cost = sum(number(item.get("cost")) or 0.0 for item in finished.values()) or None
     pending = any(item.get("status") not in ("success", "error") and not item.get("videoURL") for item in data)
-    return Progress(state, _results(finished), failures, None, percent, cost, pending)
+    return JobProgress(state, _results(finished), failures, None, percent, cost, pending)
 
 
 def _finished(data: list[dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
@@ -204,11 +208,11 @@ def _finished(data: list[dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-def _results(finished: dict[int | str, dict[str, Any]]) -> tuple[Result, ...]:
+def _results(finished: dict[int | str, dict[str, Any]]) -> tuple[JobResult, ...]:
     """In the order of their indices; those without one take the places that are left."""
     left = (place for place in count() if place not in finished)
     results = [
-        Result(
+        JobResult(
             key if isinstance(key, int) else next(left),
             text(item.get("videoURL")) or "",
             integer(item.get("seed")),
@@ -237,7 +241,7 @@ def _same_failure(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one.get(name) == other.get(name) for name in ("code", "message"))
 
 
-def _lacks_address(progress: Progress) -> bool:
+def _lacks_address(progress: JobProgress) -> bool:
     return progress.state is State.REMOTE_DONE and any(not result.url for result in progress.results)
 
 

@@ -29,7 +29,7 @@ class Document:
             self._plant(entry)
 
     def default(self, path: str) -> Any:
-        """What is taken if the field is not set; None if the page does not say."""
+        """The value taken if the field is not set; None if the page does not say."""
         return next(entry.get("default") for entry in self.parameters if entry["path"] == path)
 
     def _plant(self, entry: dict[str, Any]) -> None:

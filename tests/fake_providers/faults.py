@@ -1,4 +1,4 @@
-"""What can go wrong on the wire, to be put in front of a fake's next answers."""
+"""Faults on the wire, to be put in front of a fake's next answers."""
 
 import asyncio
 import json

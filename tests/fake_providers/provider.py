@@ -1,4 +1,4 @@
-"""What the three fakes share: a server in a thread, virtual time, a ledger, faults, and the files of results."""
+"""The common part of the fakes: a server in a thread, virtual time, a ledger, faults, and the files of results."""
 
 import asyncio
 import re
@@ -106,7 +106,7 @@ class Fake:
         self.faults[op].extend(faults)
 
     def count(self, op: str) -> int:
-        """How many requests of a kind have come in."""
+        """The number of requests of a kind that have come in."""
         return sum(seen.op == op for seen in self.seen)
 
     async def guarded(self, op: str, request: web.Request, handle: Handler) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""What a provider would say about a request: (path, reason) of everything that is wrong, written from the documents."""
+"""A provider's verdict on a request: (path, reason) of everything that is wrong, written from the documents."""
 
 import re
 from fractions import Fraction

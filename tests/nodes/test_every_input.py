@@ -318,7 +318,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Be
         monkeypatch.setattr(run, "SamplerCustomAdvanced", types.SimpleNamespace(execute=execute))
         monkeypatch.setattr(save, "interpolate", made.calls.spy(between))
         monkeypatch.setattr(save, "upload", made.calls.spy(sent))
-        monkeypatch.setattr(save, "upload_settings", lambda: None)
+        monkeypatch.setattr(save, "manager", lambda: None)
         return made
 
     return bench

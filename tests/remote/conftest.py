@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wan_duet.remote.clock import Clock
 from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.contract.pricing import Reservation
 from wan_duet.remote.job import Job, State
-from wan_duet.remote.jobs.collect import Outcome
+from wan_duet.remote.jobs.collect import JobOutcome
 from wan_duet.remote.jobs.manager import JobManager
-from wan_duet.remote.jobs.request import Order, order
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.jobs.request import GenerationRequest, make_request
+from wan_duet.remote.settings import Clock, RemoteSettings
 from wan_duet.tests.fake_providers.fal import FakeFal
 from wan_duet.tests.fake_providers.provider import KEY, Fake, VirtualClock
 from wan_duet.tests.fake_providers.rivya import FakeRivya
@@ -68,7 +67,7 @@ class Bench:
     managers: list[JobManager] = field(default_factory=list)
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> RemoteSettings:
         url = self.fake.url
         bases = dict.fromkeys(
             ["runware", "runware schemas", "fal", "fal rest", "fal platform", "fal cdn", "rivya"], url
@@ -83,7 +82,7 @@ class Bench:
             "clock": self.clock,
             "environ": ENVIRON,
         }
-        return Settings(**(settings | self.options))
+        return RemoteSettings(**(settings | self.options))
 
     def restart(self) -> JobManager:
         self.managers.append(JobManager(self.settings))
@@ -93,14 +92,14 @@ class Bench:
     def manager(self) -> JobManager:
         return self.managers[-1] if self.managers else self.restart()
 
-    def order(self, values: dict[str, Any] | None = None, endpoint: str = "", **consent: Any) -> Order:
+    def request(self, values: dict[str, Any] | None = None, endpoint: str = "", **consent: Any) -> GenerationRequest:
         """A short request with everything allowed."""
         given = {PROMPTS[self.name]: "a cat", SEEDS[self.name]: 5, **(values or {})}
         allowed = {**AGREED, **consent}
-        return order(contract(endpoint or ENDPOINTS[self.name]), given, **allowed)
+        return make_request(contract(endpoint or ENDPOINTS[self.name]), given, **allowed)
 
-    def run(self, wanted: Order | None = None, **reports: Any) -> Outcome:
-        return self.manager.start(wanted or self.order(), **reports).future.result(REAL_SECONDS)
+    def run(self, wanted: GenerationRequest | None = None, **reports: Any) -> JobOutcome:
+        return self.manager.start(wanted or self.request(), **reports).future.result(REAL_SECONDS)
 
     @property
     def job(self) -> Job:

@@ -14,7 +14,7 @@ from wan_duet.remote.http.transport import Call, Reply
 from wan_duet.remote.job import Job, State
 from wan_duet.remote.providers import PROVIDERS
 from wan_duet.remote.providers.base import Unreadable
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.settings import RemoteSettings
 from wan_duet.tests.remote.conftest import ENDPOINTS
 
 CASES = 3000
@@ -111,7 +111,7 @@ class AnyTransport:
 def test_no_answer_raises_anything_but_our_errors(name: str, tmp_path: Path) -> None:
     rng = random.Random(3)
     transport: Any = AnyTransport(name, rng)
-    provider = PROVIDERS[name](Settings(tmp_path, tmp_path), transport, "key")
+    provider = PROVIDERS[name](RemoteSettings(tmp_path, tmp_path), transport, "key")
     job = Job("j", "f", name, ENDPOINTS[name], "default", {"model": "m"}, State.RUNNING, remote_id="r")
 
     async def ask() -> None:

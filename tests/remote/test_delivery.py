@@ -1,4 +1,4 @@
-"""Where else a provider delivers: addresses of keys.json go out with the submit and are written down nowhere."""
+"""Further deliveries by a provider: addresses of keys.json go out with the submit and are written down nowhere."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def with_profile(bench: MakeBench, **entries: str) -> Bench:
 
 def test_addresses_of_a_profile_are_sent_and_not_written_down(bench: MakeBench) -> None:
     runware = with_profile(bench, put=PUT, webhook=TOLD)
-    runware.run(runware.order(DELIVERED))
+    runware.run(runware.request(DELIVERED))
     (sent,) = [json.loads(seen.body)[0] for seen in runware.fake.seen if seen.op == "submit"]
     assert (sent["uploadEndpoint"], sent["webhookURL"], sent["ttl"]) == (PUT, TOLD, 600)
     runware.check(State.DOWNLOADED, charges=1, files=1)
@@ -40,6 +40,6 @@ def test_a_profile_that_has_no_such_address_is_named_before_anything_is_sent(
 ) -> None:
     runware = with_profile(bench, **entries)
     with pytest.raises(RemoteError, match=r"profile 'work' names no address to tell.*keys.json|is not https"):
-        runware.run(runware.order(DELIVERED))
+        runware.run(runware.request(DELIVERED))
     assert runware.fake.count("submit") == 0
     runware.check(State.PLANNED, charges=0, files=0)

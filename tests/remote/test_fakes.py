@@ -53,5 +53,5 @@ def test_a_finished_job_is_described_as_documented(any_bench: Bench) -> None:
 @pytest.mark.parametrize("endpoint", ["fal-ai/wan/v2.2-a14b/text-to-image", "fal-ai/wan/v2.2-5b/text-to-video"])
 def test_every_kind_of_result_is_as_documented(bench: MakeBench, endpoint: str) -> None:
     fal = bench("fal")
-    fal.run(fal.order(endpoint=endpoint))
+    fal.run(fal.request(endpoint=endpoint))
     check(documents()[endpoint], last_answer(fal))

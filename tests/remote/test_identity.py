@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from wan_duet.remote.contract.contracts import contract
-from wan_duet.remote.jobs.request import Order, order
+from wan_duet.remote.jobs.request import GenerationRequest, make_request
 from wan_duet.remote.media import Media, audio_media, image_media
 from wan_duet.tests.remote.conftest import AGREED, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import I2V, image_order, picture
@@ -60,13 +60,13 @@ def test_a_job_made_under_the_shared_fingerprint_is_found_by_the_same_bytes(any_
     assert len(any_bench.fake.charges) == 1
 
 
-def referenced(image: Media, sound: Media) -> Order:
+def referenced(image: Media, sound: Media) -> GenerationRequest:
     """Rivya is also told the names of files, which come from their bytes."""
     items = [
         {"url": file.placeholder, "kind": file.kind, "name": file.name, "mimeType": file.mime}
         for file in (image, sound)
     ]
-    return order(
+    return make_request(
         contract(I2V["rivya"]), {"prompt": "a cat", "params.referenceMediaItems": items}, [image, sound], **AGREED
     )
 

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from wan_duet.remote.errors import Interrupted, RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.collect import Outcome
-from wan_duet.remote.jobs.manager import Handle
+from wan_duet.remote.jobs.collect import JobOutcome
+from wan_duet.remote.jobs.manager import JobHandle
 from wan_duet.remote.jobs.wait import OnInterrupt, deliver, wait
 from wan_duet.tests.fake_providers.faults import Handler, Lose
 from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench
@@ -17,16 +17,16 @@ from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench
 NEVER = 1e9
 
 
-def wait_for(handle: Handle, interrupted: Callable[[], bool], policy: OnInterrupt) -> Outcome:
+def wait_for(handle: JobHandle, interrupted: Callable[[], bool], policy: OnInterrupt) -> JobOutcome:
     return asyncio.run(wait(handle, interrupted, policy))
 
 
-def hold(bench: Bench, state: State) -> Handle:
+def hold(bench: Bench, state: State) -> JobHandle:
     """A job that stays in a state, by a fake that is not done and a clock that nobody moves."""
     bench.fake.queued = NEVER if state is State.QUEUED else 0.0
     bench.fake.running = NEVER
     bench.options["deadline"] = float("inf")
-    handle = bench.manager.start(bench.order())
+    handle = bench.manager.start(bench.request())
     until(lambda: bench.manager.journal.jobs() != [] and bench.job.state is state)
     return handle
 
@@ -101,7 +101,7 @@ def test_an_interrupt_while_a_submit_is_under_way_waits_for_its_answer(bench: Ma
     runware = bench("runware", submit_timeout=0.5, deadline=float("inf"))
     runware.fake.queued = NEVER
     runware.fake.fault("submit", Lose("hang"))
-    handle = runware.manager.start(runware.order())
+    handle = runware.manager.start(runware.request())
     until(lambda: runware.manager.journal.jobs() != [] and runware.job.state is State.SUBMITTING)
     with pytest.raises(Interrupted, match="run the same graph again to collect"):
         wait_for(handle, lambda: True, "cancel")
@@ -113,7 +113,7 @@ def test_an_interrupt_while_a_submit_is_under_way_waits_for_its_answer(bench: Ma
 def test_an_interrupt_before_the_submit_sends_nothing(bench: MakeBench) -> None:
     rivya = bench("rivya")
     rivya.fake.fault("credits", Lose("hang"))
-    handle = rivya.manager.start(rivya.order())
+    handle = rivya.manager.start(rivya.request())
     until(lambda: rivya.manager.journal.jobs() != [] and rivya.fake.count("credits") == 1)
     with pytest.raises(Interrupted, match="was not sent"):
         wait_for(handle, lambda: True, "cancel if queued")
@@ -125,7 +125,7 @@ def test_who_waits_for_a_job_that_somebody_else_stops_is_told(bench: MakeBench) 
     """A CancelledError would end the host's worker, not only the prompt."""
     rivya = bench("rivya")
     rivya.fake.fault("credits", Lose("hang"))
-    handles = [rivya.manager.start(rivya.order(prompt_id=prompt)) for prompt in ("a", "b")]
+    handles = [rivya.manager.start(rivya.request(prompt_id=prompt)) for prompt in ("a", "b")]
     assert len({handle.claimed.result(REAL_SECONDS) for handle in handles}) == 1
 
     async def stop_one_of_two() -> None:
@@ -142,7 +142,7 @@ def test_who_waits_for_a_job_that_somebody_else_stops_is_told(bench: MakeBench) 
 def test_an_interrupt_while_downloading_loses_nothing(any_bench: Bench) -> None:
     any_bench.fake.fault("download", Lose("hang"))
     any_bench.options["call_timeout"] = 0.4
-    handle = any_bench.manager.start(any_bench.order())
+    handle = any_bench.manager.start(any_bench.request())
     until(lambda: any_bench.fake.count("download") == 1)
     with pytest.raises(Interrupted):
         wait_for(handle, lambda: True, "cancel")
@@ -169,8 +169,8 @@ def test_a_wait_that_is_taken_away_leaves_the_job_alone(any_bench: Bench) -> Non
 
 
 def test_a_loop_that_is_kept_busy_holds_no_job_up(any_bench: Bench) -> None:
-    async def sampler_beside_it() -> Outcome:
-        handle = any_bench.manager.start(any_bench.order())
+    async def sampler_beside_it() -> JobOutcome:
+        handle = any_bench.manager.start(any_bench.request())
         until(lambda: any_bench.manager.journal.jobs() != [] and any_bench.job.state is State.DOWNLOADED)
         return await wait(handle, lambda: False)
 
@@ -202,5 +202,5 @@ def test_an_interrupt_that_a_sibling_saw_first_counts_for_all(
 
 def test_an_interrupt_before_the_job_is_made_makes_none(any_bench: Bench) -> None:
     with pytest.raises(Interrupted, match="No job was made"):
-        asyncio.run(deliver(any_bench.manager, any_bench.order(), interrupted=lambda: True))
+        asyncio.run(deliver(any_bench.manager, any_bench.request(), interrupted=lambda: True))
     assert not any_bench.fake.seen

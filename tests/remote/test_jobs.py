@@ -5,7 +5,7 @@ import threading
 import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.record import Update
+from wan_duet.remote.jobs.record import JobUpdate
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.remote.conftest import REAL_SECONDS, SEEDS, Bench, MakeBench
 
@@ -31,10 +31,10 @@ def test_the_same_request_after_a_restart_gives_the_stored_file(any_bench: Bench
 def test_what_was_said_of_a_result_is_said_again(bench: MakeBench, nsfw: bool) -> None:
     runware = bench("runware")
     runware.fake.failed_results, runware.fake.nsfw = (1,), nsfw
-    order = runware.order({"numberResults": 3, "width": 832, "height": 480})
-    first = runware.run(order)
+    generation = runware.request({"numberResults": 3, "width": 832, "height": 480})
+    first = runware.run(generation)
     runware.restart()
-    again = runware.run(order)
+    again = runware.run(generation)
     assert again.attached and again.files == first.files
     assert (first.seeds, first.nsfw) == (again.seeds, again.nsfw) == ((5, 7), nsfw)
     assert first.warnings == again.warnings and len(again.warnings) == 3
@@ -90,27 +90,27 @@ def test_a_result_that_has_become_an_error_is_not_bought_again(bench: MakeBench)
 
 def test_force_new_makes_another_job(any_bench: Bench) -> None:
     any_bench.run()
-    any_bench.run(any_bench.order(force_new=1))
+    any_bench.run(any_bench.request(force_new=1))
     assert len(any_bench.fake.charges) == 2
 
 
 def test_another_seed_makes_another_job(any_bench: Bench) -> None:
     any_bench.run()
-    any_bench.run(any_bench.order({SEEDS[any_bench.name]: 6}))
+    any_bench.run(any_bench.request({SEEDS[any_bench.name]: 6}))
     assert len(any_bench.fake.charges) == 2
 
 
 def test_twins_in_one_graph_get_one_job_each_and_keep_them(any_bench: Bench) -> None:
     for prompt in ("first run", "second run"):
         manager = any_bench.restart()
-        twins = [manager.start(any_bench.order(prompt_id=prompt, node_id=node)) for node in ("3", "7")]
+        twins = [manager.start(any_bench.request(prompt_id=prompt, node_id=node)) for node in ("3", "7")]
         files = [twin.future.result(REAL_SECONDS).files for twin in twins]
         assert files[0] != files[1]
         assert len(any_bench.fake.charges) == 2
 
 
 def test_two_waiters_share_one_job(any_bench: Bench) -> None:
-    handles = [any_bench.manager.start(any_bench.order(prompt_id=prompt, node_id="3")) for prompt in ("a", "b")]
+    handles = [any_bench.manager.start(any_bench.request(prompt_id=prompt, node_id="3")) for prompt in ("a", "b")]
     outcomes = [handle.future.result(REAL_SECONDS) for handle in handles]
     assert outcomes[0].files == outcomes[1].files
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
@@ -118,7 +118,7 @@ def test_two_waiters_share_one_job(any_bench: Bench) -> None:
 
 def test_a_hundred_jobs_at_once_on_one_thread(bench: MakeBench) -> None:
     fal = bench("fal", submit_timeout=30.0)
-    handles = [fal.manager.start(fal.order({"seed": seed})) for seed in range(100)]
+    handles = [fal.manager.start(fal.request({"seed": seed})) for seed in range(100)]
     assert len({handle.future.result(60).files for handle in handles}) == 100
     ours = [thread for thread in threading.enumerate() if thread.name == "wan-duet remote"]
     assert len(fal.fake.charges) == fal.fake.count("submit") == 100 and len(ours) == 1
@@ -129,7 +129,7 @@ def test_a_hundred_jobs_at_once_on_one_thread(bench: MakeBench) -> None:
 def test_a_clock_that_is_set_ends_no_job(any_bench: Bench, seconds: float) -> None:
     any_bench.fake.fault("poll", None)
 
-    def jump(update: Update) -> None:
+    def jump(update: JobUpdate) -> None:
         any_bench.clock.skew = seconds
 
     any_bench.run(report=jump)
@@ -137,7 +137,7 @@ def test_a_clock_that_is_set_ends_no_job(any_bench: Bench, seconds: float) -> No
 
 
 def test_progress_is_told_without_invention(any_bench: Bench) -> None:
-    updates: list[Update] = []
+    updates: list[JobUpdate] = []
     any_bench.run(report=updates.append)
     states = [update.job.state for update in updates]
     assert states[0] is State.SUBMITTING and states[-1] is State.DOWNLOADED and State.RUNNING in states
@@ -154,5 +154,5 @@ def test_nothing_happens_before_the_first_job(any_bench: Bench) -> None:
 
 def test_a_result_of_another_shape_than_asked_for_is_said(bench: MakeBench) -> None:
     runware = bench("runware")
-    outcome = runware.run(runware.order({"width": 832, "height": 480}))
+    outcome = runware.run(runware.request({"width": 832, "height": 480}))
     assert outcome.warnings == ("Asked for 832x480, the result is 64x48.",)

@@ -8,7 +8,7 @@ import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
 from wan_duet.remote.jobs.journal import Journal
-from wan_duet.remote.jobs.record import Update
+from wan_duet.remote.jobs.record import JobUpdate
 from wan_duet.tests.remote.conftest import PROMPTS, REAL_SECONDS, Bench, MakeBench
 
 
@@ -45,13 +45,13 @@ def test_a_full_disk_before_the_submit_lets_nothing_be_sent(any_bench: Bench) ->
     prompt = {PROMPTS[any_bench.name]: "a long way " * 200}
     with pytest.raises(RemoteError, match="database or disk is full"):
         for force_new in range(1, 9):
-            any_bench.run(any_bench.order(prompt, force_new=force_new))
+            any_bench.run(any_bench.request(prompt, force_new=force_new))
     written = [job for job in any_bench.manager.journal.jobs() if job.state is State.DOWNLOADED]
     assert len(any_bench.fake.charges) == any_bench.fake.count("submit") == len(written)
 
 
 def test_a_journal_that_fails_after_the_submit_does_not_lose_the_job(any_bench: Bench) -> None:
-    def break_journal(update: Update) -> None:
+    def break_journal(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTING:
             any_bench.manager.journal._db.execute("PRAGMA query_only=ON")
 
@@ -62,7 +62,7 @@ def test_a_journal_that_fails_after_the_submit_does_not_lose_the_job(any_bench: 
 
 
 def test_what_could_not_be_written_is_written_with_the_next_change(any_bench: Bench) -> None:
-    def break_journal(update: Update) -> None:
+    def break_journal(update: JobUpdate) -> None:
         broken = update.job.state is State.SUBMITTING
         any_bench.manager.journal._db.execute(f"PRAGMA query_only={'ON' if broken else 'OFF'}")
 
@@ -79,7 +79,7 @@ def test_a_journal_that_another_process_holds_keeps_the_loop_free(bench: MakeBen
     fal = bench("fal", submit_timeout=30.0)
     holder = sqlite3.connect(fal.manager.journal.path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    handles = [fal.manager.start(fal.order({"seed": seed})) for seed in range(100)]
+    handles = [fal.manager.start(fal.request({"seed": seed})) for seed in range(100)]
     rounds = sum(fal.manager._thread.run(asyncio.sleep(0, 1)).result(REAL_SECONDS) for _ in range(200))
     assert rounds == 200 and not any(handle.claimed.done() for handle in handles)
     holder.execute("COMMIT")
@@ -95,7 +95,7 @@ def test_a_journal_that_another_process_holds_keeps_the_loop_free(bench: MakeBen
 
 def test_days_are_added_up(any_bench: Bench) -> None:
     any_bench.run()
-    any_bench.run(any_bench.order(force_new=1))
+    any_bench.run(any_bench.request(force_new=1))
     ((day, provider, currency), (total, unpriced)) = next(iter(any_bench.manager.journal.spent().items()))
     expected = {"runware": (0.5, 0, "USD"), "fal": (0.0, 2, "USD"), "rivya": (24.0, 0, "credits")}[any_bench.name]
     assert (total, unpriced, currency) == expected and provider == any_bench.name and len(day) == 10

@@ -40,7 +40,7 @@ def test_a_journal_without_a_version_is_brought_up_to_date(any_bench: Bench) -> 
     as_before_versions(any_bench.settings.private / "jobs.sqlite")
     assert any_bench.run().attached and any_bench.job.id == before.id
     assert any_bench.job.reserved == before.estimate
-    any_bench.run(any_bench.order(force_new=1))
+    any_bench.run(any_bench.request(force_new=1))
     assert any_bench.manager.journal._db.execute("PRAGMA user_version").fetchone()[0] == len(VERSIONS)
 
 
@@ -89,10 +89,10 @@ def test_what_is_paid_and_there_is_collected_from_a_journal_that_can_not_be_open
     assert paid.manager.collect(job.id).future.result(REAL_SECONDS).files
     assert len(paid.fake.seen) == seen
     with pytest.raises(RemoteError, match="can't be used"):
-        paid.run(paid.order(force_new=1))
+        paid.run(paid.request(force_new=1))
     assert len(paid.fake.charges) == 1
     Path(f"{journal}-wal").rmdir()
-    paid.run(paid.order(force_new=1))  # without a restart
+    paid.run(paid.request(force_new=1))  # without a restart
     assert len(paid.fake.charges) == 2
 
 

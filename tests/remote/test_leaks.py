@@ -6,8 +6,8 @@ import logging
 import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.record import Update
-from wan_duet.remote.jobs.summary import info
+from wan_duet.remote.jobs.record import JobUpdate
+from wan_duet.remote.jobs.summary import summarize
 from wan_duet.remote.keys import write_key
 from wan_duet.remote.redact import redact
 from wan_duet.tests.fake_providers.faults import Answer
@@ -49,7 +49,7 @@ def test_a_run_that_works_leaks_nothing(any_bench: Bench, caplog: pytest.LogCapt
     any_bench.fake.token_works = False  # fal's signed way
     texts: list[str] = []
 
-    def report(update: Update) -> None:
+    def report(update: JobUpdate) -> None:
         texts.extend([str(update), repr(update)])
 
     outcome = any_bench.run(image_order(any_bench, picture()), report=report)
@@ -101,8 +101,8 @@ def test_signed_addresses_to_ask_at_are_not_kept(bench: MakeBench) -> None:
 def test_a_failure_beside_good_results_leaks_nothing(bench: MakeBench) -> None:
     runware = bench("runware")
     runware.fake.failed_results, runware.fake.failure = (1,), QUOTE
-    order = runware.order({"numberResults": 2})
-    said = [info(runware.run(order), order), repr(runware.run(order)), *runware.job.warnings]
+    generation = runware.request({"numberResults": 2})
+    said = [summarize(runware.run(generation), generation), repr(runware.run(generation)), *runware.job.warnings]
     assert "One result failed" in said[0] and leaks(runware, said) == []
 
 
@@ -112,7 +112,7 @@ def test_a_key_that_was_entered_leaks_nothing(any_bench: Bench) -> None:
     write_key(any_bench.name, "default", KEY, any_bench.settings.private)
     outcome = any_bench.run(image_order(any_bench, picture()))
     (any_bench.settings.private / "keys.json").unlink()
-    assert leaks(any_bench, [repr(outcome), info(outcome)]) == []
+    assert leaks(any_bench, [repr(outcome), summarize(outcome)]) == []
 
 
 def test_a_signed_address_of_the_user_goes_to_the_provider_and_nowhere_else(any_bench: Bench) -> None:
@@ -123,7 +123,7 @@ def test_a_signed_address_of_the_user_goes_to_the_provider_and_nowhere_else(any_
     }[any_bench.name]
     from wan_duet.tests.remote.test_uploads import I2V
 
-    any_bench.run(any_bench.order(place, I2V[any_bench.name]))
+    any_bench.run(any_bench.request(place, I2V[any_bench.name]))
     (sent,) = any_bench.fake.generations.values()
     assert SIGNATURE in str(sent.request)
     assert leaks(any_bench, []) == []

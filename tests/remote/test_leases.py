@@ -1,4 +1,4 @@
-"""Who may submit: a process that waits for a busy provider keeps the others away, and never sends beside them."""
+"""The right to submit: a process that waits for a busy provider keeps the others away, and never sends beside them."""
 
 import asyncio
 from collections.abc import Callable
@@ -65,9 +65,9 @@ def test_a_process_that_was_taken_over_while_it_waited_sends_nothing_more(any_be
 
 
 def test_a_process_that_keeps_its_lease_is_believed_for_as_long_as_it_does(any_bench: Bench) -> None:
-    order, waits = any_bench.order(), 0
+    generation, waits = any_bench.request(), 0
     journal = any_bench.manager.journal
-    wanted = Job("", order.fingerprint, any_bench.name, order.contract.endpoint, "default", {}, State.PLANNED)
+    wanted = Job("", generation.fingerprint, any_bench.name, generation.contract.endpoint, "default", {}, State.PLANNED)
     other = journal.claim(wanted)
     assert journal.begin_submit(other.id, any_bench.clock.now() + 10.0, "", NOTHING)
 
@@ -82,7 +82,7 @@ def test_a_process_that_keeps_its_lease_is_believed_for_as_long_as_it_does(any_b
     watch(any_bench, renew)
     any_bench.restart()
     with pytest.raises(RemoteError, match="given up by another process"):
-        any_bench.run(order)
+        any_bench.run(generation)
     assert any_bench.fake.seen == []
 
 
@@ -100,10 +100,10 @@ def test_a_submit_is_taken_over_only_as_it_was_found(tmp_path: Path) -> None:
 
 def test_a_lease_far_in_the_future_is_not_waited_for(any_bench: Bench) -> None:
     """The clock was set back since."""
-    order = any_bench.order()
-    wanted = Job("", order.fingerprint, any_bench.name, order.contract.endpoint, "default", {}, State.PLANNED)
+    generation = any_bench.request()
+    wanted = Job("", generation.fingerprint, any_bench.name, generation.contract.endpoint, "default", {}, State.PLANNED)
     other = any_bench.manager.journal.claim(wanted)
     assert any_bench.manager.journal.begin_submit(other.id, any_bench.clock.now() + 1e9, "", NOTHING)
     with pytest.raises(RemoteError, match="force_new"):
-        any_bench.run(order)
+        any_bench.run(generation)
     any_bench.check(State.LOST if any_bench.name == "runware" else State.UNKNOWN, charges=0, files=0)

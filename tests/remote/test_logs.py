@@ -1,8 +1,8 @@
 """The log of a model at work: asked for only on wish, told without secrets, and no part of the job."""
 
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.record import LINES, LONGEST, Update
-from wan_duet.remote.jobs.summary import info
+from wan_duet.remote.jobs.record import LINES, LONGEST, JobUpdate
+from wan_duet.remote.jobs.summary import summarize
 from wan_duet.tests.fake_providers.provider import KEY, SIGNATURE
 from wan_duet.tests.remote.conftest import MakeBench
 
@@ -12,15 +12,15 @@ WRITTEN = ("loading", f"with {KEY}", f"from https://x.y/z?sig={SIGNATURE}", "two
 def test_the_log_is_told_as_it_grows_and_at_the_end(bench: MakeBench) -> None:
     fal = bench("fal")
     fal.fake.log = (*["dropped"] * LINES, *WRITTEN)
-    told: list[Update] = []
-    order = fal.order(log=True)
-    outcome = fal.run(order, report=told.append)
+    told: list[JobUpdate] = []
+    generation = fal.request(log=True)
+    outcome = fal.run(generation, report=told.append)
     long = ("step " * 100)[: LONGEST - 1] + "…"
     end = ("loading", "with [key]", "from https://x.y/z?[query]", "two lines", long, "finished")
     assert outcome.log[-6:] == end and len(outcome.log) <= LINES
     assert {update.line for update in told if update.job.state is State.RUNNING} == {long}
-    assert "log: with [key]\n" in info(outcome, order)
-    said = "\n".join([info(outcome, order), *map(str, told)])
+    assert "log: with [key]\n" in summarize(outcome, generation)
+    said = "\n".join([summarize(outcome, generation), *map(str, told)])
     assert KEY not in said and SIGNATURE not in said
     assert not any(b"loading" in path.read_bytes() for path in fal.settings.private.glob("*"))
 
@@ -29,5 +29,5 @@ def test_nothing_is_asked_for_without_a_wish_and_the_job_is_the_same(bench: Make
     fal = bench("fal")
     fal.fake.log = WRITTEN
     assert fal.run().log == ()
-    assert fal.run(fal.order(log=True)).attached
+    assert fal.run(fal.request(log=True)).attached
     fal.check(State.DOWNLOADED, charges=1, files=1)

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.request import Order
+from wan_duet.remote.jobs.request import GenerationRequest
 from wan_duet.tests.fake_providers.faults import Answer, Handler, Lose, Overrule, Refuse
 from wan_duet.tests.remote.conftest import ENDPOINTS, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture
@@ -45,37 +45,37 @@ def test_a_job_is_unknown_in_the_journal_while_its_provider_is_asked_about_it(
     assert states == [State.UNKNOWN]
 
 
-def lost_for_good(bench: MakeBench, signed: bool = False) -> tuple[Bench, Order]:
+def lost_for_good(bench: MakeBench, signed: bool = False) -> tuple[Bench, GenerationRequest]:
     """A job that Rivya has, though every answer about it was lost; its files' addresses may be `signed`."""
     rivya = bench("rivya")
     rivya.fake.signed_uploads = signed
-    order = image_order(rivya, picture())
+    generation = image_order(rivya, picture())
     rivya.fake.fault("submit", Lose("close"), *[Refuse()] * 30)
     with pytest.raises(RemoteError, match="does not answer"):
-        rivya.run(order)
+        rivya.run(generation)
     rivya.check(State.UNKNOWN, charges=1, files=0)
     rivya.fake.faults["submit"].clear()
     rivya.fake.seen.clear()
-    return rivya, order
+    return rivya, generation
 
 
 def test_what_is_repeated_is_what_was_sent_to_the_byte(bench: MakeBench) -> None:
-    rivya, order = lost_for_good(bench)
+    rivya, generation = lost_for_good(bench)
     rivya.clock.skew = 2 * 3600.0  # the file would be uploaded again by now, and have another address
     rivya.restart()
-    rivya.run(order)
+    rivya.run(generation)
     rivya.check(State.DOWNLOADED, charges=1, files=1)
     assert (rivya.fake.count("submit"), rivya.fake.count("upload")) == (1, 0)
 
 
 @pytest.mark.parametrize("consent", [{"allow_paid": False}, {"max_cost": 11.0}], ids=str)
 def test_a_submit_is_repeated_only_for_who_agrees_to_pay(bench: MakeBench, consent: dict[str, Any]) -> None:
-    rivya, order = lost_for_good(bench)
+    rivya, generation = lost_for_good(bench)
     with pytest.raises(RemoteError, match=r"allow_paid is off|below the price") as refused:
-        rivya.run(dataclasses.replace(order, **consent))
+        rivya.run(dataclasses.replace(generation, **consent))
     assert refused.value.kind == "consent" and rivya.fake.count("submit") == 0
     rivya.check(State.UNKNOWN, charges=1, files=0)
-    rivya.run(order)
+    rivya.run(generation)
     rivya.check(State.DOWNLOADED, charges=1, files=1)
 
 
@@ -88,21 +88,21 @@ def test_a_submit_is_repeated_only_for_who_agrees_to_pay(bench: MakeBench, conse
     ids=["a day later", "a clock set back"],
 )
 def test_a_key_that_may_be_forgotten_is_not_sent_again(bench: MakeBench, skew: float, said: str) -> None:
-    rivya, order = lost_for_good(bench)
+    rivya, generation = lost_for_good(bench)
     rivya.clock.skew = skew
     with pytest.raises(RemoteError, match=said) as unknown:
-        rivya.run(order)
+        rivya.run(generation)
     assert unknown.value.kind == "unknown_outcome" and rivya.fake.count("submit") == 0
     rivya.check(State.UNKNOWN, charges=1, files=0)
     rivya.clock.skew = 0.0
-    rivya.run(order)  # the same graph, once the clock is right
+    rivya.run(generation)  # the same graph, once the clock is right
     rivya.check(State.DOWNLOADED, charges=1, files=1)
 
 
 def test_a_submit_that_must_not_be_written_down_is_not_repeated(bench: MakeBench) -> None:
-    rivya, order = lost_for_good(bench, signed=True)
+    rivya, generation = lost_for_good(bench, signed=True)
     with pytest.raises(RemoteError, match="can't be repeated to the byte"):
-        rivya.run(order)
+        rivya.run(generation)
     assert rivya.job.body == "" and rivya.fake.count("submit") == 0
     rivya.check(State.UNKNOWN, charges=1, files=0)
 
@@ -119,7 +119,7 @@ def test_fal_can_not_find_a_lost_answer_and_does_not_ask_again(bench: MakeBench,
     with pytest.raises(RemoteError, match="force_new"):
         fal.run()
     assert fal.fake.count("submit") == 1
-    fal.run(fal.order(force_new=1))
+    fal.run(fal.request(force_new=1))
     assert len(fal.fake.charges) == 2
 
 

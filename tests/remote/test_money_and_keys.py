@@ -1,4 +1,4 @@
-"""What is said about prices, what consent does, and where keys come from."""
+"""Prices in words, consent, and the sources of keys."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from wan_duet.remote.contract.pricing import Estimate, estimate
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
 from wan_duet.remote.keys import key_source, profiles, read_key, write_key
+from wan_duet.remote.providers import PROVIDERS, provider_named
 from wan_duet.tests.fake_providers.provider import KEY
 from wan_duet.tests.remote.conftest import Bench, MakeBench
 
@@ -49,7 +50,7 @@ def test_estimates_in_words() -> None:
 
 def test_nothing_is_paid_without_consent(any_bench: Bench) -> None:
     with pytest.raises(RemoteError, match="allow_paid is off") as refused:
-        any_bench.run(any_bench.order(allow_paid=False))
+        any_bench.run(any_bench.request(allow_paid=False))
     assert any_bench.fake.seen == []
     unit = "credits" if any_bench.name == "rivya" else "US dollars"
     assert re.search(rf"Prices are in {unit}, at https://{any_bench.name}\.a?i", str(refused.value))
@@ -59,14 +60,17 @@ def test_a_limit_below_the_price_or_none_beside_an_unknown_one_sends_nothing(ben
     fal, rivya = bench("fal"), bench("rivya")
     for limit in (None, 0.0, float("nan")):
         with pytest.raises(RemoteError, match=r"\(price unknown\), and max_cost is .*, in US dollars, .* more"):
-            fal.run(fal.order(max_cost=limit))
+            fal.run(fal.request(max_cost=limit))
     with pytest.raises(RemoteError, match=r"max_cost is 11, below the price \(est. 12 credits\)"):
-        rivya.run(rivya.order(max_cost=11.0))
+        rivya.run(rivya.request(max_cost=11.0))
     assert fal.fake.seen == rivya.fake.seen == []
     with pytest.raises(RemoteError, match="max_cost is nan"):
-        rivya.run(rivya.order(max_cost=float("nan")))
-    rivya.run(rivya.order(max_cost=12.0))
+        rivya.run(rivya.request(max_cost=float("nan")))
+    rivya.run(rivya.request(max_cost=12.0))
     assert rivya.manager.journal.jobs()[0].cost == 12
+
+
+RUNWARE, FAL, RIVYA = (PROVIDERS[name].key_variables for name in ("runware", "fal", "rivya"))
 
 
 def write_keys(folder: Path, content: str) -> Path:
@@ -78,10 +82,10 @@ def write_keys(folder: Path, content: str) -> Path:
 def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
     write_keys(tmp_path, json.dumps({"default": {"fal": "file:key"}, "work": {"fal": "work:key"}}))
     split = {"FAL_KEY_ID": "id", "FAL_KEY_SECRET": "secret"}
-    assert read_key("fal", "default", tmp_path, {"FAL_KEY": " one:key\n"}) == "one:key"
-    assert read_key("fal", "default", tmp_path, split) == "id:secret"
-    assert read_key("fal", "default", tmp_path, {}) == "file:key"
-    assert read_key("fal", "work", tmp_path, {"FAL_KEY": "one:key"}) == "work:key"
+    assert read_key("fal", FAL, "default", tmp_path, {"FAL_KEY": " one:key\n"}) == "one:key"
+    assert read_key("fal", FAL, "default", tmp_path, split) == "id:secret"
+    assert read_key("fal", FAL, "default", tmp_path, {}) == "file:key"
+    assert read_key("fal", FAL, "work", tmp_path, {"FAL_KEY": "one:key"}) == "work:key"
     assert profiles(tmp_path) == ["default", "work"]
 
 
@@ -98,27 +102,27 @@ def test_a_missing_key_is_asked_for_under_settings_and_names_the_other_places(tm
     with pytest.raises(
         RemoteError, match=r"^Settings, Wan Duet: .* set FAL_KEY or FAL_KEY_ID and FAL_KEY_SECRET, or write .*keys.json"
     ):
-        read_key("fal", "default", tmp_path, {"FAL_KEY": "  "})
+        read_key("fal", FAL, "default", tmp_path, {"FAL_KEY": "  "})
     with pytest.raises(RemoteError, match="Profile 'work' has no key"):
-        read_key("rivya", "work", tmp_path, {"RIVYA_API_KEY": "x"})
+        read_key("rivya", RIVYA, "work", tmp_path, {"RIVYA_API_KEY": "x"})
 
 
 def test_another_profile_pays_for_what_the_first_could_not(any_bench: Bench) -> None:
     any_bench.settings.private.mkdir(parents=True)
     with pytest.raises(RemoteError, match="Profile 'work' has no key"):
-        any_bench.run(any_bench.order(profile="work"))
+        any_bench.run(any_bench.request(profile="work"))
     any_bench.run()
     assert any_bench.job.profile == "default"
     any_bench.restart()
-    any_bench.run(any_bench.order(profile="work")).files[0].unlink()  # delivered already: no key is needed
-    any_bench.run(any_bench.order(profile="work"))  # fetched again by whoever has paid
+    any_bench.run(any_bench.request(profile="work")).files[0].unlink()  # delivered already: no key is needed
+    any_bench.run(any_bench.request(profile="work"))  # fetched again by whoever has paid
     any_bench.check(State.DOWNLOADED, charges=1, files=1)
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "nul\0", "kéy", "a b"])
 def test_a_key_that_can_not_be_one_is_refused_and_not_shown(tmp_path: Path, key: str) -> None:
     with pytest.raises(RemoteError) as refused:
-        read_key("runware", "default", tmp_path, {"RUNWARE_API_KEY": key})
+        read_key("runware", RUNWARE, "default", tmp_path, {"RUNWARE_API_KEY": key})
     assert key not in str(refused.value) and "RUNWARE_API_KEY" in str(refused.value)
 
 
@@ -126,7 +130,7 @@ def test_a_key_that_can_not_be_one_is_refused_and_not_shown(tmp_path: Path, key:
 def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
     write_keys(tmp_path, content)
     with pytest.raises(RemoteError, match=r"keys.json .*Correct the file\.") as broken:
-        read_key("fal", "default", tmp_path, {})
+        read_key("fal", FAL, "default", tmp_path, {})
     assert "planted" not in str(broken.value)
 
 
@@ -134,11 +138,17 @@ def test_a_key_is_written_beside_the_others_and_taken_out_again(tmp_path: Path) 
     private = tmp_path / "private"
     write_key("fal", "default", f" {KEY}\n", private)
     write_key("rivya", "work", "rvya_sk_1", private)
-    assert read_key("fal", "default", private, {}) == KEY and read_key("rivya", "work", private, {}) == "rvya_sk_1"
-    assert key_source("fal", "default", private, {}) == "keys.json, profile default"
-    assert key_source("fal", "default", private, {"FAL_KEY": "x"}) == "FAL_KEY"
+    assert (
+        read_key("fal", FAL, "default", private, {}) == KEY
+        and read_key("rivya", RIVYA, "work", private, {}) == "rvya_sk_1"
+    )
+    assert key_source("fal", FAL, "default", private, {}) == "keys.json, profile default"
+    assert key_source("fal", FAL, "default", private, {"FAL_KEY": "x"}) == "FAL_KEY"
     write_key("fal", "default", "", private)
-    assert key_source("fal", "default", private, {}) is None and profiles(private) == ["default", "work"]
+    assert key_source("fal", FAL, "default", private, {}) is None and profiles(private) == [
+        "default",
+        "work",
+    ]
     assert [path.name for path in private.iterdir()] == ["keys.json"]
     if os.name == "posix":
         assert stat.S_IMODE((private / "keys.json").stat().st_mode) == 0o600
@@ -149,7 +159,7 @@ def test_what_can_not_be_a_key_is_not_written(tmp_path: Path) -> None:
         write_key("fal", "default", "planted key", tmp_path)
     assert "planted" not in str(refused.value)
     with pytest.raises(ValueError, match="provider is 'nobody'"):
-        write_key("nobody", "default", "x", tmp_path)
+        provider_named("nobody")
     write_keys(tmp_path, "{")
     with pytest.raises(RemoteError, match="is not JSON"):
         write_key("fal", "default", "x", tmp_path)
@@ -158,7 +168,7 @@ def test_what_can_not_be_a_key_is_not_written(tmp_path: Path) -> None:
 
 def test_a_file_of_keys_may_begin_as_windows_editors_write_it(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text(json.dumps({"default": {"fal": KEY}}), encoding="utf-8-sig")
-    assert read_key("fal", "default", tmp_path, {}) == KEY
+    assert read_key("fal", FAL, "default", tmp_path, {}) == KEY
 
 
 def test_a_folder_of_keys_that_can_not_be_made_is_named(tmp_path: Path) -> None:
@@ -171,5 +181,5 @@ def test_a_folder_of_keys_that_can_not_be_made_is_named(tmp_path: Path) -> None:
 def test_the_file_of_keys_is_taken_away_from_others(tmp_path: Path) -> None:
     path = write_keys(tmp_path, json.dumps({"default": {"fal": KEY}}))
     path.chmod(0o644)
-    read_key("fal", "default", tmp_path, {})
+    read_key("fal", FAL, "default", tmp_path, {})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

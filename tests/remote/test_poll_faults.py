@@ -1,11 +1,11 @@
-"""What can happen while a job runs: only the provider's own word ends it."""
+"""Faults while a job runs: only the provider's own word ends it."""
 
 from typing import Any
 
 import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.record import Update
+from wan_duet.remote.jobs.record import JobUpdate
 from wan_duet.tests.fake_providers.faults import Answer, Lose, Refuse
 from wan_duet.tests.remote.conftest import PROMPTS, Bench, MakeBench
 
@@ -158,7 +158,7 @@ def test_an_error_item_within_data_ends_the_job_too(bench: MakeBench) -> None:
     runware = bench("runware")
     item = {"taskType": "videoInference", "status": "error", "code": "providerError", "message": "Broken."}
 
-    def break_it(update: Update) -> None:
+    def break_it(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTED:
             runware.fake.fault("poll", Answer(200, {"data": [{**item, "taskUUID": update.job.id}]}))
 
@@ -205,7 +205,7 @@ def test_what_a_gateway_says_for_fals_result_does_not_end_the_job(bench: MakeBen
 def test_the_archive_has_the_address_that_a_success_lacks(bench: MakeBench) -> None:
     runware = bench("runware")
 
-    def leave_out(update: Update) -> None:
+    def leave_out(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTED:
             bare = {"taskUUID": update.job.id, "status": "success", "videoUUID": "x"}
             runware.fake.fault("poll", *[Answer(200, {"data": [bare]})] * 100)
@@ -255,7 +255,7 @@ def test_half_a_character_in_what_is_said_ends_in_our_error(any_bench: Bench) ->
     }
     any_bench.fake.fault("submit", Answer(400, shapes[any_bench.name]))
     with pytest.raises(RemoteError, match="no"):
-        any_bench.run(any_bench.order({PROMPTS[any_bench.name]: "a cat \ud83d"}))
+        any_bench.run(any_bench.request({PROMPTS[any_bench.name]: "a cat \ud83d"}))
     any_bench.check(State.REJECTED, charges=0, files=0)
 
 

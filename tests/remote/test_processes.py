@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wan_duet.remote.clock import Clock
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
+from wan_duet.remote.settings import Clock
 from wan_duet.tests.fake_providers.faults import Lose, Meet
 from wan_duet.tests.remote.conftest import KEY, REAL_SECONDS, Bench, MakeBench
 from wan_duet.tests.remote.test_uploads import image_order, picture
@@ -20,24 +20,24 @@ SCRIPT = """
 import sys, pathlib
 root, url, folder, endpoint, prompt, key, seed = sys.argv[1:]
 sys.path.insert(0, root)
-from remote.contract import contract
-from remote.manager import JobManager
-from remote.order import order
-from remote.settings import Settings
+from remote.contract.contracts import contract
+from remote.jobs.manager import JobManager
+from remote.jobs.request import make_request
+from remote.settings import RemoteSettings
 bases = dict.fromkeys(["runware", "runware schemas", "fal", "fal rest", "fal platform", "fal cdn", "rivya"], url)
 environ = {"RUNWARE_API_KEY": key, "FAL_KEY": key, "RIVYA_API_KEY": key}
 environ |= {f"WAN_DUET_BUDGET_{name}": "100000" for name in ("RUNWARE", "FAL", "RIVYA")}
 private, output = (pathlib.Path(folder) / name for name in ("private", "output"))
-settings = Settings(private, output, bases=bases, allow_loopback=True, environ=environ, first_poll=0.1)
+settings = RemoteSettings(private, output, bases=bases, allow_loopback=True, environ=environ, first_poll=0.1)
 manager = JobManager(settings)
 values = {prompt: "a cat", seed: 5}
-handle = manager.start(order(contract(endpoint), values, allow_paid=True, max_cost=12.0))
+handle = manager.start(make_request(contract(endpoint), values, allow_paid=True, max_cost=12.0))
 """
 ENDING = "print(handle.future.result(60).files[0], flush=True); manager.close()"
 
 
 def process(bench: Bench, ending: str = ENDING) -> "subprocess.Popen[str]":
-    """A process that asks for the same job as `bench.order()` does, and what it does then."""
+    """A process that asks for the same job as `bench.request()` does, and what it does then."""
     from wan_duet.tests.remote.conftest import ENDPOINTS, PROMPTS, SEEDS
 
     name = bench.name
@@ -102,11 +102,11 @@ def test_one_that_is_not_willing_to_pay_does_not_close_what_the_other_submits(be
     fal = bench("fal", clock=Clock(), first_poll=0.05, submit_timeout=10.0)
     fal.fake.queued = fal.fake.running = 0.0
     fal.fake.fault("token", Meet(count=1, seconds=0.5))
-    order = image_order(fal, picture())
-    willing = fal.restart().start(order)
+    generation = image_order(fal, picture())
+    willing = fal.restart().start(generation)
     assert willing.claimed.result(REAL_SECONDS) == fal.job.id
     with pytest.raises(RemoteError, match="allow_paid is off"):
-        fal.restart().start(dataclasses.replace(order, allow_paid=False)).future.result(REAL_SECONDS)
+        fal.restart().start(dataclasses.replace(generation, allow_paid=False)).future.result(REAL_SECONDS)
     assert willing.future.result(REAL_SECONDS).files
     fal.check(State.DOWNLOADED, charges=1, files=1)
 
@@ -119,7 +119,7 @@ def test_a_job_under_way_does_not_keep_the_process(bench: MakeBench) -> None:
 
 def test_the_remote_package_needs_no_host_and_starts_nothing() -> None:
     code = (
-        f"import sys, threading; sys.path.insert(0, {str(ROOT)!r}); import remote.manager, remote.wait;"
+        f"import sys, threading; sys.path.insert(0, {str(ROOT)!r}); import remote.jobs.manager, remote.jobs.wait;"
         "assert not {'torch', 'comfy', 'server', 'execution'} & sys.modules.keys();"
         "assert threading.active_count() == 1"
     )

@@ -3,7 +3,7 @@
 import pytest
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.record import Update
+from wan_duet.remote.jobs.record import JobUpdate
 from wan_duet.tests.fake_providers.faults import Answer
 from wan_duet.tests.remote.conftest import MakeBench
 
@@ -11,7 +11,7 @@ from wan_duet.tests.remote.conftest import MakeBench
 def test_successes_beside_failures_are_kept(bench: MakeBench) -> None:
     runware = bench("runware")
     runware.fake.failed_results = (2,)
-    outcome = runware.run(runware.order({"numberResults": 4}))
+    outcome = runware.run(runware.request({"numberResults": 4}))
     runware.check(State.DOWNLOADED, charges=4, files=3)
     assert outcome.warnings == ("One result failed: Runware: The result could not be made.",)
     assert runware.job.cost == 0.75 and outcome.seeds == (5, 6, 8)
@@ -21,16 +21,16 @@ def test_a_failure_that_is_told_twice_is_one_failure(bench: MakeBench) -> None:
     """Two failures told twice would make four of four, while two results are still to come."""
     runware = bench("runware")
     runware.fake.failed_results, runware.fake.tells_failures = (1, 3), "twice"
-    order = runware.order({"numberResults": 4})
+    generation = runware.request({"numberResults": 4})
 
-    def leave_one_out(update: Update) -> None:
+    def leave_one_out(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTED:
             (job,) = runware.fake.generations.values()
             reply = runware.fake._outcome(job)
             early = {**reply, "data": [item for item in reply["data"] if item.get("resultIndex") != 2]}
             runware.fake.fault("poll", Answer(200, early), Answer(200, early))
 
-    outcome = runware.run(order, report=leave_one_out)
+    outcome = runware.run(generation, report=leave_one_out)
     runware.check(State.DOWNLOADED, charges=4, files=2)
     assert outcome.seeds == (5, 7) and len(outcome.warnings) == 2
 
@@ -39,14 +39,14 @@ def test_failures_with_an_index_are_told_apart_by_it(bench: MakeBench) -> None:
     runware = bench("runware")
     error = {"code": "providerError", "message": "Broken.", "status": "error"}
 
-    def fail(update: Update) -> None:
+    def fail(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTED:
             known = {**error, "taskUUID": update.job.id}
             reply = {"data": [{**known, "resultIndex": 0}], "errors": [{**known, "resultIndex": 1}]}
             runware.fake.fault("poll", *[Answer(200, reply)] * 2)
 
     with pytest.raises(RemoteError, match="Broken"):
-        runware.run(runware.order({"numberResults": 2}), report=fail)
+        runware.run(runware.request({"numberResults": 2}), report=fail)
     assert runware.fake.count("poll") == 1
     runware.check(State.FAILED, charges=2, files=0)
 
@@ -55,12 +55,12 @@ def test_failures_with_an_index_are_told_apart_by_it(bench: MakeBench) -> None:
 def test_one_error_for_several_results_ends_the_job(bench: MakeBench, failed: tuple[int, ...]) -> None:
     runware = bench("runware", deadline=2000.0)
     runware.fake.failed_results, runware.fake.tells_failures = failed, "once"
-    order = runware.order({"numberResults": 4})
+    generation = runware.request({"numberResults": 4})
     if len(failed) == 4:
         with pytest.raises(RemoteError, match="could not be made"):
-            runware.run(order)
+            runware.run(generation)
         return runware.check(State.FAILED, charges=4, files=0)
-    outcome = runware.run(order)
+    outcome = runware.run(generation)
     runware.check(State.DOWNLOADED, charges=4, files=2)
     failure = "One result failed: Runware: The result could not be made."
     assert outcome.warnings == (failure, "1 of 4 results did not come.")
@@ -68,9 +68,9 @@ def test_one_error_for_several_results_ends_the_job(bench: MakeBench, failed: tu
 
 def test_results_that_are_there_at_the_deadline_are_delivered_and_the_others_later(bench: MakeBench) -> None:
     runware = bench("runware", deadline=100.0)
-    order = runware.order({"numberResults": 2})
+    generation = runware.request({"numberResults": 2})
 
-    def hold_one_back(update: Update) -> None:
+    def hold_one_back(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTED:
             (job,) = runware.fake.generations.values()
             (first, second) = runware.fake._outcome(job)["data"]
@@ -78,12 +78,12 @@ def test_results_that_are_there_at_the_deadline_are_delivered_and_the_others_lat
             runware.fake.fault("poll", *[Answer(200, {"data": [first, under_way]})] * 500)
             assert second["resultIndex"] == 1
 
-    outcome = runware.run(order, report=hold_one_back)
+    outcome = runware.run(generation, report=hold_one_back)
     runware.check(State.RUNNING, charges=2, files=1)
     assert runware.job.cost == 0.25
     assert outcome.warnings == ("1 of 2 results are still being made. Run the same graph again to collect them.",)
     runware.fake.faults["poll"].clear()
-    assert len(runware.run(order).files) == 2
+    assert len(runware.run(generation).files) == 2
     runware.check(State.DOWNLOADED, charges=2, files=2)
 
 
@@ -91,19 +91,19 @@ def test_one_damaged_result_keeps_the_others_back_no_longer(bench: MakeBench) ->
     runware = bench("runware")
     damaged = Answer(200, "<html/>", {"Content-Type": "video/mp4"})
     runware.fake.fault("download", None, damaged, damaged, damaged)
-    order = runware.order({"numberResults": 3})
-    outcome = runware.run(order)
+    generation = runware.request({"numberResults": 3})
+    outcome = runware.run(generation)
     runware.check(State.REMOTE_DONE, charges=3, files=2)
     said = "Result 2: The downloaded result is neither a video nor an image. Run the same graph again to collect it."
     assert outcome.warnings == (said,) and outcome.seeds == (5, 7)
-    assert len(runware.run(order).files) == 3
+    assert len(runware.run(generation).files) == 3
     runware.check(State.DOWNLOADED, charges=3, files=3)
 
 
 def test_a_result_whose_address_has_run_out_is_fetched_and_not_another_one(bench: MakeBench) -> None:
     runware = bench("runware")
     runware.fake.fault("download", None, Answer(403, "<Error>Request has expired</Error>"))
-    outcome = runware.run(runware.order({"numberResults": 2}))
+    outcome = runware.run(runware.request({"numberResults": 2}))
     runware.check(State.DOWNLOADED, charges=2, files=2)
     assert outcome.seeds == (5, 6) and [path.stem[-2:] for path in outcome.files] == ["_0", "_1"]
 
@@ -116,7 +116,7 @@ def test_results_out_of_order_twice_and_without_an_index_are_told_apart(
 ) -> None:
     runware = bench("runware")
 
-    def answer(update: Update) -> None:
+    def answer(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTED:
             items = []
             for place, index in enumerate(indices):
@@ -126,6 +126,6 @@ def test_results_out_of_order_twice_and_without_an_index_are_told_apart(
                 items.append(known if index is None else {**known, "resultIndex": index})
             runware.fake.fault("poll", Answer(200, {"data": items[:2]}), Answer(200, {"data": items}))
 
-    assert len(set(runware.run(runware.order({"numberResults": 3}), report=answer).files)) == 3
+    assert len(set(runware.run(runware.request({"numberResults": 3}), report=answer).files)) == 3
     assert runware.fake.count("poll") == 2 and runware.fake.count("download") == 3
     runware.check(State.DOWNLOADED, charges=3, files=3)

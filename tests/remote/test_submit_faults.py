@@ -1,4 +1,4 @@
-"""What is said to the one submit, or keeps it from being sent: it costs nothing and is said once."""
+"""Refusals of the one submit, and what keeps it from being sent: it costs nothing and is said once."""
 
 import re
 import socket
@@ -9,7 +9,7 @@ import pytest
 from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.request import Order
+from wan_duet.remote.jobs.request import GenerationRequest
 from wan_duet.tests.fake_providers.faults import Answer, Flood
 from wan_duet.tests.remote.conftest import AGREED, ENDPOINTS, Bench, MakeBench
 
@@ -118,7 +118,7 @@ def test_a_request_that_got_past_our_validator_is_refused_by_name(any_bench: Ben
     request, path = WRONG[any_bench.name]
     if any_bench.name == "runware":
         request = {"taskType": "videoInference", "model": "runware:200@8", **request}
-    wrong = Order(contract(ENDPOINTS[any_bench.name]), request, **AGREED)
+    wrong = GenerationRequest(contract(ENDPOINTS[any_bench.name]), request, **AGREED)
     with pytest.raises(RemoteError, match=re.escape(path)) as refused:
         any_bench.run(wrong)
     assert refused.value.kind == "validation"
@@ -161,7 +161,7 @@ def test_a_connection_that_is_not_made_in_time_is_not_sent(bench: MakeBench) -> 
 def test_a_submit_takes_no_connection_that_was_used_before(any_bench: Bench) -> None:
     """Whether a connection that the other side has just closed carried it could not be told."""
     for force_new in range(2):
-        any_bench.run(any_bench.order(force_new=force_new))
+        any_bench.run(any_bench.request(force_new=force_new))
     peers = [seen.peer for seen in any_bench.fake.seen]
     assert [peers.count(seen.peer) for seen in any_bench.fake.seen if seen.op == "submit"] == [1, 1]
 
@@ -206,13 +206,13 @@ def test_a_redirect_does_not_take_the_key_along(any_bench: Bench) -> None:
 
 def test_what_the_provider_always_gets_told(bench: MakeBench) -> None:
     runware, fal = bench("runware"), bench("fal")
-    runware.run(runware.order({"lora": [{"model": "civitai:1@2"}]}))
+    runware.run(runware.request({"lora": [{"model": "civitai:1@2"}]}))
     (task,) = [job.request for job in runware.fake.generations.values()]
     assert task["includeCost"] is True and task["lora"] == [{"model": "civitai:1@2", "transformer": "both"}]
     assert task["taskUUID"] == runware.job.id and task["deliveryMethod"] == "async"
     assert not {"steps", "outputFormat", "safety"} & task.keys()  # documented defaults are not sent
     lora = "fal-ai/wan/v2.2-a14b/text-to-video/lora"
-    fal.run(fal.order({"loras": [{"path": "a/b"}]}, lora))
+    fal.run(fal.request({"loras": [{"path": "a/b"}]}, lora))
     (body,) = [job.request for job in fal.fake.generations.values()]
     loras = [{"path": "a/b", "transformer": "both"}]
     assert body == {"prompt": "a cat", "seed": 5, "enable_safety_checker": True, "loras": loras}

@@ -4,9 +4,9 @@ import dataclasses
 import time
 
 import pytest
-from wan_duet.remote.clock import Clock
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import Job, State
+from wan_duet.remote.settings import Clock
 from wan_duet.tests.fake_providers.faults import Lose, Meet
 from wan_duet.tests.remote.conftest import NOTHING, REAL_SECONDS, Bench, MakeBench
 from wan_duet.tests.remote.test_processes import killed_before_the_answer
@@ -28,8 +28,8 @@ def lost(bench: MakeBench, lists: bool = True) -> Bench:
 
 def test_fal_a_lost_answer_is_found_in_the_list_of_requests(bench: MakeBench) -> None:
     fal = lost(bench)
-    fal.run(fal.order({"seed": 6}))  # another input: not the one
-    fal.run(fal.order(force_new=1))  # the same input, but its id is known to be another job's
+    fal.run(fal.request({"seed": 6}))  # another input: not the one
+    fal.run(fal.request(force_new=1))  # the same input, but its id is known to be another job's
     fal.restart()
     assert fal.run().attached
     assert {job.state for job in fal.manager.journal.jobs()} == {State.DOWNLOADED}
@@ -71,7 +71,7 @@ def test_fal_a_job_is_attached_by_its_request_id(bench: MakeBench) -> None:
 
 def test_a_job_that_has_its_answer_and_an_id_that_is_taken_are_not_attached(bench: MakeBench) -> None:
     fal = lost(bench, lists=False)
-    fal.run(fal.order(force_new=1))
+    fal.run(fal.request(force_new=1))
     done, unanswered = fal.manager.journal.jobs()
     if done.state is not State.DOWNLOADED:
         done, unanswered = unanswered, done
@@ -84,8 +84,10 @@ def test_a_job_that_has_its_answer_and_an_id_that_is_taken_are_not_attached(benc
 def test_a_set_of_jobs_that_were_never_sent_is_cleared_at_once(any_bench: Bench) -> None:
     journal = any_bench.manager.journal
     for number in range(5):  # killed after the right to submit was taken
-        order = any_bench.order(force_new=number)
-        wanted = Job("", order.fingerprint, any_bench.name, order.contract.endpoint, "default", {}, State.PLANNED)
+        generation = any_bench.request(force_new=number)
+        wanted = Job(
+            "", generation.fingerprint, any_bench.name, generation.contract.endpoint, "default", {}, State.PLANNED
+        )
         job = journal.claim(wanted)
         reserved = dataclasses.replace(NOTHING, amount=1.0, budget=9.0)
         assert journal.begin_submit(job.id, any_bench.clock.now() - 1.0, "{}", reserved)
@@ -103,7 +105,7 @@ def test_a_set_of_jobs_that_were_never_sent_is_cleared_at_once(any_bench: Bench)
     assert any_bench.fake.count("submit") == 0
     assert journal.used_today(any_bench.name) == (0.0 if verdict == "no trace" else 5.0)  # which may have been charged
     for number in range(5):
-        any_bench.run(any_bench.order(force_new=number))
+        any_bench.run(any_bench.request(force_new=number))
     assert len(any_bench.fake.charges) == any_bench.fake.count("submit") == 5
 
 
@@ -167,7 +169,7 @@ def test_a_dead_submit_is_taken_over_within_15_seconds(bench: MakeBench) -> None
     killed_before_the_answer(runware)
     died = time.monotonic()
     runware.restart()
-    assert runware.manager.start(runware.order()).future.result(40).attached
+    assert runware.manager.start(runware.request()).future.result(40).attached
     assert time.monotonic() - died < 15.0
     runware.check(State.DOWNLOADED, charges=1, files=1)
 
@@ -181,7 +183,7 @@ def test_a_submit_that_takes_long_is_not_taken_over(bench: MakeBench, monkeypatc
     fal = bench("fal", clock=Clock(), submit_timeout=20.0, first_poll=0.05)
     fal.fake.queued = fal.fake.running = 0.0
     fal.fake.fault("submit", Meet(count=1, seconds=4.0))
-    handles = [fal.restart().start(fal.order()) for _ in range(2)]
+    handles = [fal.restart().start(fal.request()) for _ in range(2)]
     assert len({handle.future.result(REAL_SECONDS).files for handle in handles}) == 1
     assert fal.fake.count("submit") == 1
     fal.check(State.DOWNLOADED, charges=1, files=1)

@@ -16,8 +16,8 @@ from wan_duet.remote import media as media_module
 from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.job import State
-from wan_duet.remote.jobs.record import Update
-from wan_duet.remote.jobs.request import Order, order
+from wan_duet.remote.jobs.record import JobUpdate
+from wan_duet.remote.jobs.request import GenerationRequest, make_request
 from wan_duet.remote.keys import write_key
 from wan_duet.remote.media import Media, audio_media, image_media, video_media
 from wan_duet.remote.providers import fal as fal_module
@@ -38,15 +38,15 @@ def picture(seed: int = 0) -> Media:
     return image_media(torch.rand(8, 12, 3, generator=torch.Generator().manual_seed(seed)))
 
 
-def image_order(bench: Bench, image: Media, **consent: Any) -> Order:
-    """An image-to-video order in each provider's words."""
+def image_order(bench: Bench, image: Media, **consent: Any) -> GenerationRequest:
+    """An image-to-video request in each provider's words."""
     place = {
         "runware": {"inputs.frameImages": [{"image": image.placeholder}]},
         "fal": {"image_url": image.placeholder},
         "rivya": {"params.referenceMediaItems": [{"url": image.placeholder, "kind": "image"}]},
     }[bench.name]
     values = {PROMPTS[bench.name]: "a cat", **place}
-    return order(contract(I2V[bench.name]), values, [image], **{**AGREED, **consent})
+    return make_request(contract(I2V[bench.name]), values, [image], **{**AGREED, **consent})
 
 
 def test_a_file_is_uploaded_once_and_named_in_the_request(any_bench: Bench) -> None:
@@ -76,7 +76,7 @@ GONE: dict[str, Answer] = {
 
 
 def image_of(bench: Bench, request: dict[str, Any]) -> Any:
-    """What an order's picture is called in the request that the fake got."""
+    """The name of a picture in the request that the fake got."""
     match bench.name:
         case "runware":
             return request["inputs"]["frameImages"][0]["image"]
@@ -103,7 +103,7 @@ def test_a_refusal_is_said_though_the_journal_fails(any_bench: Bench) -> None:
     any_bench.run(image_order(any_bench, image))
     any_bench.fake.fault("submit", GONE[any_bench.name])
 
-    def break_journal(update: Update) -> None:
+    def break_journal(update: JobUpdate) -> None:
         if update.job.state is State.SUBMITTING:
             any_bench.manager.journal._db.execute("PRAGMA query_only=ON")
 
@@ -204,7 +204,7 @@ def test_a_file_is_written_out_for_runware_in_pieces(bench: MakeBench, monkeypat
     monkeypatch.setattr(base64, "b64encode", lambda data: (pieces.append(len(data)), encode(data))[1])
     runware, film_ = bench("runware"), Media("video", "video/mp4", bytes(range(251)) * 10_000)
     values = {"inputs.referenceVideos": [film_.placeholder], "inputs.referenceImages": [str(uuid.uuid4())]}
-    wanted = order(contract("runware/wan22_animate"), values, [film_], **AGREED)
+    wanted = make_request(contract("runware/wan22_animate"), values, [film_], **AGREED)
     runware.run(wanted)
     assert list(runware.fake.uploads.values()) == [film_.data]
     assert max(pieces) <= 1 << 20 and sum(pieces) == len(film_.data)
@@ -241,7 +241,7 @@ def test_sound_has_its_proof_of_length_beside_it(bench: MakeBench) -> None:
     image, sound = picture(), audio_media(torch.zeros(1, 1600), 16_000)
     items = [{"url": image.placeholder, "kind": "image"}, {"url": sound.placeholder, "kind": "audio"}]
     values = {"prompt": "she speaks", "params.referenceMediaItems": items}
-    rivya.run(order(contract(I2V["rivya"]), values, [image, sound], **AGREED))
+    rivya.run(make_request(contract(I2V["rivya"]), values, [image, sound], **AGREED))
     (job,) = rivya.fake.generations.values()
     assert [item.get("durationToken") for item in job.request["params"]["referenceMediaItems"]] == [None, "dt_1"]
 

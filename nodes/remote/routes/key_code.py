@@ -33,7 +33,7 @@ class Code:
         return True
 
     def spend(self, text: object) -> bool:
-        """Whether this is the code; it is none afterwards."""
+        """Use up the code; true if this was it."""
         code, self._code = self._code, ""
         given = text.strip().upper() if isinstance(text, str) else ""
         fits = hmac.compare_digest(given.encode("utf-8", "replace"), code.encode())

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from wan_duet.dev.client import Client, Prompt
 from wan_duet.dev.server import Server
-from wan_duet.remote.budget import UNITS
+from wan_duet.remote.providers import PROVIDERS
 from wan_duet.tests.fake_providers.fal import FakeFal
 from wan_duet.tests.fake_providers.provider import Fake, WallClock
 from wan_duet.tests.fake_providers.rivya import FakeRivya
@@ -110,7 +110,7 @@ NODES = {
 def text_to_video(graph: Graph, provider: str, seed: int, **more: Any) -> Node:
     """A node of a provider, paid for."""
     kind, own = NODES[provider]
-    limit = {f"max_cost_{UNITS[provider].lower()}": MAX_COST}
+    limit = {f"max_cost_{PROVIDERS[provider].unit.lower()}": MAX_COST}
     usual = {"prompt": "a cat", "resolution": "provider default", "seed": seed, "allow_paid": True, **limit}
     return graph.add(kind, **{**usual, **own, **more})
 

@@ -22,9 +22,9 @@ from wan_duet.nodes.remote.media import fill as filled
 from wan_duet.remote.contract.contracts import Contract
 from wan_duet.remote.job import Job, State
 from wan_duet.remote.jobs.manager import JobManager
-from wan_duet.remote.jobs.request import TASK_ID, Order
+from wan_duet.remote.jobs.request import TASK_ID, GenerationRequest
 from wan_duet.remote.providers import PROVIDERS
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.settings import RemoteSettings
 from wan_duet.tests.nodes.outcome import Outcome, arrives, flat
 from wan_duet.tests.nodes.remote.test_contracts_reach import legal, media
 
@@ -60,9 +60,11 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
     (tmp_path / "keys.json").write_text(json.dumps(KEYS), encoding="utf-8")
     asked: Given = {}
 
-    def deliver(manager: Any, order: Order, *, on_interrupt: str, **_: Any) -> Any:
-        consent = {one.name: getattr(order, one.name) for one in fields_of_dataclass(order) if one.name != "contract"}
-        raise Sent({**consent, **asked, "sent": sent(order, tmp_path), "on_interrupt": on_interrupt})
+    def deliver(manager: Any, generation: GenerationRequest, *, on_interrupt: str, **_: Any) -> Any:
+        consent = {
+            one.name: getattr(generation, one.name) for one in fields_of_dataclass(generation) if one.name != "contract"
+        }
+        raise Sent({**consent, **asked, "sent": sent(generation, tmp_path), "on_interrupt": on_interrupt})
 
     def fill(contract: Contract, given: Given, variant: str, large_images: str) -> Any:
         asked["large_images"] = large_images
@@ -86,11 +88,11 @@ def placed(row: RemoteNode, given: Given) -> Outcome:
     raise AssertionError("no job was made")
 
 
-def sent(order: Order, folder: Path) -> Given:
+def sent(generation: GenerationRequest, folder: Path) -> Given:
     """The request as the provider's own file builds it."""
-    contract = order.contract
-    provider = PROVIDERS[contract.provider](Settings(folder, folder), None, "key")  # pyright: ignore[reportArgumentType]
-    call = provider.submission(contract, provider.complete(contract, order.request), TASK_ID)
+    contract = generation.contract
+    provider = PROVIDERS[contract.provider](RemoteSettings(folder, folder), None, "key")  # pyright: ignore[reportArgumentType]
+    call = provider.submission(contract, provider.complete(contract, generation.request), TASK_ID)
     return {"body": json.loads(call.body or b"null"), "url": call.url, "headers": dict(call.headers)}
 
 

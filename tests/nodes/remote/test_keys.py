@@ -17,7 +17,7 @@ from aiohttp import web
 from wan_duet.nodes.remote.routes import guarded_route, key_code, key_route
 from wan_duet.nodes.remote.routes.budget_route import BUDGETS
 from wan_duet.nodes.remote.routes.key_route import KEYS
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.settings import RemoteSettings
 from wan_duet.tests.nodes.remote.conftest import Bench
 
 SECRET = "planted-key-from-a-page"
@@ -152,7 +152,7 @@ def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         except OSError:
             pytest.skip("this machine has no address but its own")
         outside = probe.getsockname()[0]
-    monkeypatch.setattr(key_route.office, "settings", lambda: Settings(tmp_path, tmp_path, environ={}))
+    monkeypatch.setattr(key_route.job_manager, "settings", lambda: RemoteSettings(tmp_path, tmp_path, environ={}))
     monkeypatch.setattr(key_code.Code, "spend", lambda *_: True)
     assert [asyncio.run(_answer_from(address)) for address in ("127.0.0.1", outside)] == [200, 403]
 

@@ -1,4 +1,4 @@
-"""What leaves this machine over the sockets of the remote nodes, and what is refused before it does."""
+"""Files that leave this machine over the sockets of the remote nodes, and those that are refused before."""
 
 import io
 import os
@@ -21,7 +21,7 @@ from wan_duet.nodes.remote.catalog import ROWS
 from wan_duet.nodes.remote.fields import EXPLICIT, fields_of
 from wan_duet.nodes.remote.files import AS_PNG, LARGE_IMAGES
 from wan_duet.nodes.remote.media import fill, film, sound
-from wan_duet.nodes.remote.node import _order as order_of
+from wan_duet.nodes.remote.node import _make_generation as generation_of
 from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.media import image_media
 from wan_duet.tests.fake_providers.film import film as small_film
@@ -298,11 +298,11 @@ def test_the_node_sends_a_large_image_as_agreed_and_its_order_says_so(monkeypatc
     given = {field.name: EXPLICIT.get(field.path, "") for field in fields}
     given |= {"prompt": "a cat", "resolution": "480p", "seed": 1, "image": NOISE, "allow_paid": True}
     given["large_images"] = "WebP 95"
-    placed = order_of(row, fields, "Turbo", given)
+    placed = generation_of(row, fields, "Turbo", given)
     (sent,) = placed.media.values()
     assert sent.mime == "image/webp" and any("sent as WebP 95" in warning for warning in placed.warnings)
     with pytest.raises(ValueError, match="Choose a format in large_images"):
-        order_of(row, fields, "Turbo", given | {"large_images": AS_PNG})
+        generation_of(row, fields, "Turbo", given | {"large_images": AS_PNG})
 
 
 def png(image: torch.Tensor) -> int:

@@ -1,4 +1,4 @@
-"""What a provider node makes of its inputs before anything is sent, and when the host may keep what it has."""
+"""The request that a provider node makes of its inputs, and when the host may keep what it has."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from wan_duet.nodes.remote.jobs import find
 from wan_duet.nodes.remote.results import is_whole, outputs
 from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.job import Job, State
-from wan_duet.remote.jobs.collect import Outcome
+from wan_duet.remote.jobs.collect import JobOutcome
 from wan_duet.tests.fake_providers.film import film, frames_zip
 
 
@@ -53,7 +53,7 @@ def test_frames_in_a_zip_are_named_and_not_played(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(body)
     rows = tuple({"path": str(path), "size": 1, "seed": None, "nsfw": False} for path in sorted(tmp_path.iterdir()))
     job = Job("a", "", "fal", "endpoint", "default", {"seed": 5}, State.DOWNLOADED, files=rows)
-    made = outputs(Outcome(job))
+    made = outputs(JobOutcome(job))
     assert [video.get_dimensions() for video in made.result[0]] == [(64, 48)]
     lines = [line.strip() for line in made.result[1].splitlines()]
     assert lines[-3:] == ["seed: 5", "file: a_0.mp4", "file: a_1.zip"]

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from wan_duet.remote.http.transport import Call, Reply, Transport
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.settings import RemoteSettings
 
 
 def test_nothing_of_the_users_and_no_key_is_in_the_text_of_a_request() -> None:
@@ -20,7 +20,7 @@ def test_the_body_of_an_answer_is_not_in_its_text() -> None:
 
 def test_closing_leaves_no_session_open(tmp_path: Path) -> None:
     async def open_and_close() -> None:
-        await Transport(Settings(tmp_path, tmp_path)).close()
+        await Transport(RemoteSettings(tmp_path, tmp_path)).close()
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -7,7 +7,7 @@ import pytest
 from wan_duet.remote.contract.contracts import contract
 from wan_duet.remote.contract.rules import broken_rules, warnings_of
 from wan_duet.remote.contract.validate import violations
-from wan_duet.remote.jobs.request import order
+from wan_duet.remote.jobs.request import make_request
 from wan_duet.tests.fake_providers.documents import documents
 from wan_duet.tests.fake_providers.validation import problems
 from wan_duet.tests.remote.requests import mutations, valid
@@ -56,7 +56,7 @@ def test_a_rule_takes_the_documented_default_for_what_is_not_set(name: str, defa
 
 def test_what_only_other_pages_rule_out_is_said_and_sent() -> None:
     both = {"resolution": "480p", "width": 640, "height": 480}
-    told = order(contract("runware/wan22_a14b_turbo"), {"positivePrompt": "a cat", **both})
+    told = make_request(contract("runware/wan22_a14b_turbo"), {"positivePrompt": "a cat", **both})
     assert told.request["resolution"] == "480p" and "resolution is sent, though" in " ".join(told.warnings)
     assert "height is sent, though" in " ".join(warnings_of(contract("runware/wan22_a14b_turbo"), {"width": 640}))
     broken = {one.path for one in broken_rules(contract("runware/wan22_animate"), both)}

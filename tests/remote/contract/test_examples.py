@@ -8,7 +8,7 @@ import pytest
 from wan_duet.remote.contract.build import InvalidRequest, build
 from wan_duet.remote.contract.contracts import contract, contracts
 
-EXAMPLES = json.loads((Path(__file__).parents[1] / "data" / "remote_examples.json").read_text(encoding="utf-8"))
+EXAMPLES = json.loads((Path(__file__).parents[2] / "data" / "remote_examples.json").read_text(encoding="utf-8"))
 TURBO = "runware/wan22_a14b_turbo"
 RIVYA = "rivya/wan22_a14b_turbo"
 UUID = "aac49721-1964-481a-ae78-8a4e29b91402"

@@ -3,8 +3,10 @@
 import asyncio
 import gzip
 import hashlib
+import os
 import signal
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +15,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from wan_duet.remote.errors import RemoteError
-from wan_duet.remote.http import content
+from wan_duet.remote.http import content, download
 from wan_duet.remote.http.content import inspect
 from wan_duet.remote.http.download import Downloader, Gone
 from wan_duet.remote.job import State
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.settings import RemoteSettings
 from wan_duet.tests.fake_providers.faults import Answer, Bytes, Handler, Lose
 from wan_duet.tests.fake_providers.film import film, frames_zip, picture
 from wan_duet.tests.remote.conftest import Bench, MakeBench
@@ -144,7 +146,7 @@ def fetch(url: str, folder: Path, **limits: Any) -> None:
     """Fetch it without a job; nothing may be left of it."""
 
     async def begin() -> None:
-        downloader = Downloader(Settings(folder, folder, allow_loopback=True, **limits))
+        downloader = Downloader(RemoteSettings(folder, folder, allow_loopback=True, **limits))
         try:
             await asyncio.wait_for(downloader.fetch(url, "result", None), 10)
         finally:
@@ -174,7 +176,7 @@ def test_a_stream_that_drips_or_stops_is_given_up(tmp_path: Path, endless: str, 
 
 def test_no_more_than_sixteen_results_are_fetched_at_once(tmp_path: Path, endless: str) -> None:
     async def begin() -> int:
-        downloader = Downloader(Settings(tmp_path, tmp_path, allow_loopback=True))
+        downloader = Downloader(RemoteSettings(tmp_path, tmp_path, allow_loopback=True))
         fetching = [asyncio.ensure_future(downloader.fetch(endless, f"{n}", None)) for n in range(20)]
         try:
             while len(list(tmp_path.iterdir())) < 16:
@@ -241,7 +243,7 @@ def test_an_output_folder_that_is_none_is_named(any_bench: Bench) -> None:
 def test_the_file_is_known_by_its_content_and_named_by_us(bench: MakeBench) -> None:
     fal = bench("fal")
     fal.fake.fault("download", Answer(200, "", {}))
-    outcome = fal.run(fal.order(endpoint="fal-ai/wan/v2.2-a14b/text-to-image"))
+    outcome = fal.run(fal.request(endpoint="fal-ai/wan/v2.2-a14b/text-to-image"))
     (path,) = outcome.files
     assert path.name == f"{fal.job.id}_0.png" and path.read_bytes() == picture()
     assert fal.job.files[0]["sha256"] == hashlib.sha256(picture()).hexdigest()
@@ -275,7 +277,7 @@ def test_a_result_of_the_wrong_kind_is_refused_and_collected_later(
 ) -> None:
     fal = bench("fal")
     fal.fake.fault("download", *[Bytes(sent, kind)] * 3)
-    wanted = fal.order(endpoint=endpoint)
+    wanted = fal.request(endpoint=endpoint)
     with pytest.raises(RemoteError, match=r"where an? (image|video) was asked for\. It was charged\..*collect"):
         fal.run(wanted)
     fal.check(State.REMOTE_DONE, charges=1, files=0)
@@ -308,7 +310,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch, width: int, height: int
 ) -> None:
     fal = bench("fal")
-    wanted = fal.order(endpoint="fal-ai/wan/v2.2-a14b/text-to-image")
+    wanted = fal.request(endpoint="fal-ai/wan/v2.2-a14b/text-to-image")
     fal.fake.fault("download", Bytes(empty_picture(width, height), "image/png"))
     with monkeypatch.context() as patch:
         patch.setattr(content.av, "open", lambda *_, **__: pytest.fail("it was decoded"))
@@ -344,7 +346,7 @@ MEDIA = {"image_url": "https://example.com/a.png", "video_url": "https://example
 
 def test_frames_in_a_zip_come_with_the_video(bench: MakeBench) -> None:
     fal = bench("fal")
-    wanted = fal.order({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
+    wanted = fal.request({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
     outcome = fal.run(wanted)
     fal.check(State.DOWNLOADED, charges=1, files=2)
     assert [path.suffix for path in outcome.files] == [".mp4", ".zip"] and len(outcome.seeds) == 1
@@ -355,7 +357,7 @@ def test_frames_in_a_zip_come_with_the_video(bench: MakeBench) -> None:
 def test_frames_that_do_not_come_keep_the_video_and_are_collected_later(bench: MakeBench, damaged: bytes) -> None:
     fal = bench("fal")
     fal.fake.fault("download", None, *[Bytes(damaged, "application/zip")] * 3)
-    wanted = fal.order({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
+    wanted = fal.request({**MEDIA, "prompt": None, "return_frames_zip": True}, ANIMATE)
     outcome = fal.run(wanted)
     assert [path.suffix for path in outcome.files] == [".mp4"] and "Result 2" in outcome.warnings[0]
     fal.check(State.REMOTE_DONE, charges=1, files=1)
@@ -370,3 +372,21 @@ def test_a_zip_that_nobody_asked_for_is_no_result(tmp_path: Path) -> None:
         with pytest.raises(RemoteError, match=r"ZIP, an archive, where an? (video|image) was asked for"):
             inspect(path, wanted)
     assert inspect(path, "archive").frames == 3
+
+
+def test_a_slow_disk_does_not_hold_up_the_jobs(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    fal, threads = bench("fal"), set[str]()
+    update, sync = download._append, os.fsync
+
+    def append(*given: Any) -> None:
+        threads.add(threading.current_thread().name)
+        update(*given)
+
+    def fsync(file: int) -> None:
+        threads.add(threading.current_thread().name)
+        sync(file)
+
+    monkeypatch.setattr(download, "_append", append)
+    monkeypatch.setattr(os, "fsync", fsync)
+    fal.run()
+    assert threads and all(name.startswith("wan-duet write") for name in threads)

@@ -15,8 +15,9 @@ from comfy.model_management import InterruptProcessingException, interrupt_curre
 from wan_duet.nodes.video.upload import upload
 from wan_duet.remote.errors import RemoteError
 from wan_duet.remote.http.signed_upload import put_file
+from wan_duet.remote.jobs.manager import JobManager
 from wan_duet.remote.keys import read_put_address
-from wan_duet.remote.settings import Settings
+from wan_duet.remote.settings import RemoteSettings
 from wan_duet.tests.fake_providers.film import film
 from wan_duet.tests.fake_providers.provider import SIGNATURE
 
@@ -83,8 +84,8 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def settings(folder: Path, **options: Any) -> Settings:
-    return Settings(folder, folder, **{"allow_loopback": True, "environ": {}, **options})
+def settings(folder: Path, **options: Any) -> RemoteSettings:
+    return RemoteSettings(folder, folder, **{"allow_loopback": True, "environ": {}, **options})
 
 
 def put(path: Path, url: str, folder: Path, **options: Any) -> None:
@@ -145,6 +146,13 @@ def test_nobody_at_the_address_is_said(video: Path, tmp_path: Path) -> None:
     assert SIGNATURE not in str(failed.value)
 
 
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[JobManager]:
+    made = JobManager(settings(tmp_path))
+    yield made
+    made.close()
+
+
 def write_profile(folder: Path, url: str) -> None:
     (folder / "keys.json").write_text(json.dumps({"work": {"put": url, "fal": "a:b"}}), encoding="utf-8")
 
@@ -156,32 +164,34 @@ def test_a_profile_names_the_address(tmp_path: Path) -> None:
         read_put_address("home", tmp_path)
 
 
-def test_a_node_sends_its_file_by_a_profile(bucket: Bucket, video: Path, tmp_path: Path) -> None:
+def test_a_node_sends_its_file_by_a_profile(bucket: Bucket, video: Path, tmp_path: Path, manager: JobManager) -> None:
     write_profile(tmp_path, bucket.url)
-    assert upload(video, "work", settings(tmp_path)) == "Sent to the address of profile 'work'."
+    assert upload(video, "work", manager) == "Sent to the address of profile 'work'."
     assert list(bucket.stored.values()) == [video.read_bytes()]
 
 
 def test_a_failure_says_that_the_file_is_saved_and_shows_no_address(
-    bucket: Bucket, video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bucket: Bucket, video: Path, tmp_path: Path, manager: JobManager, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     write_profile(tmp_path, bucket.url)
     bucket.status = 403
     expected = r"upload_profile is 'work': The file was not stored \(HTTP 403\)\. one.mp4 is saved in the output folder"
     with pytest.raises(RemoteError, match=expected) as failed:
-        upload(video, "work", settings(tmp_path))
+        upload(video, "work", manager)
     assert video.is_file()
     ours = [record.getMessage() for record in caplog.records if record.name == "wan_duet"]
     assert not [text for text in (*ours, str(failed.value), repr(failed.value)) if SIGNATURE in text]
 
 
-def test_an_interrupt_stops_the_sending_and_the_file_stays(bucket: Bucket, video: Path, tmp_path: Path) -> None:
+def test_an_interrupt_stops_the_sending_and_the_file_stays(
+    bucket: Bucket, video: Path, tmp_path: Path, manager: JobManager
+) -> None:
     write_profile(tmp_path, bucket.url)
     interrupt_current_processing(True)
     try:
         with pytest.raises(InterruptProcessingException):
-            upload(video, "work", settings(tmp_path))
+            upload(video, "work", manager)
     finally:
         interrupt_current_processing(False)
     assert video.is_file()

@@ -1,4 +1,4 @@
-"""What stands under a node while its job is at a provider."""
+"""The text under a node while its job is at a provider."""
 
 import asyncio
 from dataclasses import replace
@@ -7,10 +7,10 @@ from typing import Any
 import comfy.model_management
 import pytest
 from wan_duet.nodes.remote import progress as watch_module
-from wan_duet.nodes.remote.progress import Watch
+from wan_duet.nodes.remote.progress import ProgressView
 from wan_duet.remote.errors import Interrupted
 from wan_duet.remote.job import Job, State
-from wan_duet.remote.jobs.record import Update
+from wan_duet.remote.jobs.record import JobUpdate
 
 JOB = Job("12345678-0000", "f", "fal", "e", "default", {}, State.RUNNING, estimate=0.4)
 
@@ -50,9 +50,9 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_the_seconds_go_on_between_the_polls(screen: Screen, seconds: list[float]) -> None:
-    watch = Watch("7")
+    watch = ProgressView("7")
     assert not watch.interrupted() and screen.texts == []
-    watch.hear(Update(JOB, 40.0, queue=2))
+    watch.hear(JobUpdate(JOB, 40.0, queue=2))
     for seconds[0] in (100.0, 100.2, 102.0):
         assert not watch.interrupted()
     said = [
@@ -63,10 +63,10 @@ def test_the_seconds_go_on_between_the_polls(screen: Screen, seconds: list[float
 
 
 def test_there_is_a_bar_only_where_the_provider_gives_a_percentage(screen: Screen, seconds: list[float]) -> None:
-    watch = Watch("7")
-    watch.hear(Update(JOB, 1.0))
+    watch = ProgressView("7")
+    watch.hear(JobUpdate(JOB, 1.0))
     assert not watch.interrupted() and screen.percents == []
-    watch.hear(Update(JOB, 2.0, percent=12.4))
+    watch.hear(JobUpdate(JOB, 2.0, percent=12.4))
     assert not watch.interrupted() and screen.percents == [12]
 
 
@@ -74,8 +74,8 @@ def test_an_interrupt_is_seen_before_the_hosts_bar_can_raise_it(
     screen: Screen, seconds: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comfy.model_management, "processing_interrupted", lambda: True)
-    watch = Watch("7")
-    watch.hear(Update(JOB, 2.0, percent=50))
+    watch = ProgressView("7")
+    watch.hear(JobUpdate(JOB, 2.0, percent=50))
     assert watch.interrupted() and screen.percents == []
 
 
@@ -83,8 +83,8 @@ def test_what_becomes_of_the_job_is_the_last_word(screen: Screen) -> None:
     async def stopped() -> Any:
         raise Interrupted("Job 1 goes on at fal and is billed")
 
-    watch = Watch("7")
-    watch.hear(Update(replace(JOB, state=State.QUEUED), 1.0))
+    watch = ProgressView("7")
+    watch.hear(JobUpdate(replace(JOB, state=State.QUEUED), 1.0))
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         asyncio.run(watch.until(stopped()))
     assert screen.texts[-1] == "Job 1 goes on at fal and is billed"
