@@ -14,17 +14,17 @@ from comfy_api.latest import ComfyExtension, io
 LONGEST = 30.0  # seconds, should the test be gone
 
 given = json.loads(Path(__file__).with_name("settings.json").read_text(encoding="utf-8"))
-office = next(module for name, module in sys.modules.items() if name.endswith(".nodes.remote.office"))
+job_manager = next(module for name, module in sys.modules.items() if name.endswith(".nodes.remote.job_manager"))
 
 
 def settings():
     """Those of the product, but for the addresses, the folders, the keys and the patience."""
-    output = Path(office.folder_paths.get_output_directory(), given["output"])
+    output = Path(job_manager.folder_paths.get_output_directory(), given["output"])
     folders = {"private": Path(given["private"]), "output": output}
-    return office.Settings(**{**given, **folders}, allow_loopback=True)
+    return job_manager.Settings(**{**given, **folders}, allow_loopback=True)
 
 
-office.settings = settings
+job_manager.settings = settings
 
 
 class Wait(io.ComfyNode):
