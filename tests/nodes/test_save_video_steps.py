@@ -146,14 +146,31 @@ def test_the_bar_counts_the_frames(save: Save, unthrottled: None, monkeypatch: p
     assert shown == [(number, 5) for number in range(1, 6)]
 
 
-def test_an_interrupt_stops_it_and_leaves_no_file(save: Save, tmp_path: Path) -> None:
-    comfy.model_management.interrupt_current_processing(True)
+def test_an_interrupt_leaves_the_folder_as_it_was_and_the_name_free(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(ramp(2))
+    before, during = files(tmp_path), []
+
+    def interrupt_in_the_middle(frame: int, *_: Any, **__: Any) -> None:
+        if frame == 70:  # x264 holds the first ones back
+            during.extend(files(tmp_path).keys() - before.keys())
+            comfy.model_management.interrupt_current_processing(True)
+        comfy.model_management.throw_exception_if_processing_interrupted()  # as the hook of the host's server does
+
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", interrupt_in_the_middle)
     try:
         with pytest.raises(InterruptProcessingException):
-            save(ramp(5))
+            save(ramp(80))
     finally:
         comfy.model_management.interrupt_current_processing(False)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert sorted(path.suffix for path in during) == [".mp4", ".partial"]  # the name, and what is written
+    assert files(tmp_path) == before
+    assert save(ramp(5))[0] in during
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_signed_address_gets_the_first_of_several_results_alone(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
