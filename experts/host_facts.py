@@ -17,7 +17,6 @@ from .disk import UNKNOWN, Disk, disk_of
 from .handle import FileHandle
 from .memory import CPU, residency
 from .pair import Experts
-from .variant import I2V_A14B
 
 WSL = "WSL"
 NEVER_MAPPED = ("disable_dynamic_vram", "highvram", "gpu_only", "novram", "cpu")  # flags that switch DynamicVRAM off
@@ -100,7 +99,7 @@ def gather(experts: Experts) -> HostFacts:
         pins="disable_pinned_memory" not in flags and getattr(comfy.model_management, "MAX_PINNED_MEMORY", 0) > 0,
         attention=comfy.ldm.modules.attention.optimized_attention.__name__.removeprefix("attention_"),
         compiles=_compiles(device),
-        image_to_video=experts.kind == I2V_A14B,
+        image_to_video=experts.variant.image_to_video,
         keeps=residency(experts).keep,
         size=sum(handle.held_bytes for handle in handles),
         weight_dtype=files[0].weight_dtype if files else "default",

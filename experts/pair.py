@@ -8,7 +8,7 @@ from comfy.model_patcher import ModelPatcher
 from ..host.patching import is_dynamic, merge_patches
 from .handle import Handle
 from .shortage import memory_for
-from .variant import HIGH, LOW, Kind, as_pair, kind_from_name
+from .variant import HIGH, LOW, WanVariant, variant_from_name
 
 AUTO, KEEP_BOTH, ONE_AT_A_TIME = "auto", "keep both", "one at a time"
 RESIDENCIES = (AUTO, KEEP_BOTH, ONE_AT_A_TIME)
@@ -59,12 +59,13 @@ class Experts:
     residency: str = AUTO
 
     @property
-    def kind(self) -> Kind:
-        """What the pair is; a guess by name when neither file is there."""
+    def variant(self) -> WanVariant:
+        """The variant of the pair; a guess by name when neither file is there."""
         known = [expert.handle.checkpoint for expert in self if expert.handle.checkpoint]
         if not known:
-            return kind_from_name(self.high.handle.name)
-        return as_pair(known[0].kind) if self.low else known[0].kind
+            return variant_from_name(self.high.handle.name)
+        variant = known[0].variant
+        return variant.of_two or variant if self.low else variant
 
     def __iter__(self) -> Iterator[Expert]:
         return iter((self.high,) if self.low is None else (self.high, self.low))
@@ -94,7 +95,7 @@ def check_pair(experts: Experts) -> None:
     if high.checkpoint is None or low.checkpoint is None:
         return
     found = f"{HIGH}: {high.name} is {high.checkpoint}; {LOW}: {low.name} is {low.checkpoint}"
-    if high.checkpoint.kind != low.checkpoint.kind:
+    if high.checkpoint.variant != low.checkpoint.variant:
         raise ValueError(f"the two experts are of different kinds. {found}. Choose two halves of one model.")
     if (high.checkpoint.dim, high.checkpoint.layers) != (low.checkpoint.dim, low.checkpoint.layers):
         raise ValueError(f"the two experts have different sizes. {found}. Choose two halves of one model.")

@@ -84,7 +84,7 @@ def _expert(expert: Expert) -> dict[str, Any]:
     handle = expert.handle
     known: dict[str, Any] = {"name": handle.name}
     if handle.checkpoint:
-        known["kind"] = handle.checkpoint.kind.label
+        known["kind"] = handle.checkpoint.variant.label
     if isinstance(handle, FileHandle):
         known |= {"weight_dtype": handle.weight_dtype, "sampled_sha256": fingerprint(handle.path)}
     loras = [change for change in expert.changes if isinstance(change, MergeLora | ScheduledLora)]

@@ -42,12 +42,12 @@ def make_plan(
     `denoise`).
     """
     connected = connected_shifts(experts)
-    chosen_shift = shift or (connected[0] if connected else experts.kind.shift)
+    chosen_shift = shift or (connected[0] if connected else experts.variant.shift)
     if strength_mode == ALL_STEPS and strength > 0:
         sigmas = schedule_sigmas(scheduler, sampler, int(steps / strength), chosen_shift)[-steps - 1 :]
     else:
         sigmas = last_steps(schedule_sigmas(scheduler, sampler, steps, chosen_shift), strength)
-    pair = two_phases(boundary or experts.kind.boundary, cfg_high, cfg_low)
+    pair = two_phases(boundary or experts.variant.boundary, cfg_high, cfg_low)
     phases = pair if experts.low else (Phase(HIGH, cfg_high),)
     return Plan(sigmas, chosen_shift, (*opening, *phases), sampler, dict(options), scheduler, steps, strength)
 

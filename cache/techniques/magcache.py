@@ -14,12 +14,12 @@ from comfy.model_base import BaseModel
 from torch import Tensor
 
 from ...experts.checkpoint.contents import Checkpoint
-from ...experts.variant import HIGH, I2V_A14B, LOW, T2V_A14B, TI2V_5B, VACE, Kind
+from ...experts.variant import HIGH, I2V_A14B, LOW, T2V_A14B, TI2V_5B, VACE, WanVariant
 from . import calibration, published
 from .base import FAST, REGULAR, Acceleration, Policy, Technique
 from .published import Magnitudes
 
-PUBLISHED: Mapping[Kind, Magnitudes] = {
+PUBLISHED: Mapping[WanVariant, Magnitudes] = {
     T2V_A14B: published.T2V_A14B,
     I2V_A14B: published.I2V_A14B,
     TI2V_5B: published.TI2V_5B_RATIOS,

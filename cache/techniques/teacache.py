@@ -21,6 +21,7 @@ from .published import Polynomial
 
 AUTO, NONE = "auto", "none"
 E, E0 = "e", "e0"
+OWN: Mapping[tuple[WanVariant, str], str] = {(TI2V_5B, E): published.TI2V_5B}  # coefficients that `auto` takes
 COEFFICIENTS = (AUTO, NONE, *published.TEACACHE_E)
 OWN: Mapping[tuple[Kind, str], str] = {(TI2V_5B, E): published.TI2V_5B}  # coefficients that `auto` takes
 _SAMPLES = 100

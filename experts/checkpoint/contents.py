@@ -10,7 +10,7 @@ import comfy.model_detection
 from comfy.model_base import BaseModel
 from torch import Tensor
 
-from ..variant import Kind, kind_of
+from ..variant import WanVariant, variant_of
 from .foreign import foreign, foreign_layout
 from .header import read_header
 from .meta_model import skeleton
@@ -31,9 +31,9 @@ class Checkpoint:
             raise ValueError(f"a {self.config.get('image_model', 'different')} model, not a Wan transformer")
 
     @property
-    def kind(self) -> Kind:
-        """What the model was made for."""
-        return kind_of(self.config)
+    def variant(self) -> WanVariant:
+        """The member of the Wan family that it is."""
+        return variant_of(self.config)
 
     @property
     def dim(self) -> int:
@@ -62,7 +62,7 @@ class Checkpoint:
 
     def __str__(self) -> str:
         size = f"{self.size / 1e9:.1f} GB" if self.size > 1e8 else f"{self.size / 1e6:.1f} MB"
-        return ", ".join(filter(None, (self.kind.label, f"{self.layers} blocks of {self.dim}", size, self.storage)))
+        return ", ".join(filter(None, (self.variant.label, f"{self.layers} blocks of {self.dim}", size, self.storage)))
 
 
 def read_checkpoint(path: str) -> Checkpoint:
