@@ -9,8 +9,7 @@ from typing import Any, cast
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP
 
-from ..experts.lora.vary import VaryLoras
-from ..experts.pair import Change, Expert, Experts
+from ..experts.pair import Experts, PatcherEdit
 from ..experts.variant import HIGH, LOW
 from ..samplers.distilled import distilled_names
 from ..samplers.observers import ObservedChange, RunObserver

@@ -22,15 +22,6 @@ def expert_files() -> list[str]:
     return folder_paths.get_filename_list(FOLDER)
 
 
-def fingerprint(name: str, folder: str = FOLDER) -> tuple[str, float, int] | None:
-    """Path, modification time and size of a file; None if it is not there."""
-    path = folder_paths.get_full_path(folder, name)
-    if path is None:
-        return None
-    status = os.stat(path)
-    return os.path.realpath(path), status.st_mtime, status.st_size
-
-
 def low_file(high: str, low: str) -> str | None:
     """The low expert's file that the widgets mean: `auto` finds the partner by name, `none` is a single expert."""
     if low == NONE:

@@ -37,8 +37,8 @@ def peak(experts: Experts, width: int = 832, height: int = 480, frames: int = 81
     DynamicVRAM backs nothing up, and the copies that it pins have the file's own precision.
     """
     maps = host_memory.maps_files()
-    held = [expert.handle.held_bytes + expert.change_bytes for expert in experts]
-    ram = [_file_bytes(expert) + expert.change_bytes for expert in experts] if maps else held
+    held = [expert.handle.held_bytes + expert.lora_bytes for expert in experts]
+    ram = [_file_bytes(expert) + expert.lora_bytes for expert in experts] if maps else held
     backed_up = [expert.handle.held_bytes for expert in experts if expert.merges_weights and not maps]
     activations = _activation_bytes(experts, width, height, frames)
     return Peak(sum(ram) + sum(backed_up), max(ram), max(held) + activations)

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ..experts.pair import Change, Experts
+from ..experts.pair import Experts, PatcherEdit
 from ..experts.variant import HIGH, LOW
 from .plan import Plan
 

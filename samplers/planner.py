@@ -7,7 +7,7 @@ from typing import Any
 from ..experts.pair import Experts
 from ..experts.variant import HIGH, LOW
 from .distilled import distilled_lines
-from .lora_schedule import on_plan
+from .lora_schedule import resolve_loras
 from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
 from .schedules import NOT_MADE_FOR_FLOW, schedule_sigmas
 from .shift import connected_shifts
@@ -57,7 +57,7 @@ def report(plan: Plan, experts: Experts) -> str:
 
     Raises ValueError for a LoRA schedule that the plan has no phases for.
     """
-    experts = on_plan(experts, plan)
+    experts = resolve_loras(experts, plan)
     if not plan.sigmas:
         return "No step to do: at this strength the latent comes back as it is."
     settings = [f"shift {plan.shift:g}", f"{describe_solver(plan.sampler, plan.options)} / {plan.scheduler}"]

@@ -9,7 +9,7 @@ import torch
 from comfy.ldm.wan.model import VaceWanModel
 from safetensors.torch import save_file
 from wan_duet.experts import variant
-from wan_duet.experts.files import fingerprint, load_pair, report
+from wan_duet.experts.files import load_pair, report
 from wan_duet.experts.pair import Experts
 from wan_duet.tests.experts.conftest import SMALL
 from wan_duet.tests.experts.headers import shapes_of, write_header
@@ -256,15 +256,3 @@ def test_the_report_doubts_a_single_name_that_looks_swapped(
 def test_the_report_of_a_single_expert_says_that_it_does_every_step(put: Put) -> None:
     text = report(load_pair(put("dense.safetensors", **TI2V_5B), "auto"))
     assert text.splitlines()[-1] == "single expert (TI2V-5B): it does every step; shift 5 by default"
-
-
-def test_the_fingerprint_follows_path_time_and_size(high: str, folder: Path) -> None:
-    path = folder / high
-    first = fingerprint(high)
-    assert first == fingerprint(high)
-    os.utime(path, (1, 1))
-    second = fingerprint(high)
-    os.truncate(path, 1)
-    os.utime(path, (1, 1))
-    assert len({first, second, fingerprint(high)}) == 3
-    assert fingerprint("gone.safetensors") is None
