@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, cast
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import CallbacksMP
 
 from ..experts.pair import Experts, PatcherEdit
 from ..experts.variant import HIGH, LOW
+from ..host.patching import CallbacksMP
 from ..samplers.distilled import distilled_names
 from ..samplers.observers import ObservedChange, RunObserver
 from ..samplers.plan import Plan

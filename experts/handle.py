@@ -7,9 +7,9 @@ from typing import Protocol
 
 import comfy.sd
 import torch
-from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 
+from ..host.models import BaseModel
 from .checkpoint.contents import Checkpoint
 from .checkpoint.partial_load import part_of
 from .checkpoint.quantised import is_rounded

@@ -1,17 +1,15 @@
 """Facts about this ComfyUI, its machine and the files of a pair, gathered before any weight is read."""
 
-import importlib
 import os
 import platform
 from dataclasses import dataclass
 from typing import Any
 
-import comfy.cli_args
-import comfy.ldm.modules.attention
 import comfy.model_management
 import torch
 
 from ..host import memory as host_memory
+from ..host import settings
 from .checkpoint.header import stored_types
 from .disk import UNKNOWN, Disk, disk_of
 from .handle import FileHandle
@@ -81,7 +79,7 @@ def gather(experts: Experts) -> HostFacts:
     """The facts of this process and of the files of `experts`; takes milliseconds."""
     device = comfy.model_management.get_torch_device()
     nvidia = comfy.model_management.is_nvidia() and device.type == "cuda"
-    flags = _flags()
+    flags = settings.flags()
     handles = [expert.handle for expert in experts]
     files = [handle for handle in handles if isinstance(handle, FileHandle)]
     return HostFacts(
@@ -94,11 +92,11 @@ def gather(experts: Experts) -> HostFacts:
         flags=flags,
         keeps_casts=os.environ.get(KEEPS_CASTS) == "1",
         vram_state=comfy.model_management.vram_state.name,
-        can_map=hasattr(comfy.cli_args, "enables_dynamic_vram"),
+        can_map=settings.knows_dynamic_vram(),
         maps=host_memory.maps_files(),
         pins="disable_pinned_memory" not in flags and getattr(comfy.model_management, "MAX_PINNED_MEMORY", 0) > 0,
-        attention=comfy.ldm.modules.attention.optimized_attention.__name__.removeprefix("attention_"),
-        compiles=_compiles(device),
+        attention=settings.attention(),
+        compiles=settings.compiles(device),
         image_to_video=experts.variant.image_to_video,
         keeps=residency(experts).keep,
         size=sum(handle.held_bytes for handle in handles),
@@ -109,21 +107,6 @@ def gather(experts: Experts) -> HostFacts:
     )
 
 
-def _flags() -> frozenset[str]:
-    """The switches that are on, and what --fast names."""
-    given: dict[str, Any] = vars(comfy.cli_args.args)
-    fast = (getattr(feature, "value", "") for feature in given.get("fast") or ())
-    return frozenset({name for name, value in given.items() if value is True} | set(fast))
-
-
 def _total(device: torch.device) -> int:
     total: Any = comfy.model_management.get_total_memory(device)
     return int(total)
-
-
-def _compiles(device: torch.device) -> bool:
-    """Say whether Comfy Compiler is on."""
-    try:
-        return bool(importlib.import_module("comfy.model_prefetch").malloc_graph_enabled(device))
-    except (ImportError, AttributeError):  # hosts before it
-        return False

@@ -3,6 +3,9 @@
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP, WrappersMP
+
+__all__ = ["CallbacksMP", "WrappersMP", "is_dynamic", "merge_patches"]
 
 
 def is_dynamic(patcher: Any) -> bool:

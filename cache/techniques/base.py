@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from comfy.model_base import BaseModel
 from torch import Tensor
 
 NONE, REGULAR, FAST, CUSTOM = "none", "regular", "fast", "custom"

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from comfy.model_base import BaseModel
 from torch import Tensor
 
 from .base import FAST, REGULAR, Acceleration, Policy, Technique, relative_change

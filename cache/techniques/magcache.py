@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
-from comfy.model_base import BaseModel
 from torch import Tensor
 
 from ...experts.checkpoint.contents import Checkpoint
 from ...experts.variant import HIGH, I2V_A14B, LOW, T2V_A14B, TI2V_5B, VACE, WanVariant
+from ...host.models import BaseModel
 from . import calibration, published
 from .base import FAST, REGULAR, Acceleration, Policy, Technique
 from .published import Magnitudes

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
-from comfy.model_base import BaseModel
 from torch import Tensor
 
 from .base import FAST, REGULAR, Acceleration, Policy, Technique, relative_change

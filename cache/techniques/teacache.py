@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from comfy.ldm.wan.model import sinusoidal_embedding_1d
-from comfy.model_base import BaseModel
 from torch import Tensor
 
 from ...experts.checkpoint.contents import Checkpoint

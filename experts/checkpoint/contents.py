@@ -6,10 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import comfy.model_detection
-from comfy.model_base import BaseModel
 from torch import Tensor
 
+from ...host.models import BaseModel, detect_unet_config
 from ..variant import WanVariant, variant_of
 from .foreign import foreign, foreign_layout
 from .header import read_header
@@ -77,7 +76,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     tensors, metadata = read_header(path)
     prefix = prefix_of(tensors)
     try:
-        config = {} if prefix is None else comfy.model_detection.detect_unet_config(tensors, prefix)
+        config = {} if prefix is None else detect_unet_config(tensors, prefix)
         own = own_tensors(tensors, prefix or "")
         found = Checkpoint(config or {}, Path(path).stat().st_size, storage_of(own, metadata))
     except (KeyError, ValueError) as error:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from comfy.model_base import BaseModel
 
 from ...host.lora import Patch, convert_lora, delta_shape, fits, load_lora, magnitude, model_lora_keys_unet
+from ...host.models import BaseModel
 from .layout import HOST_PREFIX, Spelled, host_tensor, share_of, spelled, spellings
 from .scale import Scale
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import comfy.utils
 import torch
-from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 
 from ...host.lora import Patch, calculate_weight
+from ...host.models import BaseModel
+from ...host.patching import WrappersMP
 from ..checkpoint.meta_model import skeleton
 from .expert_lora import ExpertLora, StrengthsAt
 from .files import read_weights, scale_of
