@@ -1,4 +1,4 @@
-"""What a pair of experts takes in memory, known from headers, and whether both of them stay there."""
+"""Memory that a pair of experts takes, known from headers, and whether both of them stay there."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a checkpoint is, read from its safetensors header before any weight is."""
+"""Identify a checkpoint, from its safetensors header before any weight is."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class Checkpoint:
 
     @property
     def takes_frames(self) -> bool:
-        """Whether it has channels for images of given frames beside those for noise."""
+        """Say whether it has channels for images of given frames beside those for noise."""
         return self.in_dim > self.config["out_dim"]
 
     @cached_property
@@ -106,6 +106,6 @@ def _not_wan(tensors: Iterable[str]) -> str:
 
 
 def prefix_of(keys: Iterable[str]) -> str | None:
-    """What a checkpoint writes before the names of a Wan transformer's weights; None if it has none."""
+    """The prefix of a Wan transformer's weights in a checkpoint; None if it holds none."""
     marker = "head.modulation"
     return min((key.removesuffix(marker) for key in keys if key.endswith(marker)), key=len, default=None)

@@ -48,7 +48,7 @@ def unpacked(network: nn.Module, name: str, device: torch.device = CPU) -> Tenso
 
 
 def is_rounded(module: nn.Module) -> bool:
-    """Whether the host rounds the weight of this module to less than 16 bits when it puts a changed one there."""
+    """Say whether the host rounds the weight of this module to less than 16 bits when it puts a changed one there."""
     weight: Any = module._parameters.get("weight")
     if weight is None or not weight.is_floating_point():  # GGUF loaders leave theirs as it is
         return False
@@ -56,7 +56,7 @@ def is_rounded(module: nn.Module) -> bool:
 
 
 def misread(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str | None:
-    """What this host would do wrong with the packed weights of a file; None if it reads them all.
+    """The mistake that this host would make with the packed weights of a file; None if it reads them all.
 
     Left to itself it writes a line into its log and goes on, and the video is noise.
     """
@@ -106,12 +106,12 @@ def _wrong_rows(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> s
 
 
 def is_by_row(tensors: Mapping[str, Tensor], scale: str) -> bool:
-    """Whether a tensor of this name has a scale for each row of its weight."""
+    """Say whether a tensor of this name has a scale for each row of its weight."""
     weight = tensors.get(f"{scale.rpartition('.')[0]}.weight")
     rows = 0 if weight is None else len(weight)
     return rows > 1 and tensors[scale].shape in ((rows,), (rows, 1))
 
 
 def _has_values_of_its_own(module: nn.Module) -> bool:
-    """Whether the host gave a linear scales, or takes what it is given to the device that the linear was made on."""
+    """Say whether the host gave a linear scales, or takes what is given to the device that it was made on."""
     return hasattr(module, "in_features") and type(module) is not disable_weight_init.Linear

@@ -39,7 +39,7 @@ def storage_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> st
 
 
 def is_packed(storage: str) -> bool:
-    """Whether weights are stored in less than 16 bits, so that a changed one has to be rounded."""
+    """Say whether weights are stored in less than 16 bits, so that a changed one has to be rounded."""
     return bool(storage) and storage not in PLAIN.values()
 
 

@@ -80,7 +80,7 @@ def _check(lora: ExpertLora, experts: Experts, available: Sequence[str]) -> list
 
 
 def _is_verified(handle: Handle, patches: Patches) -> bool:
-    """Whether the layers take patches: the host's own do, those of another loader are tried."""
+    """Say whether the layers take patches: the host's own do, those of another loader are tried."""
     if not isinstance(handle, ModelHandle) or not patches.changed or handle.checkpoint is None:
         return True
     shapes = {name: weight.shape for name, weight in handle.checkpoint.skeleton.state_dict().items()}

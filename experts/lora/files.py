@@ -84,7 +84,7 @@ def read_names(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def scale_of(path: str) -> Scale:
-    """What a LoRA says of its scale outside its keys."""
+    """The scale that a LoRA states outside its keys."""
     return read_scale(path, read_names(path)[1])
 
 

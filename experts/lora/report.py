@@ -1,4 +1,4 @@
-"""What the match report says of one file on one expert."""
+"""The match report of one file on one expert."""
 
 import re
 from collections import Counter
@@ -38,7 +38,7 @@ class Found:
 
 
 def fatal(found: Found) -> str | None:
-    """Why this file can't be meant for this expert; None if it can."""
+    """The reason why this file can't be meant for this expert; None if it can."""
     patches = found.patches
     width = _width(patches.misfits)
     # The few weights that all families have in one size don't make a LoRA fit
@@ -74,7 +74,7 @@ def summary(found: Found) -> str:
 
 
 def notes(found: Found) -> list[str]:
-    """What the user should know about a file that can be applied."""
+    """Notes and warnings on a file that can be applied."""
     patches = found.patches
     if _empty_here(found):
         return []
@@ -111,7 +111,7 @@ def notes(found: Found) -> list[str]:
 
 
 def rounding(experts: Experts) -> list[str]:
-    """What merging costs on experts whose weights are packed; nothing where none is."""
+    """A note on the cost of merging into packed weights; nothing where none is packed."""
     rounded = []
     for role, expert in zip((HIGH, LOW), experts, strict=False):
         if expert.merges_weights and expert.handle.packed:
