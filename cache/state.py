@@ -90,7 +90,7 @@ class Evaluation:
         return found
 
     def find_leader(self, keys: Sequence[ResidualKey]) -> int | None:
-        """Return the place in a batch of the prompt that decides, in the first of its calls; None if it is not there."""
+        """Return the place in a batch of the prompt that decides, in the first of its calls; None if it isn't there."""
         if self._settled.is_set():
             return None
         return next((place for place, key in enumerate(keys) if key.prompt == self.leader), None)

@@ -9,6 +9,8 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..host.compiler import is_compiled_whole
+from ..host.models import BaseModel
+from ..host.patching import CallbacksMP, WrappersMP
 from .block_skip import Gate, fits
 from .planner import ExpertSchedule, PlannedRun, ThresholdPlanner
 from .report import CacheLog

@@ -13,7 +13,7 @@ from .plan import Plan
 class RunObserver(Protocol):
     """Something on one expert or both that a guider tells of its runs."""
 
-    def on(self, role: str) -> Change:
+    def on(self, role: str) -> PatcherEdit:
         """Return the change that puts it on the expert in `role`."""
         ...
 

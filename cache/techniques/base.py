@@ -10,6 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
+from ...host.models import BaseModel
+
 NONE, REGULAR, FAST, CUSTOM = "none", "regular", "fast", "custom"
 ACCELERATIONS = (NONE, REGULAR, FAST, CUSTOM)
 SAMPLED = 4096  # tokens that a comparison of two hidden states looks at

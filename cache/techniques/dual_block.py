@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from ...host.models import BaseModel
 from .base import FAST, REGULAR, Acceleration, Policy, Technique, relative_change
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from ...host.models import BaseModel
 from .base import FAST, REGULAR, Acceleration, Policy, Technique, relative_change
 
 SLOPE = 3.0
