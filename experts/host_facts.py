@@ -23,30 +23,51 @@ KEEPS_CASTS = "TORCHINDUCTOR_EMULATE_PRECISION_CASTS"
 
 @dataclass(frozen=True)
 class HostFacts:
-    """Facts that `host_report` depends on. Sizes are bytes; `flags` are as in the host's parsed arguments."""
+    """Facts that `host_report` depends on; those of the files come after those of the machine."""
 
     system: str = "Linux"
+    """Operating system by Python's name, or WSL."""
     ram: int = 0
+    """Bytes of main memory."""
     vram: int = 0
+    """Bytes of the device that computes."""
     nvidia: bool = False
+    """That device is NVIDIA's."""
     capability: tuple[int, int] | None = None
+    """Its compute capability, if it is NVIDIA's."""
     torch: str = ""
+    """Version of PyTorch."""
     flags: frozenset[str] = frozenset()
+    """Switches that are on, by their names in the host's parsed arguments, and what --fast names."""
     keeps_casts: bool = False
+    """Inductor is told to keep casts between precisions."""
     vram_state: str = "NORMAL_VRAM"
+    """The host's name for where weights go."""
     can_map: bool = False
+    """The host knows DynamicVRAM."""
     maps: bool = False
+    """DynamicVRAM is on."""
     pins: bool = False
+    """The host pins main memory."""
     attention: str = "pytorch"
+    """The host's name for its attention."""
     compiles: bool = False
+    """Comfy Compiler is on."""
 
     image_to_video: bool = False
+    """The pair animates an image."""
     keeps: bool = True
+    """Both experts stay in memory."""
     size: int = 0
+    """Bytes of the open weights of all experts."""
     weight_dtype: str = "default"
+    """Choice of the loader's widget."""
     stored: frozenset[str] = frozenset()
+    """Types of the tensors in the files, by safetensors' names."""
     gguf: bool = False
+    """A file is GGUF."""
     disk: Disk = UNKNOWN
+    """Disk of the first file."""
 
     @property
     def e4m3(self) -> bool:

@@ -78,8 +78,11 @@ class Experts:
     """The high- and the low-noise expert, or a single one (`low` is None) that does every step."""
 
     high: Expert
+    """Expert of the high-noise stage, or the single one."""
     low: Expert | None = None
+    """Expert of the low-noise stage."""
     residency: str = AUTO
+    """Experts that stay in memory: `auto` (default), `keep both` or `one at a time`."""
 
     @property
     def variant(self) -> WanVariant:

@@ -1,4 +1,4 @@
-"""The one door to undocumented names of the host's LoRA code; tests/experts/lora/test_host_contract.py binds it."""
+"""The one door to undocumented names of the host's LoRA code; tests/host/test_lora_contract.py binds it."""
 
 import copy
 import math
