@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from comfy.model_base import BaseModel
 from torch import Tensor
 
+from ..host.models import BaseModel
 from .settings import CacheSettings
 from .state import StageForecast
 from .step_rules import FEW_STEPS, StageProgress, StepRange, parse_mask, reason_to_compute

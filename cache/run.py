@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any, cast
 
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import CallbacksMP
 
-from ..experts.lora.vary import VaryLoras
-from ..experts.pair import Change, Expert, Experts
+from ..experts.pair import Experts, PatcherEdit
 from ..experts.variant import HIGH, LOW
+from ..host.patching import CallbacksMP
 from ..samplers.distilled import distilled_names
 from ..samplers.observers import ObservedChange, RunObserver
 from ..samplers.plan import Plan
@@ -86,11 +85,10 @@ class CacheRun:
         busy = {role: part for role, part in parts.items() if not schedules[role].idle}
         planner = ThresholdPlanner(cache.settings, schedules, busy)
         self._on = {
-            role: ExpertCache(schedule, partial(_strengths, experts[role]), planner)
-            for role, schedule in schedules.items()
+            role: ExpertCache(schedule, experts[role].strengths_at, planner) for role, schedule in schedules.items()
         }
 
-    def on(self, role: str) -> Change:
+    def on(self, role: str) -> PatcherEdit:
         """Return the change that puts it on the expert in `role`."""
         return self._on[role].attach
 
@@ -179,11 +177,6 @@ def _own_steps(plan: Plan, role: str, sigmas: Sequence[float]) -> list[int]:
 
 def _all_steps(sigmas: Sequence[float]) -> range:
     return range(len(sigmas) - 1)
-
-
-def _strengths(expert: Expert, sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:
-    varied = [change for change in expert.changes if isinstance(change, VaryLoras)]
-    return tuple(strength for change in varied for strength in change.strengths(sigmas, sigma))
 
 
 def _no_strengths(sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:

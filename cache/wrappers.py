@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import CallbacksMP, WrappersMP
 from torch import Tensor
 
 from ..host.compiler import is_compiled_whole
+from ..host.models import BaseModel
+from ..host.patching import CallbacksMP, WrappersMP
 from .block_skip import Gate, fits
 from .planner import ExpertSchedule, PlannedRun, ThresholdPlanner
 from .report import CacheLog

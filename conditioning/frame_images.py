@@ -80,17 +80,17 @@ def placement_lines(placed: Sequence[Placed], width: int, height: int) -> list[s
     return lines
 
 
-def prefix_of_5b(placed: Sequence[Placed]) -> tuple[Tensor, list[str]]:
-    """The images that TI2V-5B starts from, and what was left out of them.
+def leading_images(placed: Sequence[Placed], model: str) -> tuple[Tensor, list[str]]:
+    """The images that a video starts with, for a `model` that takes them as latents, and notes on those left out.
 
-    Raises ValueError for images elsewhere and for strengths: that model knows given frames as finished latents only.
+    Raises ValueError for images elsewhere and for strengths: such a model knows given frames as finished only.
     """
     start, image = placed[0]
     if len(placed) > 1 or start:
         where = ", ".join(str(found.start) for found in placed)
-        raise ValueError(f"images are given for the frames {where}, but TI2V-5B takes one Frame Image, at the first.")
+        raise ValueError(f"images are given for the frames {where}, but {model} takes one Frame Image, at the first.")
     if image.strength_high != 1 or image.strength_low != 1:
-        raise ValueError("strength_high and strength_low must be 1 for TI2V-5B, which has no mask to weaken.")
+        raise ValueError(f"strength_high and strength_low must be 1 for {model}, which has no mask to weaken.")
     used = whole_length(len(image.images))
     notes = [] if used == len(image.images) else [f"{used} of {len(image.images)} images used: lengths are 4n+1."]
     return image.images[:used, ..., :3], notes

@@ -3,7 +3,7 @@
 import math
 
 GROUP = 4  # pixel frames in each latent frame but the first
-TRAINED, TRAINED_5B = 81, 121  # the lengths that A14B and TI2V-5B were trained on
+TRAINED = 81  # frames of the videos that most Wan models were trained on
 ALMOST = 1e-6  # of a frame: 1.1 s at 30 fps is 33 frames, whatever the product's last bit says
 
 

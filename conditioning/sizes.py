@@ -4,7 +4,6 @@ import math
 from typing import NamedTuple
 
 PATCH = 16  # pixels a side of what the transformer sees as one: VAE 8, patch 2
-PATCH_5B = 32  # the VAE of TI2V-5B shrinks by 16
 WIDEST = 4.0  # ratio of the sides beyond which no Wan was trained
 
 TRAINED = {"480p": (832, 480), "580p": (1024, 576), "720p": (1280, 720)}

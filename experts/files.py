@@ -22,15 +22,6 @@ def expert_files() -> list[str]:
     return folder_paths.get_filename_list(FOLDER)
 
 
-def fingerprint(name: str, folder: str = FOLDER) -> tuple[str, float, int] | None:
-    """Path, modification time and size of a file; None if it is not there."""
-    path = folder_paths.get_full_path(folder, name)
-    if path is None:
-        return None
-    status = os.stat(path)
-    return os.path.realpath(path), status.st_mtime, status.st_size
-
-
 def low_file(high: str, low: str) -> str | None:
     """The low expert's file that the widgets mean: `auto` finds the partner by name, `none` is a single expert."""
     if low == NONE:
@@ -48,7 +39,7 @@ def load_pair(
     file in both places.
     """
     first = _handle(high, weight_dtype)
-    needs_partner = first.checkpoint is None or is_half(first.checkpoint.kind, high)
+    needs_partner = first.checkpoint is None or is_half(first.checkpoint.variant, high)
     low_name = low_file(high, low)
     if low_name is None and low == AUTO and needs_partner:
         second = _no_partner(first)
@@ -85,13 +76,15 @@ def report(experts: Experts, chosen: str | None = None) -> str:
         lines.append(f"{role}: {handle.name}: {getattr(handle, 'problem', None) or handle.checkpoint}")
         if claimed not in (None, role):
             lines.append(f"  look again: this name says {claimed}, but it is in the {role} place")
-    kind = experts.kind
+    variant = experts.variant
     if experts.low is None:
-        lines.append(f"single expert ({kind.label}): it does every step; shift {kind.shift:g} by default")
+        lines.append(f"single expert ({variant.label}): it does every step; shift {variant.shift:g} by default")
     else:
         lines += _different_formats(experts)
-        assumed = " (assumed: it is not known where its experts were trained to change)" if kind.assumed else ""
-        lines.append(f"{kind.label} pair: boundary {kind.boundary:g}{assumed}, shift {kind.shift:g} by default")
+        assumed = " (assumed: it is not known where its experts were trained to change)" if variant.assumed else ""
+        lines.append(
+            f"{variant.label} pair: boundary {variant.boundary:g}{assumed}, shift {variant.shift:g} by default"
+        )
     return "\n".join(lines)
 
 

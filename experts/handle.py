@@ -7,9 +7,9 @@ from typing import Protocol
 
 import comfy.sd
 import torch
-from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 
+from ..host.models import BaseModel
 from .checkpoint.contents import Checkpoint
 from .checkpoint.partial_load import part_of
 from .checkpoint.quantised import is_rounded
@@ -26,7 +26,7 @@ WEIGHT_DTYPES: dict[str, dict[str, object]] = {
 
 
 class Handle(Protocol):
-    """Where an expert's weights come from. `checkpoint` is None when that can't be known."""
+    """Source of an expert's weights. `checkpoint` is None when that can't be known."""
 
     @property
     def name(self) -> str: ...
@@ -36,7 +36,7 @@ class Handle(Protocol):
 
     @property
     def in_memory(self) -> bool:
-        """Whether `open` returns without reading weights."""
+        """Say whether `open` returns without reading weights."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class Handle(Protocol):
 
     @property
     def packed(self) -> bool:
-        """Whether weights are held in less than 16 bits, so that one that is changed for good is rounded again."""
+        """Say whether weights are held in less than 16 bits, so that one that is changed for good is rounded again."""
         ...
 
     def open(self, keep: bool = True) -> ModelPatcher:
@@ -77,7 +77,7 @@ class FileHandle:
 
     @property
     def in_memory(self) -> bool:
-        """Whether the file was read already, and not for somebody who has it alone."""
+        """Say whether the file was read already, and not for somebody who has it alone."""
         return self._shared() is not None
 
     @property
@@ -89,7 +89,7 @@ class FileHandle:
 
     @property
     def packed(self) -> bool:
-        """By what the file stores, and what it is cast to."""
+        """Say so by the format of the file, and by the type it is cast to."""
         return is_packed(self.checkpoint.storage) or self.weight_dtype != "default"
 
     def open(self, keep: bool = True) -> ModelPatcher:
@@ -154,7 +154,7 @@ class ModelHandle:
 
     @property
     def packed(self) -> bool:
-        """By the weights that are there."""
+        """Say so by the weights that are there."""
         return any(map(is_rounded, self.patcher.model.diffusion_model.modules()))
 
     def open(self, keep: bool = True) -> ModelPatcher:

@@ -1,23 +1,20 @@
 """Facts about this ComfyUI, its machine and the files of a pair, gathered before any weight is read."""
 
-import importlib
 import os
 import platform
 from dataclasses import dataclass
 from typing import Any
 
-import comfy.cli_args
-import comfy.ldm.modules.attention
 import comfy.model_management
 import torch
 
 from ..host import memory as host_memory
+from ..host import settings
 from .checkpoint.header import stored_types
 from .disk import UNKNOWN, Disk, disk_of
 from .handle import FileHandle
 from .memory import CPU, residency
 from .pair import Experts
-from .variant import I2V_A14B
 
 WSL = "WSL"
 NEVER_MAPPED = ("disable_dynamic_vram", "highvram", "gpu_only", "novram", "cpu")  # flags that switch DynamicVRAM off
@@ -26,30 +23,51 @@ KEEPS_CASTS = "TORCHINDUCTOR_EMULATE_PRECISION_CASTS"
 
 @dataclass(frozen=True)
 class HostFacts:
-    """Facts that `host_report` depends on. Sizes are bytes; `flags` are as in the host's parsed arguments."""
+    """Facts that `host_report` depends on; those of the files come after those of the machine."""
 
     system: str = "Linux"
+    """Operating system by Python's name, or WSL."""
     ram: int = 0
+    """Bytes of main memory."""
     vram: int = 0
+    """Bytes of the device that computes."""
     nvidia: bool = False
+    """That device is NVIDIA's."""
     capability: tuple[int, int] | None = None
+    """Its compute capability, if it is NVIDIA's."""
     torch: str = ""
+    """Version of PyTorch."""
     flags: frozenset[str] = frozenset()
+    """Switches that are on, by their names in the host's parsed arguments, and what --fast names."""
     keeps_casts: bool = False
+    """Inductor is told to keep casts between precisions."""
     vram_state: str = "NORMAL_VRAM"
+    """The host's name for where weights go."""
     can_map: bool = False
+    """The host knows DynamicVRAM."""
     maps: bool = False
+    """DynamicVRAM is on."""
     pins: bool = False
+    """The host pins main memory."""
     attention: str = "pytorch"
+    """The host's name for its attention."""
     compiles: bool = False
+    """Comfy Compiler is on."""
 
     image_to_video: bool = False
+    """The pair animates an image."""
     keeps: bool = True
+    """Both experts stay in memory."""
     size: int = 0
+    """Bytes of the open weights of all experts."""
     weight_dtype: str = "default"
+    """Choice of the loader's widget."""
     stored: frozenset[str] = frozenset()
+    """Types of the tensors in the files, by safetensors' names."""
     gguf: bool = False
+    """A file is GGUF."""
     disk: Disk = UNKNOWN
+    """Disk of the first file."""
 
     @property
     def e4m3(self) -> bool:
@@ -82,7 +100,7 @@ def gather(experts: Experts) -> HostFacts:
     """The facts of this process and of the files of `experts`; takes milliseconds."""
     device = comfy.model_management.get_torch_device()
     nvidia = comfy.model_management.is_nvidia() and device.type == "cuda"
-    flags = _flags()
+    flags = settings.flags()
     handles = [expert.handle for expert in experts]
     files = [handle for handle in handles if isinstance(handle, FileHandle)]
     return HostFacts(
@@ -95,12 +113,12 @@ def gather(experts: Experts) -> HostFacts:
         flags=flags,
         keeps_casts=os.environ.get(KEEPS_CASTS) == "1",
         vram_state=comfy.model_management.vram_state.name,
-        can_map=hasattr(comfy.cli_args, "enables_dynamic_vram"),
+        can_map=settings.knows_dynamic_vram(),
         maps=host_memory.maps_files(),
         pins="disable_pinned_memory" not in flags and getattr(comfy.model_management, "MAX_PINNED_MEMORY", 0) > 0,
-        attention=comfy.ldm.modules.attention.optimized_attention.__name__.removeprefix("attention_"),
-        compiles=_compiles(device),
-        image_to_video=experts.kind == I2V_A14B,
+        attention=settings.attention(),
+        compiles=settings.compiles(device),
+        image_to_video=experts.variant.image_to_video,
         keeps=residency(experts).keep,
         size=sum(handle.held_bytes for handle in handles),
         weight_dtype=files[0].weight_dtype if files else "default",
@@ -110,21 +128,6 @@ def gather(experts: Experts) -> HostFacts:
     )
 
 
-def _flags() -> frozenset[str]:
-    """The switches that are on, and what --fast names."""
-    given: dict[str, Any] = vars(comfy.cli_args.args)
-    fast = (getattr(feature, "value", "") for feature in given.get("fast") or ())
-    return frozenset({name for name, value in given.items() if value is True} | set(fast))
-
-
 def _total(device: torch.device) -> int:
     total: Any = comfy.model_management.get_total_memory(device)
     return int(total)
-
-
-def _compiles(device: torch.device) -> bool:
-    """Say whether Comfy Compiler is on."""
-    try:
-        return bool(importlib.import_module("comfy.model_prefetch").malloc_graph_enabled(device))
-    except (ImportError, AttributeError):  # hosts before it
-        return False

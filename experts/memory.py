@@ -1,4 +1,4 @@
-"""What a pair of experts takes in memory, known from headers, and whether both of them stay there."""
+"""Memory that a pair of experts takes, known from headers, and whether both of them stay there."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,6 @@ import torch
 from ..host import memory as host_memory
 from .handle import FileHandle
 from .pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
-from .variant import TI2V_5B
 
 _GIVES_BACK = "DynamicVRAM takes memory from the idle one when it is short"
 HEADROOM = 0.08  # of all memory, left to the text encoder's remains, the VAE, the frames and the system
@@ -38,8 +37,8 @@ def peak(experts: Experts, width: int = 832, height: int = 480, frames: int = 81
     DynamicVRAM backs nothing up, and the copies that it pins have the file's own precision.
     """
     maps = host_memory.maps_files()
-    held = [expert.handle.held_bytes + expert.change_bytes for expert in experts]
-    ram = [_file_bytes(expert) + expert.change_bytes for expert in experts] if maps else held
+    held = [expert.handle.held_bytes + expert.lora_bytes for expert in experts]
+    ram = [_file_bytes(expert) + expert.lora_bytes for expert in experts] if maps else held
     backed_up = [expert.handle.held_bytes for expert in experts if expert.merges_weights and not maps]
     activations = _activation_bytes(experts, width, height, frames)
     return Peak(sum(ram) + sum(backed_up), max(ram), max(held) + activations)
@@ -90,9 +89,8 @@ def _activation_bytes(experts: Experts, width: int, height: int, frames: int) ->
     if checkpoint is None:
         return 0
     model: Any = checkpoint.skeleton
-    scale = 16 if checkpoint.kind == TI2V_5B else 8  # of its VAE
-    channels = model.latent_format.latent_channels
-    return int(model.memory_required((2, channels, (frames - 1) // 4 + 1, height // scale, width // scale)))
+    channels, stride = model.latent_format.latent_channels, checkpoint.variant.vae.stride
+    return int(model.memory_required((2, channels, (frames - 1) // 4 + 1, height // stride, width // stride)))
 
 
 def _reserve() -> int:

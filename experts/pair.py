@@ -1,53 +1,76 @@
 """The pair of experts as one immutable value: where the weights come from and what is applied to them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from comfy.model_patcher import ModelPatcher
 
 from ..host.patching import is_dynamic, merge_patches
 from .handle import Handle
-from .shortage import memory_for
-from .variant import HIGH, LOW, Kind, as_pair, kind_from_name
+from .lora.expert_lora import ExpertLora, StrengthsAt
+from .lora.merge import merge_lora
+from .lora.weight_hooks import hook_loras
+from .out_of_memory import explain_out_of_memory
+from .variant import HIGH, LOW, WanVariant, variant_from_name
 
 AUTO, KEEP_BOTH, ONE_AT_A_TIME = "auto", "keep both", "one at a time"
 RESIDENCIES = (AUTO, KEEP_BOTH, ONE_AT_A_TIME)
 
-Change = Callable[[ModelPatcher], None]
-"""Something applied to a clone when an expert is opened: a LoRA, a cache, a shift."""
+PatcherEdit = Callable[[ModelPatcher], None]
+"""An edit of the clone that is made when an expert is opened: a cache, a shift."""
 
 
 @dataclass(frozen=True)
 class Expert:
-    """One transformer: a handle on its weights and the changes to make when it is opened."""
+    """One transformer as data; what is put on it acts when it is opened."""
 
     handle: Handle
-    changes: tuple[Change, ...] = ()
+    """Owner of its weights."""
+    changes: tuple[PatcherEdit, ...] = ()
+    """Edits of its patcher, in order."""
+    loras: tuple[ExpertLora, ...] = ()
+    """Its LoRAs, in the order they act: a DoRA scales what those before it made."""
+    strengths: StrengthsAt | None = None
+    """Strengths of its LoRAs in a run, where any changes while it runs; None: each has one, and is merged."""
 
     def open(self, keep: bool = True, choose: Callable[[ModelPatcher], ModelPatcher] = lambda it: it) -> ModelPatcher:
-        """A fresh clone with every change applied, or what `choose` takes in its place.
+        """A fresh clone with all that is put on the expert, or what `choose` takes in its place.
 
         Without `keep`, weights that nobody else holds go when the clone does: LoRAs are merged for good, no backup.
         """
         thrown_away = not keep and not self.handle.in_memory
-        with memory_for(f"{self.handle.name} ({self.handle.checkpoint})"):
+        with explain_out_of_memory(f"{self.handle.name} ({self.handle.checkpoint})"):
             patcher = self.handle.open(keep).clone()
             for change in self.changes:
                 change(patcher)
+            self._add_loras(patcher)
             patcher = choose(patcher)
             if thrown_away and not is_dynamic(patcher):
                 merge_patches(patcher)
         return patcher
 
+    def strengths_at(self, sigmas: Sequence[float], sigma: float) -> tuple[float, ...]:
+        """The strength of each LoRA at `sigma` of a run over `sigmas`. Raises ValueError where that takes a plan."""
+        if self.strengths is None:
+            return tuple(lora.constant() for lora in self.loras)
+        return tuple(self.strengths(sigmas, sigma))
+
     @property
-    def change_bytes(self) -> int:
-        """Bytes that the changes hold themselves, such as a LoRA's tensors."""
-        return sum(getattr(change, "held_bytes", 0) for change in self.changes)
+    def lora_bytes(self) -> int:
+        """Bytes of the LoRAs that are merged, which the host keeps."""
+        return 0 if self.strengths is not None else sum(lora.held_bytes for lora in self.loras)
 
     @property
     def merges_weights(self) -> bool:
-        """Whether any change patches weights, of which the host keeps backups."""
-        return any(getattr(change, "merges_weights", False) for change in self.changes)
+        """Say whether any LoRA is merged: the host keeps backups of the weights."""
+        return self.strengths is None and any(lora.may_merge for lora in self.loras)
+
+    def _add_loras(self, patcher: ModelPatcher) -> None:
+        if self.strengths is not None:
+            hook_loras(patcher, self.loras, self.strengths)
+            return
+        for lora in self.loras:
+            merge_lora(patcher, lora)
 
 
 @dataclass(frozen=True)
@@ -55,16 +78,20 @@ class Experts:
     """The high- and the low-noise expert, or a single one (`low` is None) that does every step."""
 
     high: Expert
+    """Expert of the high-noise stage, or the single one."""
     low: Expert | None = None
+    """Expert of the low-noise stage."""
     residency: str = AUTO
+    """Experts that stay in memory: `auto` (default), `keep both` or `one at a time`."""
 
     @property
-    def kind(self) -> Kind:
-        """What the pair is; a guess by name when neither file is there."""
+    def variant(self) -> WanVariant:
+        """The variant of the pair; a guess by name when neither file is there."""
         known = [expert.handle.checkpoint for expert in self if expert.handle.checkpoint]
         if not known:
-            return kind_from_name(self.high.handle.name)
-        return as_pair(known[0].kind) if self.low else known[0].kind
+            return variant_from_name(self.high.handle.name)
+        variant = known[0].variant
+        return variant.of_two or variant if self.low else variant
 
     def __iter__(self) -> Iterator[Expert]:
         return iter((self.high,) if self.low is None else (self.high, self.low))
@@ -72,13 +99,18 @@ class Experts:
     def __getitem__(self, role: str) -> Expert:
         return {HIGH: self.high, LOW: self.low or self.high}[role]
 
-    def with_change(self, change: Change, role: str | None = None) -> "Experts":
+    def with_change(self, change: PatcherEdit, role: str | None = None) -> "Experts":
         """The same experts with one more change on each, or only on the one of `role`."""
         changed = (
             replace(expert, changes=(*expert.changes, change)) if role in (None, own) else expert
             for own, expert in zip((HIGH, LOW), self, strict=False)
         )
         return replace(self, **dict(zip((HIGH, LOW), changed, strict=False)))
+
+    def with_lora(self, lora: ExpertLora) -> "Experts":
+        """The same experts with one more LoRA, on the expert that it is for."""
+        expert = self[lora.role]
+        return replace(self, **{lora.role: replace(expert, loras=(*expert.loras, lora))})
 
     def without(self, kind: type) -> "Experts":
         """The same experts without their changes of one kind."""
@@ -94,7 +126,7 @@ def check_pair(experts: Experts) -> None:
     if high.checkpoint is None or low.checkpoint is None:
         return
     found = f"{HIGH}: {high.name} is {high.checkpoint}; {LOW}: {low.name} is {low.checkpoint}"
-    if high.checkpoint.kind != low.checkpoint.kind:
+    if high.checkpoint.variant != low.checkpoint.variant:
         raise ValueError(f"the two experts are of different kinds. {found}. Choose two halves of one model.")
     if (high.checkpoint.dim, high.checkpoint.layers) != (low.checkpoint.dim, low.checkpoint.layers):
         raise ValueError(f"the two experts have different sizes. {found}. Choose two halves of one model.")

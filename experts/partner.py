@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
 from .alike import role_beside
-from .variant import HIGH, LOW, Kind
+from .variant import HIGH, LOW, WanVariant
 
 # "high" and "low" that speak of something else, by the word after them and the letters glued in front of them
 _OTHER_SENSE = (
@@ -53,9 +53,9 @@ def role_of(name: str) -> str | None:
     return None if level is None else _role_at(level, name)
 
 
-def is_half(kind: Kind, name: str) -> bool:
-    """Whether a file is one of two experts, by its kind, or by its name where the kind doesn't tell."""
-    return role_of(name) is not None if kind.pair is None else kind.pair
+def is_half(variant: WanVariant, name: str) -> bool:
+    """Say whether a file is one of two experts, by its variant, or by its name where that doesn't tell."""
+    return role_of(name) is not None if variant.pair is None else variant.pair
 
 
 def partner_of(name: str, files: Iterable[str], trained_apart: bool = False) -> str | None:

@@ -12,8 +12,7 @@ import av
 import torch
 
 from ..experts.handle import FileHandle
-from ..experts.lora.merge import MergeLora
-from ..experts.lora.scheduled import ScheduledLora
+from ..experts.lora.expert_lora import ExpertLora
 from ..experts.pair import Expert, Experts
 from ..experts.variant import HIGH, LOW
 from ..samplers.plan import Plan
@@ -84,15 +83,15 @@ def _expert(expert: Expert) -> dict[str, Any]:
     handle = expert.handle
     known: dict[str, Any] = {"name": handle.name}
     if handle.checkpoint:
-        known["kind"] = handle.checkpoint.kind.label
+        known["kind"] = handle.checkpoint.variant.label
     if isinstance(handle, FileHandle):
         known |= {"weight_dtype": handle.weight_dtype, "sampled_sha256": fingerprint(handle.path)}
-    loras = [change for change in expert.changes if isinstance(change, MergeLora | ScheduledLora)]
-    known["loras"] = [_lora(lora) for lora in loras]
-    known["changes"] = [str(change) for change in expert.changes if change not in loras and is_dataclass(change)]
+    known["loras"] = [_lora(lora) for lora in expert.loras]
+    known["changes"] = [str(change) for change in expert.changes if is_dataclass(change)]
     return known
 
 
-def _lora(lora: MergeLora | ScheduledLora) -> dict[str, Any]:
-    strength = lora.strength if isinstance(lora, MergeLora) else str(lora.strength)
+def _lora(lora: ExpertLora) -> dict[str, Any]:
+    held = lora.strength.constant
+    strength = str(lora.strength) if held is None else held
     return {"name": os.path.basename(lora.path), "strength": strength, "sampled_sha256": fingerprint(lora.path)}

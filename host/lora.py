@@ -1,4 +1,4 @@
-"""The one door to undocumented names of the host's LoRA code; tests/experts/lora/test_host_contract.py binds it."""
+"""The one door to undocumented names of the host's LoRA code; tests/host/test_lora_contract.py binds it."""
 
 import copy
 import math
@@ -44,7 +44,7 @@ __all__ = [
 string_to_seed = getattr(comfy.utils, "string_to_seed", None) or patching.string_to_seed  # moved in 2026
 
 Patch = WeightAdapterBase | tuple[str, tuple[torch.Tensor, ...]]
-"""What the host does to one weight: an adapter, or ("diff" | "set", (tensor,))."""
+"""The host's edit of one weight: an adapter, or ("diff" | "set", (tensor,))."""
 
 
 def delta_shape(patch: Patch) -> tuple[int, ...] | None:
@@ -77,7 +77,7 @@ def delta_shape(patch: Patch) -> tuple[int, ...] | None:
 
 
 def fits(patch: Patch, shape: torch.Size) -> bool:
-    """Whether the host can apply `patch` to a weight of `shape`.
+    """Say whether the host can apply `patch` to a weight of `shape`.
 
     Left to itself it writes a line into the log and goes on when it can't, and reshapes a transposed pair in silence.
     """

@@ -1,12 +1,15 @@
-"""Patchers: which kind the host has made, and patches applied for good."""
+"""Patchers: tell the host's kinds apart, and apply patches for good."""
 
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import CallbacksMP, WrappersMP
+
+__all__ = ["CallbacksMP", "WrappersMP", "is_dynamic", "merge_patches"]
 
 
 def is_dynamic(patcher: Any) -> bool:
-    """Whether the host keeps this patcher's weights mapped and patches them as they are used (2026 hosts)."""
+    """Say whether the host keeps this patcher's weights mapped and patches them as they are used (2026 hosts)."""
     return hasattr(patcher, "is_dynamic") and patcher.is_dynamic()
 
 

@@ -18,7 +18,7 @@ from comfy_api.latest import io
 from ..animate.detect import Detector
 from ..animate.pose import Pose
 from ..conditioning.frame_images import FrameImage
-from ..experts.lora.row import LoraRow
+from ..experts.lora.spec import LoraSpec
 from ..experts.pair import Experts
 from ..samplers.plan import Plan
 
@@ -239,7 +239,7 @@ _KINDS: dict[str, tuple[Test, Words]] = {
     "SAMPLER": (_with("sample"), _from("a sampler, from a plan node or KSamplerSelect")),
     "WAN_EXPERTS": (_made_as(Experts), _from("experts, from Load Wan 2.2 Experts or Wan 2.2 Experts From Models")),
     "WAN_PLAN": (_made_as(Plan), _from("a plan, from Wan 2.2 Stage Plan or Plan Preset")),
-    "WAN_LORAS": (_list_of(LoraRow), _from("LoRAs, from Wan 2.2 LoRA")),
+    "WAN_LORAS": (_list_of(LoraSpec), _from("LoRAs, from Wan 2.2 LoRA")),
     "WAN_FRAMES": (_list_of(FrameImage), _from("frames, from Wan 2.2 Frame Image")),
     "WAN_POSE": (_made_as(Pose), _from("a pose, from Detect Pose or Keypoints To Pose")),
     "WAN_DETECTOR": (_made_as(Detector), _from("a detector, from Load Detector")),

@@ -34,7 +34,7 @@ def need_channels_for_frames(experts: Experts, source: str) -> None:
         checkpoint = expert.handle.checkpoint
         if checkpoint is not None and not checkpoint.takes_frames:
             raise ValueError(
-                f"{source} carries frame images, but {expert.handle.name} is {checkpoint.kind.label}, which has no "
+                f"{source} carries frame images, but {expert.handle.name} is {checkpoint.variant.label}, which has no "
                 "input for them: it would ignore them. Load an I2V pair, or use the prompts without frame images."
             )
 

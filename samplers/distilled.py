@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..experts.handle import ModelHandle
-from ..experts.lora.merge import MergeLora
-from ..experts.lora.scheduled import ScheduledLora
-from ..experts.lora.vary import VaryLoras
 from ..experts.pair import Expert, Experts
 from .plan import Plan
 
@@ -27,7 +24,7 @@ def is_distilled(name: str) -> bool:
 
 
 def distilled_lines(experts: Experts, plan: Plan) -> list[str]:
-    """Warnings where a plan doesn't suit distilled LoRAs on experts, brought to it by `on_plan`, or their absence."""
+    """Warnings where a plan doesn't suit distilled LoRAs, or their absence. `resolve_loras` has made `experts`."""
     steps = plan.steps()
     found = [list(_in_force(experts[plan.role(sigma)], plan, sigma)) for sigma in steps]
     names = dict.fromkeys(name for step in found for name in step)
@@ -56,8 +53,7 @@ def distilled_lines(experts: Experts, plan: Plan) -> list[str]:
 def any_distilled(experts: Experts) -> bool:
     """Say whether an expert is distilled by name, or may be: what a connected MODEL carries is not known."""
     names = [expert.handle.name for expert in experts]
-    changes = [change for expert in experts for change in expert.changes]
-    names += [_name(change.path) for change in changes if isinstance(change, MergeLora | ScheduledLora)]
+    names += [_name(lora.path) for expert in experts for lora in expert.loras]
     return any(map(is_distilled, names)) or any(map(_unknown, experts))
 
 
@@ -69,14 +65,9 @@ def distilled_names(experts: Experts, plan: Plan, role: str) -> list[str]:
 
 def _in_force(expert: Expert, plan: Plan, sigma: float) -> Iterator[str]:
     """The distilled files that take part in an evaluation: the checkpoint itself, and LoRAs at a strength but 0."""
-    names = [expert.handle.name]
-    for change in expert.changes:
-        if isinstance(change, MergeLora):
-            names.append(_name(change.path))
-        elif isinstance(change, VaryLoras):
-            strengths = change.strengths(plan.sigmas, sigma)
-            names += [_name(lora.path) for lora, now in zip(change.loras, strengths, strict=True) if now]
-    return filter(is_distilled, names)
+    strengths = expert.strengths_at(plan.sigmas, sigma)
+    loras = (_name(lora.path) for lora, now in zip(expert.loras, strengths, strict=True) if now)
+    return filter(is_distilled, (expert.handle.name, *loras))
 
 
 def _unknown(expert: Expert) -> bool:

@@ -18,7 +18,7 @@ from ..experts.variant import HIGH, LOW
 from ..host.sampling import CFGGuider, ModelPatcher, Sampler, convert_cond, for_hooks
 from .conds import refuse_ignored_frames, refuse_other_size
 from .finite import check_given, check_made
-from .lora_schedule import on_plan
+from .lora_schedule import resolve_loras
 from .observers import observe_runs
 from .plan import Plan, ignored_negative_line, split_line
 from .run import DuetRun
@@ -35,7 +35,7 @@ class DuetGuider(CFGGuider):
 
     def __init__(self, experts: Experts, plan: Plan, say: Callable[[str], None] = log.info):
         # CFGGuider's own __init__ would open an expert now; a graph may yet be cancelled, or start below the boundary
-        self.experts, self._observers = observe_runs(on_plan(experts, plan).with_change(Shift(plan.shift)), plan)
+        self.experts, self._observers = observe_runs(resolve_loras(experts, plan).with_change(Shift(plan.shift)), plan)
         self.plan = plan
         self.say = say
         self.original_conds: dict[str, list[dict]] = {}

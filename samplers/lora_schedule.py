@@ -5,22 +5,20 @@ from dataclasses import replace
 from functools import partial
 
 from ..experts.handle import ModelHandle
-from ..experts.lora.merge import MergeLora
+from ..experts.lora.expert_lora import ExpertLora
 from ..experts.lora.schedule import Schedule, constant
-from ..experts.lora.scheduled import ScheduledLora
-from ..experts.lora.vary import VaryLoras
-from ..experts.pair import Change, Expert, Experts
+from ..experts.pair import Expert, Experts
 from ..experts.variant import HIGH
 from .plan import Plan
 
 
-def on_plan(experts: Experts, plan: Plan) -> Experts:
-    """The experts with every scheduled LoRA brought to the plan's steps; merged where its strength holds all along.
+def resolve_loras(experts: Experts, plan: Plan) -> Experts:
+    """The experts with their LoRAs brought to the plan's steps: merged where each strength holds all along.
 
     Raises ValueError for a schedule with another number of parts than the plan has phases, and for one that changes
     while a GGUF model runs.
     """
-    return replace(experts, high=_on_plan(experts.high, plan), low=experts.low and _on_plan(experts.low, plan))
+    return replace(experts, high=_resolve(experts.high, plan), low=experts.low and _resolve(experts.low, plan))
 
 
 def strength_at(schedule: Schedule, plan: Plan, sigmas: Sequence[float], sigma: float) -> float:
@@ -32,35 +30,28 @@ def strength_at(schedule: Schedule, plan: Plan, sigmas: Sequence[float], sigma: 
     return strengths[min(above, key=lambda step: starts[step], default=0)]
 
 
-def _on_plan(expert: Expert, plan: Plan) -> Expert:
-    """If any LoRA varies, all on this expert do: a DoRA acts on what the rows above it made."""
-    changes: list[Change] = []
-    loras: list[ScheduledLora] = []
-    for change in expert.changes:
-        held = _held(change, plan) if isinstance(change, ScheduledLora) else None
-        if isinstance(change, ScheduledLora) and held is not None:
-            change = MergeLora(change.path, change.role, held)
-        if isinstance(change, MergeLora):
-            loras.append(ScheduledLora(change.path, change.role, constant(change.strength)))
-            changes += [change] if change.strength else []
-        elif isinstance(change, ScheduledLora):
-            loras.append(change)
-        else:
-            changes.append(change)
+def _resolve(expert: Expert, plan: Plan) -> Expert:
+    """If any LoRA varies, all on this expert do: a DoRA acts on what the ones before it made."""
+    if expert.strengths is not None:
+        return expert
+    loras = tuple(_at_held_strength(lora, plan) for lora in expert.loras)
     if all(lora.strength.constant is not None for lora in loras):
-        return replace(expert, changes=tuple(changes))
+        return replace(expert, loras=tuple(lora for lora in loras if lora.strength.constant))
     _check_not_gguf(expert)
-    others = [change for change in changes if not isinstance(change, MergeLora)]
     schedules = [lora.strength for lora in loras]
-    vary = VaryLoras(tuple(loras), partial(_strengths_at, schedules, plan))
-    return replace(expert, changes=(*others, vary))
+    return replace(expert, loras=loras, strengths=partial(_strengths_at, schedules, plan))
+
+
+def _at_held_strength(lora: ExpertLora, plan: Plan) -> ExpertLora:
+    held = _held(lora, plan) if lora.strength.constant is None else lora.strength.constant
+    return lora if held is None else replace(lora, strength=constant(held))
 
 
 def _strengths_at(schedules: Sequence[Schedule], plan: Plan, sigmas: Sequence[float], sigma: float) -> list[float]:
     return [strength_at(schedule, plan, sigmas, sigma) for schedule in schedules]
 
 
-def _held(lora: ScheduledLora, plan: Plan) -> float | None:
+def _held(lora: ExpertLora, plan: Plan) -> float | None:
     """The strength that holds whenever the LoRA's expert runs; None if it changes."""
     parts = _parts(lora.strength, plan)
     own = {part for part, phase in zip(parts, plan.phases, strict=True) if phase.role == lora.role}

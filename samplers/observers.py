@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ..experts.pair import Change, Experts
+from ..experts.pair import Experts, PatcherEdit
 from ..experts.variant import HIGH, LOW
 from .plan import Plan
 
@@ -13,7 +13,7 @@ from .plan import Plan
 class RunObserver(Protocol):
     """Something on one expert or both that a guider tells of its runs."""
 
-    def on(self, role: str) -> Change:
+    def on(self, role: str) -> PatcherEdit:
         """Return the change that puts it on the expert in `role`."""
         ...
 

@@ -7,7 +7,7 @@ from typing import Any
 from ..experts.pair import Experts
 from ..experts.variant import HIGH, LOW
 from .distilled import distilled_lines
-from .lora_schedule import on_plan
+from .lora_schedule import resolve_loras
 from .plan import Phase, Plan, half_split_line, ignored_negative_line, last_steps, split_line, table, two_phases
 from .schedules import NOT_MADE_FOR_FLOW, schedule_sigmas
 from .shift import connected_shifts
@@ -42,12 +42,12 @@ def make_plan(
     `denoise`).
     """
     connected = connected_shifts(experts)
-    chosen_shift = shift or (connected[0] if connected else experts.kind.shift)
+    chosen_shift = shift or (connected[0] if connected else experts.variant.shift)
     if strength_mode == ALL_STEPS and strength > 0:
         sigmas = schedule_sigmas(scheduler, sampler, int(steps / strength), chosen_shift)[-steps - 1 :]
     else:
         sigmas = last_steps(schedule_sigmas(scheduler, sampler, steps, chosen_shift), strength)
-    pair = two_phases(boundary or experts.kind.boundary, cfg_high, cfg_low)
+    pair = two_phases(boundary or experts.variant.boundary, cfg_high, cfg_low)
     phases = pair if experts.low else (Phase(HIGH, cfg_high),)
     return Plan(sigmas, chosen_shift, (*opening, *phases), sampler, dict(options), scheduler, steps, strength)
 
@@ -57,7 +57,7 @@ def report(plan: Plan, experts: Experts) -> str:
 
     Raises ValueError for a LoRA schedule that the plan has no phases for.
     """
-    experts = on_plan(experts, plan)
+    experts = resolve_loras(experts, plan)
     if not plan.sigmas:
         return "No step to do: at this strength the latent comes back as it is."
     settings = [f"shift {plan.shift:g}", f"{describe_solver(plan.sampler, plan.options)} / {plan.scheduler}"]

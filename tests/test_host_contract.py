@@ -102,7 +102,7 @@ def test_the_uses_are_really_found() -> None:
         "comfy.model_management.OOM_EXCEPTION",
     }
     assert {use.name for use in uses() if use.positional is not None} >= {
-        "comfy.model_detection.detect_unet_config",
+        "detect_unet_config",
         "comfy.sd.load_diffusion_model",
         "folder_paths.get_full_path",
         "SamplerCustomAdvanced.execute",

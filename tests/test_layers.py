@@ -37,9 +37,10 @@ ONLY = {
     "animate": {"onnxruntime"},
 }
 OPTIONAL = "onnxruntime"
-# Names that the host does not document, and what not everybody has, behind one door each
-DOORS = dict.fromkeys(("comfy.samplers", "comfy.sampler_helpers", "comfy.hooks"), "host/sampling.py")
-DOORS[OPTIONAL] = "animate/detector/onnx/session.py"
+# What not everybody has, behind one door
+DOORS = {OPTIONAL: "animate/detector/onnx/session.py"}
+# All of `comfy` that custom nodes are told to build on; the rest of it is undocumented, and only host/ may name it
+DOCUMENTED = ("comfy.model_management", "comfy.model_patcher.ModelPatcher", "comfy.sd", "comfy.utils")
 NOT_PACKAGES = {"dev", "tests"}
 
 
@@ -68,6 +69,8 @@ def violation(path: PurePosixPath, name: str) -> str | None:
             return f"{path} imports {name}: only {door} may"
     if str(path).startswith("remote/providers/") and f"{name}.".startswith(".remote.jobs."):
         return f"{path} imports {name}: a provider knows nothing of what drives it"
+    if package != "host" and top == "comfy" and not f"{name}.".startswith(tuple(f"{known}." for known in DOCUMENTED)):
+        return f"{path} imports {name}, which the host does not document: only host/ may"
     if name.startswith("."):
         allowed = {package} | OURS.get(package, set())
     else:
@@ -140,6 +143,13 @@ def test_what_not_everybody_has_is_imported_when_it_is_used() -> None:
         ("nodes/sampling/run.py", "import comfy.sampler_helpers"),
         ("cache/block_skip.py", "from comfy.hooks import HookGroup"),
         ("nodes/sampling/run.py", "import comfy.sample\ncomfy.samplers.KSampler"),
+        ("cache/wrappers.py", "from comfy.patcher_extension import WrappersMP"),
+        ("cache/techniques/teacache.py", "from comfy.model_base import BaseModel"),
+        ("experts/checkpoint/contents.py", "import comfy.model_detection"),
+        ("experts/host_facts.py", "import comfy"),
+        ("experts/pair.py", "from comfy import model_base"),
+        ("experts/pair.py", "from comfy.model_patcher import create_model_options_clone"),
+        ("nodes/video/save.py", "import comfy.utils\nx = comfy.cli_args.args"),
         ("remote/fal.py", "import torch"),
         ("remote/fal.py", "from torch.nn import functional"),
         ("experts/files.py", "import requests"),
@@ -159,9 +169,10 @@ def test_the_check_sees_what_breaks_the_table(path: str, source: str) -> None:
     [
         ("nodes/sampling/run.py", "from comfy_api.latest import io\nimport server\nfrom ...samplers.plan import Plan"),
         ("nodes/animate/pose.py", "from ...animate.pose import draw\nfrom ..schema import schema"),
+        ("experts/pair.py", "from comfy.model_patcher import ModelPatcher\nimport comfy.sd"),
         ("host/sampling.py", "from comfy.samplers import CFGGuider\nimport comfy.sampler_helpers"),
         ("samplers/plan.py", "import math\nfrom . import shift\nfrom .shift import flow\nfrom ..experts import pair"),
-        ("nodes/sampling/run.py", "import comfy.sample\ncomfy.sample.prepare_noise"),
+        ("nodes/sampling/run.py", "import comfy.utils\ncomfy.utils.ProgressBar(3)"),
         ("remote/media.py", "import torch\nimport aiohttp\nfrom ..video.encode import mp4"),
         ("__init__.py", "async def comfy_entrypoint():\n    from .nodes import Extension"),
     ],

@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from comfy.model_base import BaseModel
 from torch import Tensor
+
+from ...host.models import BaseModel
 
 NONE, REGULAR, FAST, CUSTOM = "none", "regular", "fast", "custom"
 ACCELERATIONS = (NONE, REGULAR, FAST, CUSTOM)

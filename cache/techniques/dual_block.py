@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from comfy.model_base import BaseModel
 from torch import Tensor
 
+from ...host.models import BaseModel
 from .base import FAST, REGULAR, Acceleration, Policy, Technique, relative_change
 
 

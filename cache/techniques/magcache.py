@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
-from comfy.model_base import BaseModel
 from torch import Tensor
 
 from ...experts.checkpoint.contents import Checkpoint
-from ...experts.variant import HIGH, I2V_A14B, LOW, T2V_A14B, TI2V_5B, VACE, Kind
+from ...experts.variant import HIGH, I2V_A14B, LOW, T2V_A14B, TI2V_5B, VACE, WanVariant
+from ...host.models import BaseModel
 from . import calibration, published
 from .base import FAST, REGULAR, Acceleration, Policy, Technique
 from .published import Magnitudes
 
-PUBLISHED: Mapping[Kind, Magnitudes] = {
+PUBLISHED: Mapping[WanVariant, Magnitudes] = {
     T2V_A14B: published.T2V_A14B,
     I2V_A14B: published.I2V_A14B,
     TI2V_5B: published.TI2V_5B_RATIOS,
     VACE: published.WAN_2_1_14B,
 }
 RETAINED = {HIGH: 0.2, LOW: 0.2}  # shares of a stage at its start that the authors always compute
-RETAINED_BY_KIND: Mapping[Kind, Mapping[str, float]] = {I2V_A14B: {HIGH: 1.0, LOW: 0.1}}
+RETAINED_BY_VARIANT: Mapping[WanVariant, Mapping[str, float]] = {I2V_A14B: {HIGH: 1.0, LOW: 0.1}}
 
 
 class MagnitudeCurve(NamedTuple):
@@ -130,17 +130,17 @@ class MagCache(Technique):
         """Return the policy on an expert; raises ValueError if nobody has measured a model of this kind."""
         if self.ratios == MEASURE:
             return Calibrating()
-        kind = Checkpoint(model.model_config.unet_config, 0).kind
-        retention = RETAINED_BY_KIND.get(kind, RETAINED)[role] if self.retention == AUTHORS else 0.0
+        variant = Checkpoint(model.model_config.unet_config, 0).variant
+        retention = RETAINED_BY_VARIANT.get(variant, RETAINED)[role] if self.retention == AUTHORS else 0.0
         points = calibration.load(self._file(role)) if self.files else None
         if points:
             sigmas, ratios = zip(*points, strict=True)
             return MagCachePolicy(curve_of(sigmas, ratios), retention)
-        if kind not in PUBLISHED:
+        if variant not in PUBLISHED:
             raise ValueError(
-                f"MagCache knows no ratios of {kind.label}. Set ratios to '{MEASURE}' for one run, or use TeaCache."
+                f"MagCache knows no ratios of {variant.label}. Set ratios to '{MEASURE}' for one run, or use TeaCache."
             )
-        return MagCachePolicy(published_curve(PUBLISHED[kind], role), retention)
+        return MagCachePolicy(published_curve(PUBLISHED[variant], role), retention)
 
     def check_unguided(self) -> None:
         if self.ratios == MEASURE:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
-from comfy.model_base import BaseModel
 from torch import Tensor
 
+from ...host.models import BaseModel
 from .base import FAST, REGULAR, Acceleration, Policy, Technique, relative_change
 
 SLOPE = 3.0

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from comfy.ldm.wan.model import sinusoidal_embedding_1d
-from comfy.model_base import BaseModel
 from torch import Tensor
 
 from ...experts.checkpoint.contents import Checkpoint
-from ...experts.variant import TI2V_5B, Kind
+from ...experts.variant import TI2V_5B, WanVariant
+from ...host.models import BaseModel, sinusoidal_embedding_1d
 from . import published
 from .base import FAST, REGULAR, Acceleration, AccumulatedChange, Technique, relative_change
 from .published import Polynomial
@@ -22,7 +21,7 @@ from .published import Polynomial
 AUTO, NONE = "auto", "none"
 E, E0 = "e", "e0"
 COEFFICIENTS = (AUTO, NONE, *published.TEACACHE_E)
-OWN: Mapping[tuple[Kind, str], str] = {(TI2V_5B, E): published.TI2V_5B}  # coefficients that `auto` takes
+OWN: Mapping[tuple[WanVariant, str], str] = {(TI2V_5B, E): published.TI2V_5B}  # coefficients that `auto` takes
 _SAMPLES = 100
 
 
@@ -51,7 +50,7 @@ class TeaCache(Technique):
         """Return the policy on a model; raises ValueError for coefficients that the signal has no fit of."""
         chosen = self.coefficients
         if chosen == AUTO:
-            chosen = OWN.get((Checkpoint(model.model_config.unet_config, 0).kind, self.signal), NONE)
+            chosen = OWN.get((Checkpoint(model.model_config.unet_config, 0).variant, self.signal), NONE)
         if chosen == NONE:
             return TeaCachePolicy(None, self.signal)
         known = published.TEACACHE_E if self.signal == E else published.TEACACHE_E0

@@ -34,7 +34,8 @@ from torch import Tensor  # noqa: E402
 from wan_duet.dev.tiny import lora_on_blocks, transformer  # noqa: E402
 from wan_duet.experts.checkpoint.contents import read_checkpoint  # noqa: E402
 from wan_duet.experts.handle import FileHandle  # noqa: E402
-from wan_duet.experts.lora.merge import MergeLora  # noqa: E402
+from wan_duet.experts.lora.expert_lora import ExpertLora  # noqa: E402
+from wan_duet.experts.lora.schedule import constant  # noqa: E402
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts  # noqa: E402
 from wan_duet.experts.prefetch import Prefetch  # noqa: E402
 from wan_duet.host.memory import release_memory  # noqa: E402
@@ -186,8 +187,8 @@ def our_guider(folder: Path, residency: str, lora: bool = False) -> DuetGuider:
     experts = []
     for role in ROLES:
         path = str(folder / f"{role}.safetensors")
-        rows = (MergeLora(str(folder / f"{role}_lora.safetensors"), role, 1.0),) if lora else ()
-        experts.append(Expert(FileHandle(role, path, read_checkpoint(path)), rows))
+        rows = (ExpertLora(str(folder / f"{role}_lora.safetensors"), role, constant(1.0)),) if lora else ()
+        experts.append(Expert(FileHandle(role, path, read_checkpoint(path)), loras=rows))
     guider = DuetGuider(Experts(*experts, residency), plan(), say=lambda _: None)
     guider.set_conds(*conds())
     return guider

@@ -33,9 +33,8 @@ from safetensors.torch import save_file  # noqa: E402
 from wan_duet.dev.tiny import lora_on_blocks, transformer  # noqa: E402
 from wan_duet.experts.checkpoint.contents import read_checkpoint  # noqa: E402
 from wan_duet.experts.handle import FileHandle  # noqa: E402
-from wan_duet.experts.lora.merge import MergeLora  # noqa: E402
-from wan_duet.experts.lora.schedule import parse_schedule  # noqa: E402
-from wan_duet.experts.lora.scheduled import ScheduledLora  # noqa: E402
+from wan_duet.experts.lora.expert_lora import ExpertLora  # noqa: E402
+from wan_duet.experts.lora.schedule import constant, parse_schedule  # noqa: E402
 from wan_duet.experts.pair import Expert, Experts  # noqa: E402
 from wan_duet.host.sampling import sampler_object  # noqa: E402
 from wan_duet.samplers.guider import DuetGuider  # noqa: E402
@@ -105,12 +104,12 @@ def times(folder: Path, rounds: int) -> dict[str, list[float]]:
 def guider(way: str, folder: Path) -> DuetGuider:
     """The expert alone, with the LoRA on it in one of the three ways."""
     path, lora = str(folder / "expert.safetensors"), str(folder / "lora.safetensors")
-    changes = {
-        "merged": (MergeLora(lora, "high", 1.0),),
-        "functions": (ScheduledLora(lora, "high", parse_schedule(",".join(map(str, STRENGTHS)))),),
+    loras = {
+        "merged": (ExpertLora(lora, "high", constant(1.0)),),
+        "functions": (ExpertLora(lora, "high", parse_schedule(",".join(map(str, STRENGTHS)))),),
         "hooks": (),
     }[way]
-    experts = Experts(Expert(FileHandle(way, path, read_checkpoint(path)), changes))
+    experts = Experts(Expert(FileHandle(way, path, read_checkpoint(path)), loras=loras))
     made = DuetGuider(experts, plan(), say=lambda _: None)
     made.set_conds(*conds(hooks(lora) if way == "hooks" else None))
     return made

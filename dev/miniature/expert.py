@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ...experts.variant import HIGH, Kind
+from ...experts.variant import HIGH, WanVariant
 
 TEXT_LENGTH = 512
 LAYERS, DIM, FFN_DIM = 8, 128, 128
@@ -106,8 +106,8 @@ class ShortText:
 class Lesson:
     """The flow-matching loss of one expert: velocity from noise to clip, on the sigmas that its stage visits."""
 
-    def __init__(self, net: torch.nn.Module, lessons: Lessons, kind: Kind, role: str, seed: int) -> None:
-        self.net, self.lessons, self.kind, self.role, self.seed = net, lessons, kind, role, seed
+    def __init__(self, net: torch.nn.Module, lessons: Lessons, variant: WanVariant, role: str, seed: int) -> None:
+        self.net, self.lessons, self.variant, self.role, self.seed = net, lessons, variant, role, seed
         self.text = ShortText(lessons.contexts)
 
     def __call__(self, step: int) -> Tensor:
@@ -128,7 +128,7 @@ class Lesson:
 
     def sigmas(self, uniform: Tensor) -> Tensor:
         """Spread over the expert's side of the boundary as evenly spaced timesteps are after the shift."""
-        shift, boundary = self.kind.shift, self.kind.boundary
+        shift, boundary = self.variant.shift, self.variant.boundary
         switch = boundary / (shift - (shift - 1) * boundary)  # the timestep that the shift moves to the boundary
         unshifted = switch + (1 - switch) * uniform if self.role == HIGH else switch * uniform
         return shift * unshifted / (1 + (shift - 1) * unshifted)

@@ -1,4 +1,4 @@
-"""What a checkpoint is, read from its safetensors header before any weight is."""
+"""Identify a checkpoint, from its safetensors header before any weight is."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import comfy.model_detection
-from comfy.model_base import BaseModel
 from torch import Tensor
 
-from ..variant import Kind, kind_of
+from ...host.models import BaseModel, detect_unet_config
+from ..variant import WanVariant, variant_of
 from .foreign import foreign, foreign_layout
 from .header import read_header
 from .meta_model import skeleton
@@ -31,9 +30,9 @@ class Checkpoint:
             raise ValueError(f"a {self.config.get('image_model', 'different')} model, not a Wan transformer")
 
     @property
-    def kind(self) -> Kind:
-        """What the model was made for."""
-        return kind_of(self.config)
+    def variant(self) -> WanVariant:
+        """The member of the Wan family that it is."""
+        return variant_of(self.config)
 
     @property
     def dim(self) -> int:
@@ -52,7 +51,7 @@ class Checkpoint:
 
     @property
     def takes_frames(self) -> bool:
-        """Whether it has channels for images of given frames beside those for noise."""
+        """Say whether it has channels for images of given frames beside those for noise."""
         return self.in_dim > self.config["out_dim"]
 
     @cached_property
@@ -62,7 +61,7 @@ class Checkpoint:
 
     def __str__(self) -> str:
         size = f"{self.size / 1e9:.1f} GB" if self.size > 1e8 else f"{self.size / 1e6:.1f} MB"
-        return ", ".join(filter(None, (self.kind.label, f"{self.layers} blocks of {self.dim}", size, self.storage)))
+        return ", ".join(filter(None, (self.variant.label, f"{self.layers} blocks of {self.dim}", size, self.storage)))
 
 
 def read_checkpoint(path: str) -> Checkpoint:
@@ -77,7 +76,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     tensors, metadata = read_header(path)
     prefix = prefix_of(tensors)
     try:
-        config = {} if prefix is None else comfy.model_detection.detect_unet_config(tensors, prefix)
+        config = {} if prefix is None else detect_unet_config(tensors, prefix)
         own = own_tensors(tensors, prefix or "")
         found = Checkpoint(config or {}, Path(path).stat().st_size, storage_of(own, metadata))
     except (KeyError, ValueError) as error:
@@ -107,6 +106,6 @@ def _not_wan(tensors: Iterable[str]) -> str:
 
 
 def prefix_of(keys: Iterable[str]) -> str | None:
-    """What a checkpoint writes before the names of a Wan transformer's weights; None if it has none."""
+    """The prefix of a Wan transformer's weights in a checkpoint; None if it holds none."""
     marker = "head.modulation"
     return min((key.removesuffix(marker) for key in keys if key.endswith(marker)), key=len, default=None)

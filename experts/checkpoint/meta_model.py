@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import comfy.model_detection
-import comfy.ops
 import torch
-from comfy.model_base import BaseModel
+
+from ...host.models import BaseModel, disable_weight_init, model_config_from_unet_config
 
 
 def skeleton(config: dict[str, Any], dtype: torch.dtype = torch.bfloat16) -> BaseModel:
@@ -13,7 +12,7 @@ def skeleton(config: dict[str, Any], dtype: torch.dtype = torch.bfloat16) -> Bas
 
     Raises ValueError for a config that this host has no model for.
     """
-    known = comfy.model_detection.model_config_from_unet_config({k: v for k, v in config.items() if k != "dtype"})
+    known = model_config_from_unet_config({k: v for k, v in config.items() if k != "dtype"})
     if known is None:
         raise ValueError(f"this ComfyUI knows no model with the settings {config}; connect a Wan 2.2 expert")
     known.set_inference_dtype(dtype, None)
@@ -26,7 +25,7 @@ def operations() -> type:
 
     Under DynamicVRAM a layer of the host has none until a file is read, unless a subclass reads files in its own way.
     """
-    host = comfy.ops.disable_weight_init
+    host = disable_weight_init
     layers = {
         name: type(name, (layer,), {"_load_from_state_dict": torch.nn.Module._load_from_state_dict})
         for name, layer in vars(host).items()

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import torch
-from comfy.model_base import BaseModel
 
+from ...host.models import BaseModel
 from .contents import Checkpoint, own_tensors, prefix_of
 from .header import read_header
 from .meta_model import skeleton

@@ -1,19 +1,14 @@
-"""The tensors of a file in the host's own model of it, as its loader puts them there.
-
-The one door to the host's names for quantised files: which formats there are, and how they are read, differs by host.
-"""
+"""The tensors of a file in the host's own model of it, as its loader puts them there."""
 
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-import comfy.model_detection
 import comfy.model_management
-import comfy.ops
-import comfy.utils
 import torch
-from comfy.model_base import BaseModel
-from comfy.quant_ops import QuantizedTensor
 from torch import Tensor, nn
+
+from ...host.models import BaseModel, disable_weight_init, model_config_from_unet
+from ...host.quantised import in_one_spelling, is_quantised
 
 SCALES = (".weight_scale", ".scale_weight")  # of a weight, in ComfyUI's newer and older files
 _OF_INPUTS = (".input_scale", ".scale_input")  # they speed up what is right without them
@@ -29,11 +24,8 @@ def as_host_reads(
     the host raises when it doesn't understand them.
     """
     state = {key: tensor for key, tensor in tensors.items() if not key.endswith(_OF_INPUTS)}
-    said = dict(metadata)
-    convert = getattr(comfy.utils, "convert_old_quants", None)  # hosts that have it know one spelling inside
-    if convert:
-        state, said = convert(state, "", metadata=said)
-    known: Any = comfy.model_detection.model_config_from_unet(state, "", metadata=said)
+    state, said = in_one_spelling(state, metadata)
+    known: Any = model_config_from_unet(state, "", metadata=said)
     known.set_inference_dtype(torch.float32, torch.float32)
     model = known.get_model({}, "", device=torch.device("meta"))
     network: Any = model.diffusion_model
@@ -56,15 +48,15 @@ def unpacked(network: nn.Module, name: str, device: torch.device = CPU) -> Tenso
 
 
 def is_rounded(module: nn.Module) -> bool:
-    """Whether the host rounds the weight of this module to less than 16 bits when it puts a changed one there."""
+    """Say whether the host rounds the weight of this module to less than 16 bits when it puts a changed one there."""
     weight: Any = module._parameters.get("weight")
     if weight is None or not weight.is_floating_point():  # GGUF loaders leave theirs as it is
         return False
-    return isinstance(weight.detach(), QuantizedTensor) or weight.dtype.itemsize == 1
+    return is_quantised(weight.detach()) or weight.dtype.itemsize == 1
 
 
 def misread(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str | None:
-    """What this host would do wrong with the packed weights of a file; None if it reads them all.
+    """The mistake that this host would make with the packed weights of a file; None if it reads them all.
 
     Left to itself it writes a line into its log and goes on, and the video is noise.
     """
@@ -114,12 +106,12 @@ def _wrong_rows(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> s
 
 
 def is_by_row(tensors: Mapping[str, Tensor], scale: str) -> bool:
-    """Whether a tensor of this name has a scale for each row of its weight."""
+    """Say whether a tensor of this name has a scale for each row of its weight."""
     weight = tensors.get(f"{scale.rpartition('.')[0]}.weight")
     rows = 0 if weight is None else len(weight)
     return rows > 1 and tensors[scale].shape in ((rows,), (rows, 1))
 
 
 def _has_values_of_its_own(module: nn.Module) -> bool:
-    """Whether the host gave a linear scales, or takes what it is given to the device that the linear was made on."""
-    return hasattr(module, "in_features") and type(module) is not comfy.ops.disable_weight_init.Linear
+    """Say whether the host gave a linear scales, or takes what is given to the device that it was made on."""
+    return hasattr(module, "in_features") and type(module) is not disable_weight_init.Linear

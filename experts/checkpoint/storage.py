@@ -3,12 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
-import comfy.quant_ops
 import torch
 from torch import Tensor
 
+from ...host.quantised import known_formats
 from .header import SAID
 from .quantised import SCALES
 
@@ -40,14 +39,15 @@ def storage_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> st
 
 
 def is_packed(storage: str) -> bool:
-    """Whether weights are stored in less than 16 bits, so that a changed one has to be rounded."""
+    """Say whether weights are stored in less than 16 bits, so that a changed one has to be rounded."""
     return bool(storage) and storage not in PLAIN.values()
 
 
 def known_here() -> str:
     """The formats that this host has names for."""
-    host: dict[str, Any] = getattr(comfy.quant_ops, "QUANT_ALGOS", {})
-    return ", ".join(dict.fromkeys(("bf16", "fp16", "fp8 e4m3 scaled", *(NAMED.get(name, name) for name in host))))
+    return ", ".join(
+        dict.fromkeys(("bf16", "fp16", "fp8 e4m3 scaled", *(NAMED.get(name, name) for name in known_formats())))
+    )
 
 
 def _named(layer: Mapping[str, object]) -> str:

@@ -11,11 +11,11 @@ import folder_paths
 import torch
 
 from ..checkpoint.header import read_header
-from ..files import fingerprint
+from ..fingerprint import fingerprint
 from ..partner import partner_of, role_of, roles_of
 from ..variant import HIGH, LOW
-from .row import AUTO, SAME, LoraRow
 from .scale import Scale, beside_of, read_scale
+from .spec import AUTO, SAME, LoraSpec
 
 FOLDER = "loras"
 # Numbers that the host looks at while it sorts the keys
@@ -36,35 +36,35 @@ def lora_path(name: str) -> str:
     return path
 
 
-def files_of(row: LoraRow, available: Sequence[str]) -> dict[str, str]:
-    """The file of each expert a row is for: of a pair, each expert's own half.
+def files_of(spec: LoraSpec, available: Sequence[str]) -> dict[str, str]:
+    """The file of each expert a LoRA is for: of a pair, each expert's own half.
 
-    Raises ValueError when `auto` finds several partners, or only the half that the row is not for.
+    Raises ValueError when `auto` finds several partners, or only the half that it is not for.
     """
-    if row.low_file == SAME:
-        return dict.fromkeys(row.roles, row.file)
-    pair: dict[str, str] = {HIGH: row.file, LOW: row.file}
-    own = role_of(row.file)
-    if row.low_file != AUTO:
-        pair[LOW] = row.low_file
-    elif row.roles != (own,):
-        partner = partner_of(row.file, available, trained_apart=True)
+    if spec.low_file == SAME:
+        return dict.fromkeys(spec.roles, spec.file)
+    pair: dict[str, str] = {HIGH: spec.file, LOW: spec.file}
+    own = role_of(spec.file)
+    if spec.low_file != AUTO:
+        pair[LOW] = spec.low_file
+    elif spec.roles != (own,):
+        partner = partner_of(spec.file, available, trained_apart=True)
         if partner is not None:
-            pair[LOW if roles_of(row.file, partner)[0] == HIGH else HIGH] = partner
-        elif own and own not in row.roles:
+            pair[LOW if roles_of(spec.file, partner)[0] == HIGH else HIGH] = partner
+        elif own and own not in spec.roles:
             raise ValueError(
-                f"expert is '{row.expert}', but {row.file} is the {own} half by its name, and no other half "
-                f"of it is there. Choose the {row.expert} half, or low_file '{SAME}' to use this very file"
+                f"expert is '{spec.expert}', but {spec.file} is the {own} half by its name, and no other half "
+                f"of it is there. Choose the {spec.expert} half, or low_file '{SAME}' to use this very file"
             )
-    return {role: pair[role] for role in row.roles}
+    return {role: pair[role] for role in spec.roles}
 
 
-def fingerprints(row: LoraRow) -> list[tuple[object, ...] | None]:
-    """What changes when a file of the row does."""
+def fingerprints(spec: LoraSpec) -> list[tuple[object, ...] | None]:
+    """Values that change when a file of the LoRA does."""
     try:
-        names = files_of(row, lora_files()).values()
-    except ValueError:  # several partners: said when the row is applied
-        names = [row.file]
+        names = files_of(spec, lora_files()).values()
+    except ValueError:  # several partners: said when it is applied
+        names = [spec.file]
     return [found and (*found, _settings_beside(found[0])) for found in (fingerprint(name, FOLDER) for name in names)]
 
 
@@ -84,7 +84,7 @@ def read_names(path: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def scale_of(path: str) -> Scale:
-    """What a LoRA says of its scale outside its keys."""
+    """The scale that a LoRA states outside its keys."""
     return read_scale(path, read_names(path)[1])
 
 

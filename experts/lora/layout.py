@@ -71,7 +71,7 @@ class Spelled(NamedTuple):
 
     @property
     def is_down(self) -> bool:
-        """Whether it is the half of an adapter whose first size is the rank."""
+        """Say whether it is the half of an adapter whose first size is the rank."""
         return _host_suffix(self.suffix) in (".lora_A.weight", ".lora_down.weight")
 
     @property
@@ -93,7 +93,7 @@ def spellings(weights: Iterable[str]) -> dict[str, str]:
 
 
 def spelled(key: str, table: Mapping[str, str]) -> Spelled | None:
-    """What `key` is, if it names a module of the expert that `table` knows."""
+    """The meaning of `key`, if it names a module of the expert that `table` knows."""
     path = _INSIDE.sub("", key)
     if path.endswith(".diff_m"):  # LightX2V's difference of a block's modulation
         path = path.removesuffix("diff_m") + "modulation.diff"
@@ -125,7 +125,7 @@ def host_tensor(key: str, tensor: torch.Tensor, dims: int) -> torch.Tensor:
 
 
 def _may_begin(path: str, words: list[re.Match[str]], number: int) -> bool:
-    """Whether the name of a module may begin at a word: at a dot, or within a first part that is all underscores.
+    """Say whether the name of a module may begin at a word: at a dot, or within a first part that is all underscores.
 
     `lora_transformer_blocks_0` is a block of Wan; `transformer_blocks` belong to other models.
     """

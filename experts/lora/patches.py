@@ -1,4 +1,4 @@
-"""What a LoRA file does to one expert: the patches the host reads from it, and the keys nobody reads.
+"""A LoRA file on one expert: the patches that the host reads from it, and the keys that nobody reads.
 
 The same function serves the report, on headers, and the merge, on weights.
 """
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from comfy.model_base import BaseModel
 
 from ...host.lora import Patch, convert_lora, delta_shape, fits, load_lora, magnitude, model_lora_keys_unet
+from ...host.models import BaseModel
 from .layout import HOST_PREFIX, Spelled, host_tensor, share_of, spelled, spellings
 from .scale import Scale
 
@@ -57,7 +57,7 @@ class Patches:
 
     @property
     def ordered(self) -> bool:
-        """Whether the order of rows matters: a DoRA scales what the rows before it made."""
+        """Say whether the order of LoRAs matters: a DoRA scales what those before it made."""
         return any(magnitude(patch) is not None for part in self.parts for patch in part.values())
 
 

@@ -1,6 +1,8 @@
-"""What the match report says of one file on one expert."""
+"""The match report of one file on one expert."""
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..alike import seeming_role
@@ -8,13 +10,14 @@ from ..checkpoint.contents import Checkpoint
 from ..checkpoint.storage import is_packed
 from ..pair import Experts
 from ..variant import HIGH, LOW
-from .family import blocks_of, family_of, width_of
+from .expert_lora import ExpertLora
 from .patches import Misfit, Patches
-from .row import Placed
 from .schedule import USUAL
-from .unread import folded, grouped, other_model
+from .unread import block_of, folded, grouped, other_model
 
 _SHOWN = 3  # kinds of misfits
+_FAMILIES = {5120: "Wan 14B", 3072: "Wan TI2V-5B", 1536: "Wan 1.3B"}  # by width
+_ATTENTION = re.compile(r"\.(?:self|cross)_attn\.[qkvo]\.weight$")
 _TASKS = {16: "text to video", 36: "image to video", 48: "TI2V-5B", 52: "control"}  # by channels of the patch embedding
 
 
@@ -26,7 +29,7 @@ class Found:
     `verified` is False if the expert's layers were not seen to take what is merged into them.
     """
 
-    place: Placed
+    lora: ExpertLora
     checkpoint: Checkpoint
     patches: Patches
     claims: str | None = None
@@ -35,18 +38,19 @@ class Found:
 
 
 def fatal(found: Found) -> str | None:
-    """Why this file can't be meant for this expert; None if it can."""
+    """The reason why this file can't be meant for this expert; None if it can."""
     patches = found.patches
-    width = width_of(patches.misfits)
+    width = _width(patches.misfits)
     # The few weights that all families have in one size don't make a LoRA fit
     if width not in (None, found.checkpoint.dim) and len(patches.misfits) > len(patches.changed):
-        blocks = blocks_of(patches.read)
+        blocks = max((block + 1 for block in map(block_of, patches.read) if block is not None), default=0)
         here = f"this expert is {found.checkpoint.dim} wide and has {found.checkpoint.layers} blocks"
-        return f"made for {family_of(width)} (width {width}, {blocks} blocks), not for this model: {here}"
-    if patches.changed or (found.place.shared and _empty_here(found)):
+        family = _FAMILIES.get(width, "a model that is no Wan 2.2 we know")
+        return f"made for {family} (width {width}, {blocks} blocks), not for this model: {here}"
+    if patches.changed or (found.lora.shared and _empty_here(found)):
         return None
     if not patches.keys:
-        others = f"all of its {patches.elsewhere} keys are for the {_other(found.place.role)} expert"
+        others = f"all of its {patches.elsewhere} keys are for the {_other(found.lora.role)} expert"
         return f"it changes nothing: {others if patches.elsewhere else 'the file is empty'}"
     if patches.misfits:
         return f"none of its weights fits this expert: {_misfits(patches.misfits)}"
@@ -60,17 +64,17 @@ def summary(found: Found) -> str:
     """The two numbers: keys read, weights changed."""
     patches = found.patches
     targets = patches.changed | {misfit.weight for misfit in patches.misfits}
-    place = found.place
+    lora = found.lora
     if _empty_here(found):
-        return f"{place.role}: not on it, because {place.file} is for the {_other(place.role)} expert alone"
+        return f"{lora.role}: not on it, because {lora.file} is for the {_other(lora.role)} expert alone"
     return (
-        f"{place.role}: {place.file} at {place.strength}: {len(patches.read)} of {patches.keys} keys read, "
+        f"{lora.role}: {lora.file} at {lora.strength}: {len(patches.read)} of {patches.keys} keys read, "
         f"{len(patches.changed)} of {len(targets)} weights {'changed' if found.verified else 'to change'}"
     )
 
 
 def notes(found: Found) -> list[str]:
-    """What the user should know about a file that can be applied."""
+    """Notes and warnings on a file that can be applied."""
     patches = found.patches
     if _empty_here(found):
         return []
@@ -90,24 +94,24 @@ def notes(found: Found) -> list[str]:
         lines.append(f"warning: {patches.scale.doubt}, its scale is 1")
     if patches.ordered:
         lines.append("note: a DoRA scales what the rows above it made: the order of rows matters")
-    largest = found.place.strength.largest
+    largest = found.lora.strength.largest
     if largest > USUAL:
         lines.append(f"warning: a strength of {largest:g} is beyond {USUAL:g}, which few LoRAs are made for")
-    if found.place.shared and found.partner:
+    if found.lora.shared and found.partner:
         lines.append(f"hint: the same file is on both experts, though {found.partner} looks like its other half")
-    elif found.place.shared and found.claims is None and (seeming := seeming_role(found.place.file)):
+    elif found.lora.shared and found.claims is None and (seeming := seeming_role(found.lora.file)):
         lines.append(
             f"warning: the file is on both experts, though its name may say {seeming}. "
             f"If so, choose '{seeming}' under transformer"
         )
-    elif found.claims not in (None, found.place.role):
+    elif found.claims not in (None, found.lora.role):
         better = f"; {found.partner} looks like its other half" if found.partner else ""
-        lines.append(f"warning: this file says {found.claims}, but it is on the {found.place.role} expert{better}")
+        lines.append(f"warning: this file says {found.claims}, but it is on the {found.lora.role} expert{better}")
     return lines
 
 
 def rounding(experts: Experts) -> list[str]:
-    """What merging costs on experts whose weights are packed; nothing where none is."""
+    """A note on the cost of merging into packed weights; nothing where none is packed."""
     rounded = []
     for role, expert in zip((HIGH, LOW), experts, strict=False):
         if expert.merges_weights and expert.handle.packed:
@@ -119,6 +123,12 @@ def rounding(experts: Experts) -> list[str]:
         f"note: {' and '.join(rounded)}: a merged weight is rounded to that again. A schedule that changes, such as "
         "1,0.999, acts on the unpacked weights and rounds nothing, but costs some time at every step"
     ]
+
+
+def _width(misfits: Iterable[Misfit]) -> int | None:
+    """The model width most attention weights were made for; None if none of them is among the misfits."""
+    widths = Counter(m.made_for[0] for m in misfits if m.made_for and _ATTENTION.search(m.weight))
+    return widths.most_common(1)[0][0] if widths else None
 
 
 def _other(role: str) -> str:

@@ -17,7 +17,7 @@ _FILES = (".safetensors", ".sft", ".pt", ".pth", ".bin", ".ckpt")
 
 @dataclass(frozen=True)
 class Config:
-    """What PEFT writes of one adapter. `prefix` is the network it is for, as the keys of the file name it."""
+    """PEFT's settings of one adapter. `prefix` is the network it is for, as the keys of the file name it."""
 
     prefix: str
     alpha: float
@@ -33,7 +33,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Scale:
-    """What a LoRA says of its scale, and where. `doubt` is why something that was found is not used."""
+    """The scale that a LoRA states, and its source. `doubt` is why something that was found is not used."""
 
     source: str = ""
     configs: tuple[Config, ...] = ()
@@ -59,7 +59,7 @@ class Scale:
 
 
 def read_scale(path: str, metadata: Mapping[str, str]) -> Scale:
-    """What the file at `path` or its folder says of the scale. `ss_network_alpha` alone proves nothing."""
+    """The scale that the file at `path` or its folder states. `ss_network_alpha` alone proves nothing."""
     texts = {name: text for name, text in metadata.items() if "lora_alpha" in text and not name.startswith("ss_")}
     for name, said in (("metadata", metadata), *((name, _parsed(text)) for name, text in texts.items())):
         configs = tuple(_configs(said))
@@ -81,7 +81,7 @@ def beside_of(path: str) -> Path | None:
 
 
 def _is_alone(path: Path) -> bool:
-    """Whether the folder holds no other LoRA but the other half of this one."""
+    """Say whether the folder holds no other LoRA but the other half of this one."""
     if path.stem == "adapter_model":
         return True
     others = sorted(file.name for file in path.parent.iterdir() if file.suffix.lower() in _FILES and file != path)
@@ -130,7 +130,7 @@ def _pattern(said: Any) -> tuple[tuple[str, float], ...]:
 
 
 def _names(pattern: str, module: str) -> bool:
-    """Whether a pattern of PEFT is for a module: it matches the last parts of its name."""
+    """Say whether a pattern of PEFT is for a module: it matches the last parts of its name."""
     try:
         return re.fullmatch(rf"(?:.*\.)?(?:{pattern.removeprefix('^').removesuffix('$')})", module) is not None
     except re.error:

@@ -1,4 +1,4 @@
-"""The schedule text of a LoRA row, in Wan2GP's sense: `0.9,0.8;1`."""
+"""The schedule text of a LoRA, in Wan2GP's sense: `0.9,0.8;1`."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Schedule:
         return Schedule(tuple(tuple(weight * value for value in part) for part in self.parts))
 
     def on(self, role: str) -> "Schedule":
-        """What one expert of two needs to know of it: its own stage alone, if that has a single strength."""
+        """The part for one expert of two: its own stage alone, if that has a single strength."""
         own = Schedule((self.parts[0 if role == HIGH else 1],)) if len(self.parts) == 2 else self
         return own if own.constant is not None else self
 

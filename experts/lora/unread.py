@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .family import block_of
 from .patches import Patches
 
-_BLOCK = re.compile(r"(\bblocks[._])\d+")
+_BLOCK = re.compile(r"(\bblocks[._])(\d+)")
 _SHOWN = 4  # patterns a group
 
 
@@ -85,6 +84,12 @@ def folded(keys: Iterable[str]) -> list[str]:
     for key in keys:
         patterns[_BLOCK.sub(r"\1*", key)].append(block_of(key) or 0)
     return [_folded(pattern, blocks) for pattern, blocks in patterns.items()]
+
+
+def block_of(key: str) -> int | None:
+    """The number of the block a key or weight belongs to."""
+    found = _BLOCK.search(key)
+    return int(found[2]) if found else None
 
 
 def _folded(pattern: str, blocks: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""Whether a loader's own layers take what is merged into them, tried on a copy of one of them."""
+"""Try whether a loader's own layers take what is merged into them, on a copy of one."""
 
 import logging
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _OFF = 0.5  # of that change: the most that may be missing in the output
 
 
 def takes_patches(patcher: ModelPatcher, weights: Iterable[str], shapes: dict[str, torch.Size]) -> bool:
-    """Whether a patch on the first plain layer among `weights` does to its output what it should.
+    """Say whether a patch on the first plain layer among `weights` does to its output what it should.
 
     A loader with layers of its own may leave patches aside, or round them to nothing. Its MODEL stays as it is.
     """
@@ -38,7 +38,7 @@ def takes_patches(patcher: ModelPatcher, weights: Iterable[str], shapes: dict[st
 
 
 def _output(patcher: ModelPatcher, name: str, patches: dict[str, object], x: torch.Tensor) -> torch.Tensor:
-    """What a copy of one layer makes of `x`, loaded with these patches as the whole model would be."""
+    """The output of a copy of one layer for `x`, loaded with these patches as the whole model would be."""
     owner = name.rpartition(".")[0]
     layer = unloaded_copy(patcher.get_model_object(owner))
     alone = type(patcher)(_model_of(owner, layer), patcher.load_device, patcher.offload_device)

@@ -16,7 +16,7 @@ from ...animate.person_mask import masks_of_pose
 from ...animate.pose import Pose, counts
 from ...animate.smooth import REACH, close_gaps, smooth
 from ...animate.tracker import LARGEST, PICKS, Search
-from ...experts.files import fingerprint
+from ...experts.fingerprint import fingerprint
 from ...video.clip import Clip
 from ..clips import clip_of, stop_if_interrupted, watch
 from ..schema import advanced, schema

@@ -5,8 +5,8 @@ from comfy_api.latest import io
 from ...experts import memory
 from ...experts.lora.apply import apply_loras
 from ...experts.lora.files import fingerprints, lora_files
-from ...experts.lora.row import AUTO, BOTH, CHOICES, SAME, LoraRow, Loras
 from ...experts.lora.schedule import LIMIT
+from ...experts.lora.spec import AUTO, BOTH, CHOICES, SAME, Loras, LoraSpec
 from ...experts.pair import Experts
 from ..schema import advanced, schema
 from ..sockets import WanExperts, WanLoras
@@ -42,7 +42,7 @@ class Lora(io.ComfyNode):
     def fingerprint_inputs(cls, **settings) -> tuple:
         """The files as they are on disk; a name that comes over a link is None here."""
         row = {name: value for name, value in settings.items() if name in ("file", "expert", "low_file")}
-        return fingerprints(LoraRow(**row)) if None not in row.values() and "file" in row else None, *settings.items()
+        return fingerprints(LoraSpec(**row)) if None not in row.values() and "file" in row else None, *settings.items()
 
     @classmethod
     def execute(
@@ -55,7 +55,7 @@ class Lora(io.ComfyNode):
         remote_id: str = "",
         loras: Loras = (),
     ) -> io.NodeOutput:
-        return io.NodeOutput((*loras, LoraRow(file, strength, expert, schedule, low_file, remote_id)))
+        return io.NodeOutput((*loras, LoraSpec(file, strength, expert, schedule, low_file, remote_id)))
 
 
 def _row(names: list[str]) -> list[io.Input]:

@@ -9,6 +9,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ...cache.run import take_off_cache, with_cache
 from ...experts import files, host_report, memory
+from ...experts.fingerprint import fingerprint
 from ...experts.handle import WEIGHT_DTYPES, ModelHandle
 from ...experts.pair import AUTO, KEEP_BOTH, RESIDENCIES, Expert, Experts, check_pair
 from ...experts.variant import HIGH, LOW
@@ -57,7 +58,7 @@ class LoadExperts(io.ComfyNode):
         While one is missing the node always runs: a sampler may hang on it by now.
         """
         names = [high, files.low_file(high, low) if high and low else None]
-        return *(files.fingerprint(name) or time.monotonic() for name in names if name), *settings.items()
+        return *(fingerprint(name, files.FOLDER) or time.monotonic() for name in names if name), *settings.items()
 
     @classmethod
     def execute(

@@ -9,17 +9,17 @@ from comfy_api.latest import io
 from comfy_extras.nodes_wan import Wan22ImageToVideoLatent
 
 from ...conditioning.frame_images import FrameImage as Frame
-from ...conditioning.frame_images import place, placement_lines, prefix_of_5b
+from ...conditioning.frame_images import leading_images, place, placement_lines
 from ...conditioning.given_frames import given_frames
 from ...conditioning.lengths import latent_frames, whole_length
 from ...conditioning.sizes import on_grid
 from ...experts.pair import Experts
-from ...experts.variant import TI2V_5B
+from ...experts.variant import WanVae, variants_with
 from ...samplers.conds import FOR_LOW, FRAMES, need_channels_for_frames
 from ..schema import advanced, schema
 from ..sockets import WanExperts, WanFrames
 from ..text import log_report
-from .vae import grid_of, is_of_5b
+from .vae import wan_vae
 
 CATEGORY = "Wan Duet/Frames"
 
@@ -116,16 +116,17 @@ class FrameConditioning(io.ComfyNode):
         length: int,
         experts: Experts | None = None,
     ) -> io.NodeOutput:
-        of_5b = is_of_5b(vae)
+        found = wan_vae(vae)
         if experts is not None:
-            _check_pair(experts, of_5b)
-        size = on_grid(width, height, grid_of(vae))
+            _check_pair(experts, found)
+        size = on_grid(width, height, found.grid)
         whole = whole_length(length)
         placed = place(frames, whole)
         lines = [f"{size.width}x{size.height}, {whole} frames", *size.notes]
         lines += [f"{length} frames became {whole}: lengths are 4n+1."] * (whole != length)
-        if of_5b:
-            images, notes = prefix_of_5b(placed)
+        if found.starts_with_frames:
+            model = variants_with(found.channels)[0].label
+            images, notes = leading_images(placed, model)
             placed = [placed[0]._replace(image=replace(placed[0].image, images=images))]
             latent = Wan22ImageToVideoLatent.execute(vae, size.width, size.height, whole, 1, images).args[0]
             lines += notes
@@ -139,11 +140,11 @@ class FrameConditioning(io.ComfyNode):
         return io.NodeOutput(positive, negative, latent, log_report(report))
 
 
-def _check_pair(experts: Experts, vae_of_5b: bool) -> None:
-    if vae_of_5b != (experts.kind == TI2V_5B):
-        fitting = "Wan 2.1" if vae_of_5b else "Wan 2.2"
-        raise ValueError(f"vae is not the one of {experts.kind.label}. Connect the {fitting} VAE.")
-    if not vae_of_5b:
+def _check_pair(experts: Experts, vae: WanVae) -> None:
+    fitting = experts.variant.vae
+    if vae != fitting:
+        raise ValueError(f"vae is not the one of {experts.variant.label}. Connect the {fitting.name} VAE.")
+    if not vae.starts_with_frames:
         need_channels_for_frames(experts, "frames")
 
 

@@ -4,10 +4,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...conditioning.lengths import TRAINED, TRAINED_5B, length_notes, length_of
-from ...conditioning.sizes import ASPECT_RATIOS, AUTO, CUSTOM, FIXED, PATCH, PATCH_5B, RESOLUTIONS, choose_size
+from ...conditioning.lengths import TRAINED, length_notes, length_of
+from ...conditioning.sizes import ASPECT_RATIOS, AUTO, CUSTOM, FIXED, PATCH, RESOLUTIONS, choose_size
 from ...experts.pair import Experts
-from ...experts.variant import TI2V_5B
 from ..clips import clip_of
 from ..schema import advanced, schema
 from ..sockets import WanExperts
@@ -64,7 +63,8 @@ class Size(io.ComfyNode):
     ) -> io.NodeOutput:
         clip = None if image is None else clip_of(image, fps)
         like = None if clip is None else (clip.width, clip.height)
-        patch, trained = (PATCH_5B, TRAINED_5B) if experts and experts.kind == TI2V_5B else (PATCH, TRAINED)
+        variant = experts.variant if experts else None
+        patch, trained = (variant.vae.grid, variant.trained_length) if variant else (PATCH, TRAINED)
         size = choose_size(resolution, aspect_ratio, like, patch, (width, height))
         length = length_of(duration, fps)
         lines = [f"{size.width}x{size.height}, {length} frames at {fps:g} fps"]

@@ -10,7 +10,7 @@ from ..clips import FPS_OF_IMAGES, clip_of, watch
 from ..schema import schema
 from ..text import log_report
 from .images import CATEGORY
-from .vae import grid_of
+from .vae import wan_vae
 
 
 class VideoToLatent(io.ComfyNode):
@@ -56,7 +56,7 @@ class VideoToLatent(io.ComfyNode):
     @classmethod
     def execute(cls, video: Any, vae: Any, width: int, height: int, length: int, resample_fps: float) -> io.NodeOutput:
         clip = clip_of(video, resample_fps or FPS_OF_IMAGES)
-        size = on_grid(width, height, grid_of(vae))
+        size = on_grid(width, height, wan_vae(vae).grid)
         given = (clip.count, float(clip.fps), resample_fps, length)
         chosen = choose_frames(*given)
         images = gather(watch(clip.frames(), clip.count), chosen, size.width, size.height)

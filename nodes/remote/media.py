@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ...conditioning.frame_images import AUTO, FIRST, LAST, FrameImage
-from ...experts.lora.row import LoraRow, Loras
+from ...experts.lora.spec import Loras, LoraSpec
 from ...experts.variant import HIGH, LOW
 from ...remote.contract.contracts import Contract
 from ...remote.media import Media, audio_media, image_media, video_media
@@ -174,7 +174,7 @@ def _item(make: Callable[[Any], Media], kind: str) -> Fill:
     return put
 
 
-def _weights(row: LoraRow) -> dict[str, float]:
+def _weights(row: LoraSpec) -> dict[str, float]:
     """The strength for each transformer; ValueError for one that changes within a stage."""
     if (weight := row.strengths.constant) is not None:
         return {row.expert: weight}

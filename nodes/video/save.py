@@ -11,12 +11,12 @@ from typing import Any
 import comfy.utils
 import comfyui_version
 import folder_paths
-from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from comfy_execution.utils import get_executing_context
 
 from ...experts.pair import Experts
 from ...generate.receipt import receipt
+from ...host.settings import writes_metadata
 from ...samplers.plan import Plan
 from ...video.clip import Clip, clip_of_images, exact_fps, reversed_clip
 from ...video.encode import write_still, write_video, written_size
@@ -221,7 +221,7 @@ def _new_file(prefix: str, clip: Clip, extension: str) -> Iterator[tuple[Path, s
 
 def _metadata(hidden: Any, made_with: dict[str, Any]) -> dict[str, str]:
     """Texts to embed: none under --disable-metadata."""
-    if args.disable_metadata:
+    if not writes_metadata():
         return {}
     graph = {"prompt": hidden.prompt, "node_id": hidden.unique_id, "result": _result()}
     found = receipt(comfyui_version.__version__, **graph, **made_with)

@@ -27,8 +27,8 @@ from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.cache.techniques.seacache import SeaCache
 from wan_duet.cache.techniques.teacache import TeaCache
 from wan_duet.dev.tiny import transformer
+from wan_duet.experts.lora.expert_lora import ExpertLora
 from wan_duet.experts.lora.schedule import parse_schedule
-from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.pair import Experts
 from wan_duet.experts.variant import HIGH
 from wan_duet.samplers.guider import DuetGuider
@@ -174,8 +174,8 @@ def test_where_a_lora_changes_its_strength_the_step_is_computed(
     by_prompt = Job(steps=16, positive=hooked((0.0, 1.0), (0.3, 0.5)))
     assert strips(by_prompt, pair(high, low), settings)[0].count("#") > 2
     save_file(lora(), tmp_path / "lora.safetensors")
-    row = ScheduledLora(str(tmp_path / "lora.safetensors"), HIGH, parse_schedule("1,0.5;1"))
-    assert strips(JOB, pair(high, low).with_change(row, HIGH), settings)[0].count("#") == 3
+    row = ExpertLora(str(tmp_path / "lora.safetensors"), HIGH, parse_schedule("1,0.5;1"))
+    assert strips(JOB, pair(high, low).with_lora(row), settings)[0].count("#") == 3
 
 
 def test_each_stage_computes_its_warm_up_and_its_last_step(high: ModelPatcher, low: ModelPatcher) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from wan_duet.conditioning.frame_images import FrameImage, place, placement_lines, prefix_of_5b
+from wan_duet.conditioning.frame_images import FrameImage, leading_images, place, placement_lines
 
 LENGTH = 17
 
@@ -94,7 +94,7 @@ def test_the_report_names_the_latent_frame_and_what_was_changed() -> None:
 
 def test_a_5b_model_starts_from_whole_groups_of_images() -> None:
     with_alpha = FrameImage(torch.zeros(7, 64, 64, 4), "first")
-    images, notes = prefix_of_5b(place([with_alpha], LENGTH))
+    images, notes = leading_images(place([with_alpha], LENGTH), "TI2V-5B")
     assert images.shape == (5, 64, 64, 3)
     assert notes == ["5 of 7 images used: lengths are 4n+1."]
 
@@ -109,4 +109,4 @@ def test_a_5b_model_starts_from_whole_groups_of_images() -> None:
 )
 def test_a_5b_model_refuses_what_it_does_not_know(images: list[Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        prefix_of_5b(place(images, LENGTH))
+        leading_images(place(images, LENGTH), "TI2V-5B")

@@ -11,7 +11,6 @@ from wan_duet.conditioning.sizes import (
     ASPECT_RATIOS,
     FIXED,
     IMAGE_SIZES,
-    PATCH_5B,
     RESOLUTIONS,
     choose_size,
     on_grid,
@@ -103,7 +102,7 @@ def test_a_fixed_size_says_that_it_ignores_the_ratio() -> None:
 
 def test_a_custom_size_is_brought_to_the_grid() -> None:
     assert choose_size("custom", custom=(640, 352)) == (640, 352, ())
-    assert choose_size("custom", patch=PATCH_5B, custom=(650, 352))[:2] == (640, 352)
+    assert choose_size("custom", patch=32, custom=(650, 352))[:2] == (640, 352)
 
 
 @pytest.mark.parametrize(("resolution", "ratio"), [("1080p", "auto"), ("480p", "2:1")])

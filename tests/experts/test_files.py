@@ -9,7 +9,7 @@ import torch
 from comfy.ldm.wan.model import VaceWanModel
 from safetensors.torch import save_file
 from wan_duet.experts import variant
-from wan_duet.experts.files import fingerprint, load_pair, report
+from wan_duet.experts.files import load_pair, report
 from wan_duet.experts.pair import Experts
 from wan_duet.tests.experts.conftest import SMALL
 from wan_duet.tests.experts.headers import shapes_of, write_header
@@ -37,7 +37,7 @@ def low(put: Put) -> str:
 
 def test_auto_finds_the_partner_by_name(high: str, low: str) -> None:
     experts = load_pair(high, "auto")
-    assert (names(experts), experts.kind) == ([high, low], variant.T2V_A14B)
+    assert (names(experts), experts.variant) == ([high, low], variant.T2V_A14B)
 
 
 def test_naming_a_pair_opens_neither_file(high: str, low: str) -> None:
@@ -88,7 +88,7 @@ def test_auto_with_two_partners_asks_for_one(high: str, low: str, put: Put) -> N
 @pytest.mark.parametrize("sizes", [TI2V_5B, WAN_2_1_I2V], ids=["TI2V-5B", "Wan 2.1"])
 def test_a_model_without_experts_needs_no_partner(put: Put, sizes: dict[str, object]) -> None:
     experts = load_pair(put("dense.safetensors", **sizes), "auto")
-    assert experts.low is None and not experts.kind.pair
+    assert experts.low is None and not experts.variant.pair
 
 
 FUN_CONTROL = {"in_dim": 52}
@@ -114,10 +114,10 @@ def test_a_vace_file_named_high_is_half_of_vace_fun(folder: Path) -> None:
         load_pair(high, "auto")
     put_vace(folder, "vace_fun_low_noise.safetensors")
     experts = load_pair(high, "auto")
-    assert experts.kind is variant.VACE_FUN_A14B
+    assert experts.variant is variant.VACE_FUN_A14B
     assert "VACE-Fun A14B pair: boundary 0.875, shift 12 by default" in report(experts)
     single = load_pair(put_vace(folder, "vace_14B.safetensors"), "auto")
-    assert (single.low, single.kind) == (None, variant.VACE)
+    assert (single.low, single.variant) == (None, variant.VACE)
 
 
 def test_a_half_of_an_unknown_kind_needs_its_partner_and_its_boundary_is_assumed(put: Put) -> None:
@@ -142,9 +142,9 @@ def test_a_half_of_an_unknown_kind_needs_its_partner_and_its_boundary_is_assumed
     ],
 )
 def test_a_missing_half_of_a_variant_is_taken_for_what_its_name_says(
-    folder: Path, name: str, expected: variant.Kind
+    folder: Path, name: str, expected: variant.WanVariant
 ) -> None:
-    assert load_pair(name, "auto").kind is expected
+    assert load_pair(name, "auto").variant is expected
 
 
 def test_halves_of_different_kinds_are_refused(high: str, put: Put) -> None:
@@ -190,13 +190,13 @@ def test_missing_files_are_carried_along_and_raise_when_opened(high: str) -> Non
 def test_a_missing_high_file_still_finds_its_partner_and_takes_its_kind(put: Put) -> None:
     low = put("wan_low_noise.safetensors", **I2V)
     experts = load_pair("wan_high_noise.safetensors", "auto")
-    assert (names(experts), experts.kind) == (["wan_high_noise.safetensors", low], variant.I2V_A14B)
+    assert (names(experts), experts.variant) == (["wan_high_noise.safetensors", low], variant.I2V_A14B)
 
 
 @pytest.mark.parametrize(("task", "expected"), [("i2v", variant.I2V_A14B), ("t2v", variant.T2V_A14B)])
-def test_a_missing_pair_is_taken_for_what_its_name_says(folder: Path, task: str, expected: variant.Kind) -> None:
+def test_a_missing_pair_is_taken_for_what_its_name_says(folder: Path, task: str, expected: variant.WanVariant) -> None:
     experts = load_pair(f"wan2.2_{task}_high_noise.safetensors", "auto")
-    assert experts.kind is expected
+    assert experts.variant is expected
     with pytest.raises(FileNotFoundError, match=r"no partner of wan2\.2"):
         experts["low"].open()
 
@@ -256,15 +256,3 @@ def test_the_report_doubts_a_single_name_that_looks_swapped(
 def test_the_report_of_a_single_expert_says_that_it_does_every_step(put: Put) -> None:
     text = report(load_pair(put("dense.safetensors", **TI2V_5B), "auto"))
     assert text.splitlines()[-1] == "single expert (TI2V-5B): it does every step; shift 5 by default"
-
-
-def test_the_fingerprint_follows_path_time_and_size(high: str, folder: Path) -> None:
-    path = folder / high
-    first = fingerprint(high)
-    assert first == fingerprint(high)
-    os.utime(path, (1, 1))
-    second = fingerprint(high)
-    os.truncate(path, 1)
-    os.utime(path, (1, 1))
-    assert len({first, second, fingerprint(high)}) == 3
-    assert fingerprint("gone.safetensors") is None

@@ -87,8 +87,8 @@ def test_a_single_expert_stands_in_for_the_low_one(handle: FileHandle) -> None:
 
 def test_a_model_is_known_as_its_file_is(handle: FileHandle) -> None:
     found, expected = ModelHandle(handle.open(), "high MODEL").checkpoint, handle.checkpoint
-    assert (found.kind, found.dim, found.layers, found.in_dim) == (
-        expected.kind,
+    assert (found.variant, found.dim, found.layers, found.in_dim) == (
+        expected.variant,
         expected.dim,
         expected.layers,
         expected.in_dim,

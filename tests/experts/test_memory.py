@@ -1,8 +1,7 @@
 """What the headers say about memory, and what `auto` makes of it."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
 
 import comfy.cli_args
 import comfy.model_management
@@ -10,11 +9,15 @@ import pytest
 from wan_duet.experts import memory
 from wan_duet.experts.files import load_pair
 from wan_duet.experts.handle import MissingHandle
+from wan_duet.experts.lora.expert_lora import ExpertLora
+from wan_duet.experts.lora.schedule import constant
 from wan_duet.experts.pair import AUTO, KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
+from wan_duet.experts.variant import HIGH, LOW
 from wan_duet.host import memory as host_memory
 
 # What an ordinary host does, wherever the suite runs; `mapped` is the other kind
 pytestmark = pytest.mark.usefixtures("ordinary")
+Load = Callable[..., Experts]
 A14B = {"dim": 5120, "ffn_dim": 13824, "num_heads": 40, "num_layers": 40}
 A14B_BYTES = 28.58e9  # 14.29e9 weights of two bytes
 
@@ -26,7 +29,7 @@ def ordinary(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pair(put: Callable[..., str]) -> Callable[..., Experts]:
+def pair(put: Callable[..., str]) -> Load:
     """A pair of real size, in name only."""
     put("wan_high_noise.safetensors", **A14B)
     put("wan_low_noise.safetensors", **A14B)
@@ -52,35 +55,44 @@ class Opened:
     """In place of a patcher with 28.6 GB in it."""
 
 
-def merging(experts: Experts) -> Experts:
-    """The experts with a change that patches weights."""
-    return experts.with_change(SimpleNamespace(merges_weights=True))  # pyright: ignore[reportArgumentType]
+@pytest.fixture
+def with_lora(tmp_path: Path) -> Load:
+    """A function that puts a LoRA file of so many bytes, with nothing in it, on both experts."""
+    path = tmp_path / "lora.safetensors"
+
+    def put_on(experts: Experts, size: int = 0) -> Experts:
+        with path.open("wb") as file:
+            file.truncate(size)
+        for role in (HIGH, LOW):
+            experts = experts.with_lora(ExpertLora(str(path), role, constant(1.0)))
+        return experts
+
+    return put_on
 
 
-def test_both_experts_take_twice_the_bytes_of_one(pair: Callable[..., Experts]) -> None:
+def test_both_experts_take_twice_the_bytes_of_one(pair: Load) -> None:
     peak = memory.peak(pair())
     assert peak.ram_one == pytest.approx(A14B_BYTES, rel=0.01)
     assert peak.ram_both == pytest.approx(2 * A14B_BYTES, rel=0.01)
 
 
-def test_a_cast_to_fp8_halves_them(pair: Callable[..., Experts]) -> None:
+def test_a_cast_to_fp8_halves_them(pair: Load) -> None:
     assert memory.peak(pair(weight_dtype="fp8_e4m3fn")).ram_one == pytest.approx(A14B_BYTES / 2, rel=0.01)
 
 
-def test_a_lora_takes_its_own_bytes_too(pair: Callable[..., Experts]) -> None:
-    change: Any = SimpleNamespace(held_bytes=10**9)
-    before, after = memory.peak(pair()), memory.peak(pair().with_change(change))
+def test_a_lora_takes_its_own_bytes_too(pair: Load, with_lora: Load) -> None:
+    before, after = (memory.peak(with_lora(pair(), size)) for size in (0, 10**9))
     assert after.ram_both - before.ram_both == 2 * 10**9
     assert after.ram_one - before.ram_one == 10**9
 
 
-def test_a_lora_doubles_a_kept_expert_and_not_one_that_is_thrown_away(pair: Callable[..., Experts]) -> None:
-    peak = memory.peak(merging(pair()))
+def test_a_lora_doubles_a_kept_expert_and_not_one_that_is_thrown_away(pair: Load, with_lora: Load) -> None:
+    peak = memory.peak(with_lora(pair()))
     assert peak.ram_both == pytest.approx(4 * A14B_BYTES, rel=0.01)
     assert peak.ram_one == pytest.approx(A14B_BYTES, rel=0.01)
 
 
-def test_the_gpu_needs_more_for_a_longer_video(pair: Callable[..., Experts]) -> None:
+def test_the_gpu_needs_more_for_a_longer_video(pair: Load) -> None:
     short, long = (memory.peak(pair(), frames=frames) for frames in (17, 81))
     weights = short.ram_one
     assert long.vram - weights == pytest.approx((short.vram - weights) * 21 / 5, rel=1e-3)  # latent frames
@@ -88,7 +100,7 @@ def test_the_gpu_needs_more_for_a_longer_video(pair: Callable[..., Experts]) -> 
 
 @pytest.mark.parametrize(("gigabytes", "kept"), [(80, True), (64, False)])
 def test_auto_keeps_both_if_the_system_is_left_its_share(
-    pair: Callable[..., Experts], free: Callable[[float], None], gigabytes: int, kept: bool
+    pair: Load, free: Callable[[float], None], gigabytes: int, kept: bool
 ) -> None:
     free(gigabytes * 1e9)
     chosen = memory.residency(pair())
@@ -96,13 +108,13 @@ def test_auto_keeps_both_if_the_system_is_left_its_share(
     assert chosen.why == f"both need 57.2 GB more and {gigabytes * 0.84:.1f} GB can be spared"
 
 
-def test_auto_counts_the_backups_of_loras(pair: Callable[..., Experts], free: Callable[[float], None]) -> None:
+def test_auto_counts_the_backups_of_loras(pair: Load, with_lora: Load, free: Callable[[float], None]) -> None:
     free(80e9)
-    assert not memory.residency(merging(pair())).keep
+    assert not memory.residency(with_lora(pair())).keep
 
 
 def test_auto_counts_no_expert_twice_that_is_in_memory(
-    pair: Callable[..., Experts], free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    pair: Load, free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experts = pair()
     for expert in experts:
@@ -116,9 +128,12 @@ def test_auto_counts_no_expert_twice_that_is_in_memory(
 
 
 def test_auto_counts_no_backup_twice_that_is_in_memory(
-    pair: Callable[..., Experts], free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    pair: Load,
+    with_lora: Load,
+    free: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    experts = merging(pair())
+    experts = with_lora(pair())
     monkeypatch.setattr(experts.high.handle, "_read", Opened)
     experts.high.handle.open()
     free(70e9)
@@ -126,9 +141,7 @@ def test_auto_counts_no_backup_twice_that_is_in_memory(
 
 
 @pytest.mark.parametrize("asked", [KEEP_BOTH, ONE_AT_A_TIME])
-def test_what_was_asked_for_is_done_whatever_is_free(
-    pair: Callable[..., Experts], free: Callable[[float], None], asked: str
-) -> None:
+def test_what_was_asked_for_is_done_whatever_is_free(pair: Load, free: Callable[[float], None], asked: str) -> None:
     free(1e9 if asked == KEEP_BOTH else 1e12)
     assert memory.residency(pair(asked)) == (asked == KEEP_BOTH, "asked for")
 
@@ -141,7 +154,7 @@ def mapped(monkeypatch: pytest.MonkeyPatch, ordinary: None) -> None:
 
 @pytest.mark.usefixtures("mapped")
 def test_with_dynamic_vram_both_are_kept_because_the_host_takes_from_the_idle_one(
-    pair: Callable[..., Experts], free: Callable[[float], None]
+    pair: Load, free: Callable[[float], None]
 ) -> None:
     free(1e9)
     assert memory.residency(pair()) == (True, "DynamicVRAM takes memory from the idle one when it is short")
@@ -152,7 +165,7 @@ def test_with_dynamic_vram_both_are_kept_because_the_host_takes_from_the_idle_on
 
 @pytest.mark.usefixtures("mapped")
 def test_a_host_that_was_told_to_hold_everything_gives_nothing_back(
-    pair: Callable[..., Experts], free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    pair: Load, free: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free(1e9)
     monkeypatch.setattr(comfy.cli_args.args, "high_ram", True, raising=False)
@@ -161,13 +174,11 @@ def test_a_host_that_was_told_to_hold_everything_gives_nothing_back(
 
 
 @pytest.mark.usefixtures("mapped")
-def test_with_dynamic_vram_a_lora_doubles_nothing(pair: Callable[..., Experts]) -> None:
-    assert memory.peak(merging(pair())).ram_both == pytest.approx(2 * A14B_BYTES, rel=0.01)
+def test_with_dynamic_vram_a_lora_doubles_nothing(pair: Load, with_lora: Load) -> None:
+    assert memory.peak(with_lora(pair())).ram_both == pytest.approx(2 * A14B_BYTES, rel=0.01)
 
 
-def test_with_dynamic_vram_a_cast_saves_memory_on_the_gpu_only(
-    pair: Callable[..., Experts], request: pytest.FixtureRequest
-) -> None:
+def test_with_dynamic_vram_a_cast_saves_memory_on_the_gpu_only(pair: Load, request: pytest.FixtureRequest) -> None:
     usual = memory.peak(pair(weight_dtype="fp8_e4m3fn"))
     request.getfixturevalue("mapped")
     peak = memory.peak(pair(weight_dtype="fp8_e4m3fn"))
@@ -175,9 +186,7 @@ def test_with_dynamic_vram_a_cast_saves_memory_on_the_gpu_only(
     assert peak.vram == usual.vram
 
 
-def test_the_report_gives_both_modes_the_gpu_and_the_choice(
-    pair: Callable[..., Experts], free: Callable[[float], None]
-) -> None:
+def test_the_report_gives_both_modes_the_gpu_and_the_choice(pair: Load, free: Callable[[float], None]) -> None:
     free(64e9)
     text = memory.report(pair())
     assert text.startswith("memory: 57.2 GB for both, 28.6 GB one at a time, GPU ")

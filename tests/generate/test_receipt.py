@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from wan_duet.experts.handle import MissingHandle
+from wan_duet.experts.lora.expert_lora import ExpertLora
 from wan_duet.experts.lora.schedule import parse_schedule
-from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.generate.receipt import fingerprint, receipt, versions
 from wan_duet.samplers.plan import Phase, Plan
@@ -49,17 +49,17 @@ def test_a_scheduled_lora_is_named_with_its_schedule(tmp_path: Path) -> None:
     path = tmp_path / "private" / "motion.safetensors"
     path.parent.mkdir()
     path.write_bytes(b"weights")
-    lora = ScheduledLora(str(path), "high", parse_schedule("0.9,0.5"))
-    found = receipt("1.2.3", experts=Experts(Expert(MissingHandle("gone", "not there"), (lora,))))
+    lora = ExpertLora(str(path), "high", parse_schedule("0.9,0.5"))
+    found = receipt("1.2.3", experts=Experts(Expert(MissingHandle("gone", "not there"), loras=(lora,))))
     (named,) = found["experts"]["high"]["loras"]
     assert named == {"name": "motion.safetensors", "strength": "0.9,0.5", "sampled_sha256": fingerprint(str(path))}
     assert found["experts"]["high"]["changes"] == []
 
 
 def test_a_file_that_has_gone_since_the_run_costs_no_more_than_its_fingerprint(tmp_path: Path) -> None:
-    lora = ScheduledLora(str(tmp_path / "gone.safetensors"), "high", parse_schedule("1"))
-    found = receipt("1.2.3", experts=Experts(Expert(MissingHandle("gone", "not there"), (lora,))))
-    assert found["experts"]["high"]["loras"] == [{"name": "gone.safetensors", "strength": "1", "sampled_sha256": None}]
+    lora = ExpertLora(str(tmp_path / "gone.safetensors"), "high", parse_schedule("1"))
+    found = receipt("1.2.3", experts=Experts(Expert(MissingHandle("gone", "not there"), loras=(lora,))))
+    assert found["experts"]["high"]["loras"] == [{"name": "gone.safetensors", "strength": 1.0, "sampled_sha256": None}]
 
 
 def test_the_versions_name_the_pack_and_the_host() -> None:

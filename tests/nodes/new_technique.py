@@ -12,9 +12,9 @@ TECHNIQUE = '''"""Every second evaluation is reused."""
 
 from typing import ClassVar
 
-from comfy.model_base import BaseModel
 from torch import Tensor
 
+from ...host.models import BaseModel
 from .base import FAST, REGULAR, Acceleration, Policy, Technique
 
 

@@ -24,7 +24,7 @@ from wan_duet.animate.openpose import to_keypoints
 from wan_duet.conditioning.frame_images import FrameImage
 from wan_duet.dev.tiny import transformer
 from wan_duet.experts.handle import MissingHandle, ModelHandle
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.nodes import LOCAL_NODES
 from wan_duet.nodes.sampling import run
@@ -102,7 +102,7 @@ TI2V = pair("wan2.2_ti2v_5B.safetensors")
 PLAN = Plan((1.0, 0.9, 0.5, 0.0), 8.0, two_phases(0.875, 3.5, 2.5))
 OTHER_PLAN = Plan((1.0, 0.7, 0.0), 8.0, two_phases(0.875, 3.5, 2.5))
 LATENT = {"samples": torch.zeros(1, 16, 2, 8, 8)}
-ROW, OTHER_ROW = LoraRow("style.safetensors", 1.0, "both"), LoraRow("other.safetensors", 1.0, "both")
+ROW, OTHER_ROW = LoraSpec("style.safetensors", 1.0, "both"), LoraSpec("other.safetensors", 1.0, "both")
 FRAMES = (FrameImage(IMAGES[:1], "first"),)
 
 # One value of each socket, and others; a part of a value that can be left out makes a value of its own

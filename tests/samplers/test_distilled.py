@@ -3,12 +3,11 @@
 import pytest
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.handle import MissingHandle
-from wan_duet.experts.lora.merge import MergeLora
-from wan_duet.experts.lora.schedule import parse_schedule
-from wan_duet.experts.lora.scheduled import ScheduledLora
+from wan_duet.experts.lora.expert_lora import ExpertLora
+from wan_duet.experts.lora.schedule import constant, parse_schedule
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.distilled import distilled_lines, is_distilled
-from wan_duet.samplers.lora_schedule import on_plan
+from wan_duet.samplers.lora_schedule import resolve_loras
 from wan_duet.samplers.planner import make_plan
 from wan_duet.samplers.presets import PRESETS, preset_plan
 from wan_duet.tests.samplers.runs import pair, with_lora
@@ -25,13 +24,13 @@ def experts(name: str = "wan2.2_t2v_{}.safetensors") -> Experts:
 def merged(path: str, *roles: str, weight: float = 1.0) -> Experts:
     found = experts()
     for role in roles:
-        found = found.with_change(MergeLora(path, role, weight), role)
+        found = found.with_lora(ExpertLora(path, role, constant(weight)))
     return found
 
 
 def said(found: Experts, *, steps: int, cfg_high: float = 1.0, cfg_low: float = 1.0) -> list[str]:
     plan = make_plan(found, steps=steps, cfg_high=cfg_high, cfg_low=cfg_low, shift=5.0)
-    return distilled_lines(on_plan(found, plan), plan)
+    return distilled_lines(resolve_loras(found, plan), plan)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +117,7 @@ def test_a_distilled_checkpoint_counts_like_a_lora() -> None:
 @pytest.mark.parametrize("name", ["Turbo 4", "Turbo 8", "Hybrid", "Anti-slow-motion 3-phase"])
 def test_a_turbo_preset_without_its_lora_is_told(name: str) -> None:
     plan = preset_plan(PRESETS[name], experts())
-    (line,) = distilled_lines(on_plan(experts(), plan), plan)
+    (line,) = distilled_lines(resolve_loras(experts(), plan), plan)
     assert "at cfg 1 without a distilled LoRA" in line
     assert ("(low expert)" if name == "Hybrid" else "(high and low expert)") in line
 
@@ -132,11 +131,11 @@ def test_a_lora_at_strength_zero_does_not_count() -> None:
     preset = PRESETS["Anti-slow-motion 3-phase"]
     found = experts()
     for role in ("high", "low"):
-        found = found.with_change(ScheduledLora(LIGHTNING, role, parse_schedule("0;1;1")), role)
+        found = found.with_lora(ExpertLora(LIGHTNING, role, parse_schedule("0;1;1")))
     plan = preset_plan(preset, found)
-    assert distilled_lines(on_plan(found, plan), plan) == []
+    assert distilled_lines(resolve_loras(found, plan), plan) == []
     always = merged(LIGHTNING, "high", "low")
-    assert "1 of 8 steps guide a distilled model" in distilled_lines(on_plan(always, plan), plan)[0]
+    assert "1 of 8 steps guide a distilled model" in distilled_lines(resolve_loras(always, plan), plan)[0]
 
 
 def test_what_a_connected_model_carries_is_not_known(high: ModelPatcher, other: ModelPatcher) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.handle import MissingHandle, ModelHandle
+from wan_duet.experts.lora.expert_lora import ExpertLora
 from wan_duet.experts.lora.schedule import parse_schedule
-from wan_duet.experts.lora.scheduled import ScheduledLora
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.samplers.plan import Plan
 from wan_duet.samplers.planner import make_plan, report
@@ -111,7 +111,7 @@ def test_phases_beyond_the_experts_are_told() -> None:
 
 @pytest.mark.parametrize("strength", [1.0, 0.0])
 def test_a_schedule_the_plan_has_no_phases_for_is_an_error(strength: float) -> None:
-    experts = T2V.with_change(ScheduledLora("style.safetensors", "high", parse_schedule("0;1;0")), "high")
+    experts = T2V.with_lora(ExpertLora("style.safetensors", "high", parse_schedule("0;1;0")))
     with pytest.raises(ValueError, match=r"'0;1;0' has 3 parts .* the plan has 2 phases"):
         said(experts, plan_of(experts, strength=strength))
 

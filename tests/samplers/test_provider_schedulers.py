@@ -7,7 +7,8 @@ import comfy.samplers
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.experts.lora.expert_lora import ExpertLora
+from wan_duet.experts.lora.schedule import constant
 from wan_duet.nodes.sampling.plan import ProviderScheduler as Node
 from wan_duet.nodes.sampling.run import Sampler
 from wan_duet.remote.contract.contracts import contract
@@ -85,7 +86,7 @@ def test_a_name_for_distilled_models_warns_unless_one_is_on() -> None:
     warning = "warning: put a distilled LoRA on both experts"
     assert warning in Node.execute("LCM").args[2]
     assert warning in Node.execute("LCM", T2V).args[2]
-    distilled = T2V.with_change(MergeLora("wan_lightning.safetensors", "high", 1.0), "high")
+    distilled = T2V.with_lora(ExpertLora("wan_lightning.safetensors", "high", constant(1.0)))
     assert warning not in Node.execute("LCM", distilled).args[2]
     assert warning not in Node.execute("UniPC", T2V).args[2]
 

@@ -1,6 +1,6 @@
 """Experts in packed formats: what the pair makes of them is what the host makes of them alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import comfy.sd
@@ -19,11 +19,9 @@ from wan_duet.dev.tiny import transformer
 from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.checkpoint.quantised import unpacked
 from wan_duet.experts.handle import FileHandle
-from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.experts.lora.expert_lora import ExpertLora
 from wan_duet.experts.lora.schedule import constant
-from wan_duet.experts.lora.scheduled import ScheduledLora
-from wan_duet.experts.lora.vary import VaryLoras
-from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Change, Expert, Experts
+from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
 from wan_duet.experts.variant import HIGH, LOW
 from wan_duet.tests.experts.quantised import FORMATS, Weights, is_linear, made_here
 from wan_duet.tests.samplers.runs import Job, duet, plain, random, relative_difference
@@ -89,17 +87,18 @@ def stock(path: str, lora: str | None = None) -> ModelPatcher:
     return comfy.sd.load_lora_for_models(model, None, comfy.utils.load_torch_file(lora), 1.0, 0)[0] if lora else model
 
 
-def pair(path: str, residency: str, change: Callable[[str], Change] | None = None) -> Experts:
-    """The file as both experts, each with its change."""
-    experts = Experts(*(Expert(FileHandle(path, path, read_checkpoint(path))) for _ in range(2)), residency)
-    for role in (HIGH, LOW):
-        experts = experts.with_change(change(role), role) if change else experts
-    return experts
-
-
-def varied(lora: str, strength: float) -> Callable[[str], Change]:
-    """A schedule that stays at one strength, which would be merged if that were known."""
-    return lambda role: VaryLoras((ScheduledLora(lora, role, constant(strength)),), lambda *_: [strength])
+def pair(path: str, residency: str, lora: str | None = None, hooked: float | None = None) -> Experts:
+    """The file as both experts, each with a LoRA: merged at 1, or `hooked` at a strength as if that could change."""
+    strengths = None if hooked is None else lambda *_: (hooked,)
+    experts = [
+        Expert(
+            FileHandle(path, path, read_checkpoint(path)),
+            loras=(ExpertLora(lora, role, constant(1.0)),) if lora else (),
+            strengths=strengths,
+        )
+        for role in (HIGH, LOW)
+    ]
+    return Experts(*experts, residency)
 
 
 @residencies
@@ -110,7 +109,7 @@ def test_a_pair_is_the_stock_loaders_model(file: str, residency: str) -> None:
 @residencies
 @pytest.mark.parametrize("job", MERGED, ids=lambda job: f"from {job.sigmas[0]}")
 def test_a_merged_lora_is_the_hosts_own(file: str, lora: str, job: Job, residency: str) -> None:
-    found = duet(pair(file, residency, lambda role: MergeLora(lora, role, 1.0)), job)
+    found = duet(pair(file, residency, lora), job)
     assert torch.equal(found, plain(stock(file, lora), job))
     assert not torch.equal(found, plain(stock(file), job))
 
@@ -124,7 +123,7 @@ def test_a_scheduled_lora_acts_on_the_unpacked_weights(
 
     Hosts of 2025 multiply by the scale of an fp8 weight only after the LoRA was added to it: an fp32 rounding more.
     """
-    found = duet(pair(file, residency, varied(lora, strength)), JOB)
+    found = duet(pair(file, residency, lora, strength), JOB)
     wanted = plain(stock(exact, lora if strength else None), JOB)
     if hasattr(stock(file).model.diffusion_model.time_embedding[0], "scale_weight"):
         assert relative_difference(found, wanted) < 2e-6

@@ -22,9 +22,8 @@ from comfy.patcher_extension import WrappersMP
 from comfy.samplers import CFGGuider
 from comfyui_version import __version__
 from safetensors.torch import save_file
-from wan_duet.experts.lora.merge import MergeLora
-from wan_duet.experts.lora.schedule import parse_schedule
-from wan_duet.experts.lora.scheduled import ScheduledLora
+from wan_duet.experts.lora.expert_lora import ExpertLora
+from wan_duet.experts.lora.schedule import constant, parse_schedule
 from wan_duet.experts.pair import Experts
 from wan_duet.tests.experts.lora.layouts import LAYOUTS, build
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, pair, plain
@@ -222,8 +221,8 @@ def test_loras_reach_every_weight_on_both_devices(
         for role in ("high", "low"):
             strength = parse_schedule(schedule).on(role)
             path = str(tmp_path / "lora.safetensors")
-            row = ScheduledLora(path, role, strength) if schedule else MergeLora(path, role, 1.0)
-            experts = experts.with_change(row, role)
+            row = ExpertLora(path, role, strength if schedule else constant(1.0))
+            experts = experts.with_lora(row)
         return experts
 
     monkeypatch.setattr(BaseModel, "memory_required", lambda _, shape, **__: 0.0 if shape[0] == 1 else math.inf)

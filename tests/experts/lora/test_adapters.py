@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
-from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.experts.lora.expert_lora import ExpertLora
+from wan_duet.experts.lora.merge import merge_lora
 from wan_duet.experts.lora.patches import find_patches
+from wan_duet.experts.lora.schedule import constant
 from wan_duet.tests.experts.lora import adapters as a
 from wan_duet.tests.experts.lora.conftest import loaded
 from wan_duet.tests.experts.lora.layouts import NATIVE, T2V, Layout, build
@@ -43,7 +45,7 @@ def test_a_patched_weight_equals_the_adapters_own_formula(
     shapes = {key: weight.shape for key, weight in base[T2V].items()}
     tensors, formulas = build(Layout(name, NATIVE, ((adapter, (module,)),), 0, 0, 0), shapes)
     patcher = tiny[T2V].clone()
-    MergeLora(saved(tensors), "high", strength)(patcher)
+    merge_lora(patcher, ExpertLora(saved(tensors), "high", constant(strength)))
     assert formulas
     with loaded(patcher) as merged:
         for key, formula in formulas.items():

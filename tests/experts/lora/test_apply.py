@@ -10,7 +10,7 @@ from wan_duet.dev import dynamic_vram
 from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.answers import HIGH, LOW, answers, changed, same
 from wan_duet.tests.experts.lora.conftest import loaded
@@ -32,36 +32,36 @@ def run(pair: Experts, loras: Callable, file_of: Callable) -> Callable[..., list
 def test_a_row_on_one_expert_leaves_the_others_answers_bit_identical(
     run: Callable, transformer: str, touched: slice, untouched: slice
 ) -> None:
-    plain, with_row = run(), run(LoraRow(A, expert=transformer))
+    plain, with_row = run(), run(LoraSpec(A, expert=transformer))
     assert len(plain) == 4
     assert same(with_row[untouched], plain[untouched])
     assert changed(with_row[touched], plain[touched])
 
 
 def test_both_equals_two_single_rows(run: Callable) -> None:
-    assert same(run(LoraRow(A)), run(LoraRow(A, expert="high"), LoraRow(A, expert="low")))
+    assert same(run(LoraSpec(A)), run(LoraSpec(A, expert="high"), LoraSpec(A, expert="low")))
 
 
 def test_weight_zero_is_bit_identical_to_no_row(run: Callable) -> None:
     plain = run()
-    assert same(run(LoraRow(A, strength=0)), plain)
-    assert same(run(LoraRow(A, schedule="0;0")), plain)
-    assert same(run(LoraRow("not there at all", strength=0)), plain)
+    assert same(run(LoraSpec(A, strength=0)), plain)
+    assert same(run(LoraSpec(A, schedule="0;0")), plain)
+    assert same(run(LoraSpec("not there at all", strength=0)), plain)
 
 
 def test_a_schedule_of_two_constants_is_a_strength_for_each_stage(run: Callable) -> None:
-    by_schedule = run(LoraRow(A, strength=0.5, schedule="0.8;"))
-    assert same(by_schedule, run(LoraRow(A, strength=0.4, expert="high")))
+    by_schedule = run(LoraSpec(A, strength=0.5, schedule="0.8;"))
+    assert same(by_schedule, run(LoraSpec(A, strength=0.4, expert="high")))
 
 
 def test_the_order_of_additive_rows_does_not_matter(run: Callable) -> None:
-    rows = LoraRow(A, strength=0.8), LoraRow(B, strength=-0.6)
+    rows = LoraSpec(A, strength=0.8), LoraSpec(B, strength=-0.6)
     for first, second in zip(run(*rows), run(*reversed(rows)), strict=True):
         assert (first - second).norm() <= 1e-6 * first.norm()
 
 
 def test_additive_rows_merge_to_the_same_weights_in_any_order(run: Callable, pair: Experts) -> None:
-    rows = LoraRow(A, strength=0.8), LoraRow(B, strength=-0.6)
+    rows = LoraSpec(A, strength=0.8), LoraSpec(B, strength=-0.6)
     merged = []
     for order in (rows, rows[::-1]):
         with loaded(apply_loras(pair, order)[0].high.open()) as weights:
@@ -71,20 +71,20 @@ def test_additive_rows_merge_to_the_same_weights_in_any_order(run: Callable, pai
 
 
 def test_the_order_of_a_dora_does(run: Callable) -> None:
-    rows = LoraRow(DORA), LoraRow(B)
+    rows = LoraSpec(DORA), LoraSpec(B)
     assert changed(run(*rows), run(*reversed(rows)))
 
 
 def test_a_file_with_a_lora_for_each_expert_gives_each_its_own(run: Callable) -> None:
-    plain, with_row = run(), run(LoraRow(PAIR))
+    plain, with_row = run(), run(LoraSpec(PAIR))
     assert changed(with_row, plain)
-    assert same(with_row[HIGH], run(LoraRow(PAIR, expert="high"))[HIGH])
-    assert same(with_row[LOW], run(LoraRow(PAIR, expert="low"))[LOW])
+    assert same(with_row[HIGH], run(LoraSpec(PAIR, expert="high"))[HIGH])
+    assert same(with_row[LOW], run(LoraSpec(PAIR, expert="low"))[LOW])
 
 
 def test_nothing_leaks_to_another_branch_that_uses_the_same_file(run: Callable, pair: Experts) -> None:
     plain = run()
-    for row in (LoraRow(A), LoraRow(A, strength=-2), LoraRow(B, expert="low")):
+    for row in (LoraSpec(A), LoraSpec(A, strength=-2), LoraSpec(B, expert="low")):
         run(row)
         assert same(run(), plain)
 
@@ -93,7 +93,7 @@ def test_two_experts_of_one_file_keep_their_own_rows(run: Callable, pair: Expert
     handle = pair.high.handle
     twins = Experts(Expert(handle), Expert(ModelHandle(handle.open(), "low")))
     plain = answers(twins)
-    with_row = answers(apply_loras(twins, (LoraRow(A, expert="high"),))[0])
+    with_row = answers(apply_loras(twins, (LoraSpec(A, expert="high"),))[0])
     assert same(with_row[LOW], plain[LOW])
     assert changed(with_row[HIGH], plain[HIGH])
 
@@ -110,12 +110,12 @@ def test_a_second_run_with_the_same_rows_merges_nothing_anew(
             merged.append(key)
         return merge(patches, weight, key, *args, **kwargs)
 
-    rows = LoraRow(A), LoraRow(B)
+    rows = LoraSpec(A), LoraSpec(B)
     first = run(*rows)
     monkeypatch.setattr(comfy.lora, "calculate_weight", counted)
     assert same(run(*rows), first)
     assert merged == []
-    assert not same(run(LoraRow(A), LoraRow(B, strength=0.5)), first)
+    assert not same(run(LoraSpec(A), LoraSpec(B, strength=0.5)), first)
     assert merged
     run(*rows)
     merged.clear()
@@ -131,5 +131,5 @@ def test_a_file_gives_the_answers_of_a_connected_model(run: Callable, pair: Expe
         for number, expert in enumerate(pair)
     ]
     files = Experts(*(Expert(FileHandle(path, path, read_checkpoint(path))) for path in paths))
-    row = LoraRow(A, schedule="0.5;-1")
+    row = LoraSpec(A, schedule="0.5;-1")
     assert same(answers(apply_loras(files, (row,))[0]), run(row))

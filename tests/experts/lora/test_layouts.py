@@ -7,9 +7,11 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.checkpoint.meta_model import skeleton
+from wan_duet.experts.lora.expert_lora import ExpertLora
 from wan_duet.experts.lora.files import read_names
-from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.experts.lora.merge import merge_lora
 from wan_duet.experts.lora.patches import find_patches, share
+from wan_duet.experts.lora.schedule import constant
 from wan_duet.host.lora import calculate_weight, fits, load_lora, model_lora_keys_unet
 from wan_duet.tests.experts.lora.conftest import loaded
 from wan_duet.tests.experts.lora.layouts import I2V, I2V_21, LAYOUTS, T2V, Layout, build
@@ -55,7 +57,7 @@ def test_merged_weights_equal_the_adapters_own_formula(
 ) -> None:
     tensors, formulas = build(layout, shapes_of(tiny[kind]))
     patcher = tiny[kind].clone()
-    MergeLora(saved(tensors), layout.role, STRENGTH)(patcher)
+    merge_lora(patcher, ExpertLora(saved(tensors), layout.role, constant(STRENGTH)))
     with loaded(patcher) as merged:
         for name, weight in base[kind].items():
             if name in formulas:

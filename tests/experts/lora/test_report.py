@@ -8,10 +8,11 @@ from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.checkpoint.contents import Checkpoint, read_checkpoint
 from wan_duet.experts.handle import FileHandle, MissingHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
+from wan_duet.experts.lora.expert_lora import ExpertLora
 from wan_duet.experts.lora.patches import find_patches
 from wan_duet.experts.lora.report import Found, fatal, notes, summary
-from wan_duet.experts.lora.row import SAME, LoraRow, Placed
 from wan_duet.experts.lora.schedule import constant
+from wan_duet.experts.lora.spec import SAME, LoraSpec
 from wan_duet.experts.lora.unread import other_model
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.layouts import I2V, T2V
@@ -29,7 +30,7 @@ def report(pair: Experts, loras: Callable, file_of: Callable) -> Callable[..., s
         layout: str = "native_peft", name: str = STYLE, experts: Experts = pair, metadata: dict | None = None, **row
     ):
         loras(name, file_of(layout), **(metadata or {}))
-        return apply_loras(experts, (LoraRow(name, **row),))[1]
+        return apply_loras(experts, (LoraSpec(name, **row),))[1]
 
     return of
 
@@ -61,7 +62,7 @@ def test_vace_blocks_are_harmless(report: Callable) -> None:
 
 def test_a_text_encoder_part_is_harmless(pair: Experts, loras: Callable, file_of: Callable) -> None:
     loras(STYLE, {**file_of("native_peft"), "lora_te_encoder_0.lora_down.weight": torch.zeros(1, 1)})
-    _, text = apply_loras(pair, (LoraRow(STYLE),))
+    _, text = apply_loras(pair, (LoraSpec(STYLE),))
     assert "note: 1 key: text encoder, which Wan Duet leaves as it is: harmless" in text
 
 
@@ -225,7 +226,7 @@ def found_on_a14b(tiny: dict[str, ModelPatcher], width: int, blocks: int, more: 
         for half in "AB"
     }
     patches = find_patches({**names, **(more or {})}, "high", checkpoint.skeleton)
-    return Found(Placed("high", STYLE, constant(1.0)), checkpoint, patches)
+    return Found(ExpertLora(STYLE, "high", constant(1.0), STYLE), checkpoint, patches)
 
 
 @pytest.mark.parametrize(
@@ -267,13 +268,13 @@ def test_the_model_that_a_file_is_made_for_is_told_by_its_keys(key: str, model: 
 def test_a_file_without_any_tensor_fails_at_apply(pair: Experts, loras: Callable) -> None:
     loras(STYLE, {})
     with pytest.raises(ValueError, match="It changes nothing: the file is empty"):
-        apply_loras(pair, (LoraRow(STYLE),))
+        apply_loras(pair, (LoraSpec(STYLE),))
 
 
 def test_a_file_in_which_nothing_fits_fails_at_apply(tiny: dict[str, ModelPatcher], loras: Callable) -> None:
     loras(STYLE, {"diffusion_model.patch_embedding.diff": torch.zeros(128, 16, 1, 2, 2)})
     with pytest.raises(ValueError, match=r"None of its weights fits this expert: .*made for text to video"):
-        apply_loras(Experts(Expert(ModelHandle(tiny[I2V], "high"))), (LoraRow(STYLE),))
+        apply_loras(Experts(Expert(ModelHandle(tiny[I2V], "high"))), (LoraSpec(STYLE),))
 
 
 def test_half_an_adapter_is_an_incomplete_file(pair: Experts, loras: Callable, file_of: Callable) -> None:
@@ -283,33 +284,33 @@ def test_half_an_adapter_is_an_incomplete_file(pair: Experts, loras: Callable, f
     with pytest.raises(
         ValueError, match=r"incomplete: 'diffusion_model\.blocks\.1\.ffn\.2\.lora_A\.weight' is missing"
     ):
-        apply_loras(pair, (LoraRow(STYLE),))
+        apply_loras(pair, (LoraSpec(STYLE),))
 
 
 def test_a_missing_file_says_where_to_put_it(pair: Experts, loras: Callable) -> None:
     with pytest.raises(
         FileNotFoundError, match=r"row 1 \(gone\.safetensors\): gone\.safetensors is not in models/loras"
     ):
-        apply_loras(pair, (LoraRow("gone.safetensors"),))
+        apply_loras(pair, (LoraSpec("gone.safetensors"),))
 
 
 def test_a_web_page_saved_as_a_lora_says_so(pair: Experts, loras: Callable, tmp_path) -> None:
     (tmp_path / "loras" / STYLE).write_text("<html>log in first</html>")
     with pytest.raises(ValueError, match=r"row 1 .*truncated or not a safetensors file.*25 bytes"):
-        apply_loras(pair, (LoraRow(STYLE),))
+        apply_loras(pair, (LoraSpec(STYLE),))
 
 
 def test_a_torch_file_is_read_too(pair: Experts, loras: Callable, file_of: Callable, tmp_path) -> None:
     torch.save({**file_of("native_peft"), "epoch": 3}, tmp_path / "loras" / "style.pt")
-    assert "40 of 40 keys read" in apply_loras(pair, (LoraRow("style.pt"),))[1]
+    assert "40 of 40 keys read" in apply_loras(pair, (LoraSpec("style.pt"),))[1]
     torch.save({"model": file_of("native_peft"), "epoch": 3}, tmp_path / "loras" / "style.pt")
-    assert "40 of 40 keys read" in apply_loras(pair, (LoraRow("style.pt"),))[1]
+    assert "40 of 40 keys read" in apply_loras(pair, (LoraSpec("style.pt"),))[1]
 
 
 def test_an_expert_whose_file_is_missing_is_not_checked(loras: Callable, file_of: Callable) -> None:
     loras(STYLE, file_of("native_peft"))
     experts = Experts(*(Expert(MissingHandle(f"{role}.safetensors", "not there")) for role in ("high", "low")))
-    _, text = apply_loras(experts, (LoraRow(STYLE),))
+    _, text = apply_loras(experts, (LoraSpec(STYLE),))
     assert "high: style.safetensors at 1: not checked, because high.safetensors is not there" in text
 
 
@@ -317,13 +318,13 @@ def test_rows_are_numbered_and_an_error_names_its_own(pair: Experts, loras: Call
     loras(STYLE, file_of("native_peft"))
     loras("flux.safetensors", file_of("other_model_flux"))
     with pytest.raises(ValueError, match=r"LoRA row 2 \(flux\.safetensors\)"):
-        apply_loras(pair, (LoraRow(STYLE), LoraRow("flux.safetensors")))
+        apply_loras(pair, (LoraSpec(STYLE), LoraSpec("flux.safetensors")))
 
 
 def test_a_single_expert_takes_rows_for_both(pair: Experts, loras: Callable, file_of: Callable) -> None:
     loras("style_low.safetensors", file_of("native_peft"))
-    single, text = apply_loras(Experts(pair.high), (LoraRow("style_low.safetensors"),))
-    assert len(single.high.changes) == 1
+    single, text = apply_loras(Experts(pair.high), (LoraSpec("style_low.safetensors"),))
+    assert len(single.high.loras) == 1
     assert "high: style_low.safetensors at 1: 40 of 40 keys read" in text
     assert "warning" not in text
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.lora.apply import apply_loras
+from wan_duet.experts.lora.expert_lora import ExpertLora
 from wan_duet.experts.lora.files import fingerprints
-from wan_duet.experts.lora.merge import MergeLora
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.merge import merge_lora
+from wan_duet.experts.lora.schedule import constant
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.experts.pair import Experts
 from wan_duet.tests.experts.lora.conftest import loaded
 from wan_duet.tests.experts.lora.layouts import T2V
@@ -37,7 +39,7 @@ def scale_of(tiny: dict[str, ModelPatcher], base: dict[str, dict]) -> Callable[.
 
     def scale(path: str, tensors: Tensors, module: str = Q, prefix: str = "diffusion_model.", role: str = "high"):
         patcher = tiny[T2V].clone()
-        MergeLora(path, role, 1.0)(patcher)
+        merge_lora(patcher, ExpertLora(path, role, constant(1.0)))
         name = f"diffusion_model.{module}.weight"
         delta = tensors[f"{prefix}{module}.lora_B.weight"] @ tensors[f"{prefix}{module}.lora_A.weight"]
         with loaded(patcher) as merged:
@@ -127,7 +129,7 @@ def test_a_config_beside_two_halves_is_for_both(saved: Callable, scale_of: Calla
 def test_a_config_of_another_file_is_not_used(pair: Experts, loras: Callable, tmp_path: Path) -> None:
     loras(STYLE, lora())
     beside(tmp_path / "loras", r=8, lora_alpha=16)
-    text = apply_loras(pair, (LoraRow(STYLE),))[1]
+    text = apply_loras(pair, (LoraSpec(STYLE),))[1]
     assert "warning: adapter_config.json is of another file (rank 8, here 4): not used, its scale is 1" in text
 
 
@@ -137,22 +139,22 @@ def test_a_config_beside_several_files_is_not_used(
     for name in (STYLE, "other.safetensors"):
         loras(name, lora())
     beside(tmp_path / "loras", r=4, lora_alpha=16)
-    text = apply_loras(pair, (LoraRow(STYLE),))[1]
+    text = apply_loras(pair, (LoraSpec(STYLE),))[1]
     assert "warning: adapter_config.json lies beside several: not used, its scale is 1" in text
     assert scale_of(str(tmp_path / "loras" / STYLE), lora()) == pytest.approx(1, rel=1e-4)
 
 
 def test_the_report_says_where_the_scale_is_from(pair: Experts, loras: Callable) -> None:
     loras(STYLE, lora(), lora_adapter_metadata='{"r": 4, "lora_alpha": 16}')
-    text = apply_loras(pair, (LoraRow(STYLE),))[1]
+    text = apply_loras(pair, (LoraSpec(STYLE),))[1]
     assert text.count("4 of 4 keys read, 2 of 2 weights changed") == 2
     assert text.count("note: lora_adapter_metadata sets its scale: 4") == 2
     loras(STYLE, lora(), ss_network_alpha="16", ss_network_dim="4")
-    assert "scale" not in apply_loras(pair, (LoraRow(STYLE),))[1]
+    assert "scale" not in apply_loras(pair, (LoraSpec(STYLE),))[1]
 
 
 def test_a_new_config_is_a_new_row(loras: Callable, tmp_path: Path) -> None:
     loras(STYLE, lora())
-    before = fingerprints(LoraRow(STYLE))
+    before = fingerprints(LoraSpec(STYLE))
     beside(tmp_path / "loras", r=4, lora_alpha=16)
-    assert fingerprints(LoraRow(STYLE)) != before
+    assert fingerprints(LoraSpec(STYLE)) != before

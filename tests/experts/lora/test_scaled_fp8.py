@@ -10,7 +10,7 @@ from wan_duet.experts.checkpoint.contents import read_checkpoint
 from wan_duet.experts.checkpoint.quantised import is_rounded
 from wan_duet.experts.handle import FileHandle, ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.experts.pair import KEEP_BOTH, ONE_AT_A_TIME, Expert, Experts
 from wan_duet.tests.experts.lora.answers import Answers, answers, changed, same
 from wan_duet.tests.experts.lora.layouts import DIM
@@ -37,7 +37,7 @@ def quantised(saved: Callable, loras: Callable, file_of: Callable) -> Callable[.
     loras(BIASED, file_of("lightx2v_diff", seed=1))
     files = [fp8_by_marker(transformer(seed, dim=DIM, layers=2)).tensors for seed in (0, 1)]
 
-    def made(*rows: LoraRow, residency: str = KEEP_BOTH, exact: bool = False) -> Experts:
+    def made(*rows: LoraSpec, residency: str = KEEP_BOTH, exact: bool = False) -> Experts:
         paths = [
             saved(out_of_scaled_fp8(weights) if exact else weights, f"{role}_{exact}.safetensors")
             for role, weights in zip(("high", "low"), files, strict=True)
@@ -67,7 +67,7 @@ def test_the_file_is_opened_as_scaled_fp8(quantised: Callable) -> None:
 def test_a_lora_changes_an_fp8_expert_by_what_it_changes_the_exact_one(
     quantised: Callable, schedule: str, file: str
 ) -> None:
-    row = LoraRow(file, strength=WEAK, schedule=schedule)
+    row = LoraSpec(file, strength=WEAK, schedule=schedule)
     plain, found, wanted = (
         answers(quantised()),
         answers(quantised(row)),
@@ -78,15 +78,15 @@ def test_a_lora_changes_an_fp8_expert_by_what_it_changes_the_exact_one(
 
 
 def test_added_as_it_is_used_a_lora_is_not_rounded_to_fp8(quantised: Callable) -> None:
-    wanted = answers(quantised(LoraRow(A, strength=WEAK), exact=True))
-    merged = distance(answers(quantised(LoraRow(A, strength=WEAK))), wanted)
-    varied = distance(answers(quantised(LoraRow(A, strength=WEAK, schedule="1,0.999999"))), wanted)
+    wanted = answers(quantised(LoraSpec(A, strength=WEAK), exact=True))
+    merged = distance(answers(quantised(LoraSpec(A, strength=WEAK))), wanted)
+    varied = distance(answers(quantised(LoraSpec(A, strength=WEAK, schedule="1,0.999999"))), wanted)
     assert varied < 0.25 * merged
 
 
 @pytest.mark.parametrize("schedule", ["", "0.5,1;1,0.5"])
 def test_both_residencies_give_the_same_answers(quantised: Callable, schedule: str) -> None:
-    row = LoraRow(A, schedule=schedule)
+    row = LoraSpec(A, schedule=schedule)
     kept = answers(quantised(row))
     unload_all_models()
     assert same(answers(quantised(row, residency=ONE_AT_A_TIME)), kept)
@@ -94,7 +94,7 @@ def test_both_residencies_give_the_same_answers(quantised: Callable, schedule: s
 
 @pytest.mark.parametrize(("schedule", "said"), [("", 1), ("0.5,1;1,0.5", 0), ("0.5,1;1", 1)])
 def test_the_report_says_where_a_merge_rounds(quantised: Callable, schedule: str, said: int) -> None:
-    row = LoraRow(A, schedule=schedule)
+    row = LoraSpec(A, schedule=schedule)
     report = apply_loras(quantised(), [row])[1]
     assert report.count("a merged weight is rounded to that again") == said
     assert ("high (fp8 e4m3 scaled) and low (fp8 e4m3 scaled)" in report) == (schedule == "")
@@ -103,4 +103,4 @@ def test_the_report_says_where_a_merge_rounds(quantised: Callable, schedule: str
 
 def test_of_connected_models_the_weights_say_it(quantised: Callable) -> None:
     models = Experts(*(Expert(ModelHandle(expert.open(), "MODEL")) for expert in quantised()))
-    assert "high (less than 16 bits) and low" in apply_loras(models, [LoraRow(A)])[1]
+    assert "high (less than 16 bits) and low" in apply_loras(models, [LoraSpec(A)])[1]

@@ -1,8 +1,8 @@
 """The schedule text: Wan2GP's multipliers."""
 
 import pytest
-from wan_duet.experts.lora.row import LoraRow
 from wan_duet.experts.lora.schedule import parse_schedule
+from wan_duet.experts.lora.spec import LoraSpec
 
 STEPS = [0] * 4 + [1] * 6  # the part of each
 RUN = [0] * 10
@@ -65,7 +65,7 @@ def test_before_there_is_a_plan_nobody_knows_whose_phase_it_is(text: str) -> Non
 )
 def test_a_text_that_cannot_be_read_names_itself_and_the_row(text: str, problem: str) -> None:
     with pytest.raises(ValueError) as error:
-        LoraRow("style.safetensors", schedule=text)
+        LoraSpec("style.safetensors", schedule=text)
     assert "LoRA style.safetensors" in str(error.value)
     assert f"schedule '{text}'" in str(error.value)
     assert problem in str(error.value)

@@ -6,9 +6,11 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.lora.apply import apply_loras
-from wan_duet.experts.lora.merge import MergeLora
+from wan_duet.experts.lora.expert_lora import ExpertLora
+from wan_duet.experts.lora.merge import merge_lora
 from wan_duet.experts.lora.patches import Patches, find_patches
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.schedule import constant
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.experts.lora.unread import grouped
 from wan_duet.experts.pair import Experts
 from wan_duet.tests.experts.lora.conftest import loaded
@@ -96,7 +98,7 @@ def test_an_odd_spelling_merges_to_the_weights_of_a_plain_one(
         lambda module: "lora_unet_" + module.replace(".", "_", 1), "lora_A.style.weight", "lora_B.style.weight"
     )
     patcher = tiny[T2V].clone()
-    MergeLora(saved(odd), "high", 0.5)(patcher)
+    merge_lora(patcher, ExpertLora(saved(odd), "high", constant(0.5)))
     plain = written("{}".format)
     with loaded(patcher) as merged:
         for module in LINEARS:
@@ -200,7 +202,7 @@ def test_image_attention_with_a_dot_is_read_where_there_is_any(tiny: dict[str, M
 
 def test_the_high_expert_says_that_a_file_is_for_the_low_one_alone(pair: Experts, loras: Callable) -> None:
     loras("style_low_noise.safetensors", written("low_noise_model.{}".format))
-    lines = apply_loras(pair, (LoraRow("style_low_noise.safetensors"),))[1].splitlines()
+    lines = apply_loras(pair, (LoraSpec("style_low_noise.safetensors"),))[1].splitlines()
     assert lines[1:] == [
         "   high: not on it, because style_low_noise.safetensors is for the low expert alone",
         "   low: style_low_noise.safetensors at 1: 40 of 40 keys read, 20 of 20 weights changed",

@@ -9,7 +9,7 @@ from comfy.model_patcher import ModelPatcher
 from wan_duet.dev import dynamic_vram
 from wan_duet.experts.handle import ModelHandle
 from wan_duet.experts.lora.apply import apply_loras
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.experts.lora.verify import takes_patches
 from wan_duet.experts.pair import Expert, Experts
 from wan_duet.tests.experts.lora.conftest import copy_of, open_tiny
@@ -74,7 +74,7 @@ def said(loras: Callable, file_of: Callable) -> Callable[[ModelPatcher], str]:
     def text(patcher: ModelPatcher, **row: float) -> str:
         loras(STYLE, file_of("native_peft"))
         experts = Experts(Expert(ModelHandle(patcher, "high MODEL")))
-        return apply_loras(experts, (LoraRow(STYLE, **row),))[1]
+        return apply_loras(experts, (LoraSpec(STYLE, **row),))[1]
 
     return text
 
@@ -105,7 +105,7 @@ def test_a_lora_that_adds_nothing_is_no_proof_against_a_loader(loras: Callable, 
     tensors = file_of("native_peft")
     loras(STYLE, {key: torch.zeros_like(tensor) if "lora_B" in key else tensor for key, tensor in tensors.items()})
     experts = Experts(Expert(ModelHandle(open_tiny(0), "high MODEL")))
-    assert "20 of 20 weights changed" in apply_loras(experts, (LoraRow(STYLE),))[1]
+    assert "20 of 20 weights changed" in apply_loras(experts, (LoraSpec(STYLE),))[1]
 
 
 def test_a_loader_without_a_plain_layer_is_not_taken_at_its_word() -> None:

@@ -9,7 +9,7 @@ import torch
 from comfy_api.input_impl import VideoFromComponents
 from comfy_api.util import VideoComponents
 from wan_duet.conditioning.frame_images import FrameImage
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.nodes.remote.catalog import ROWS, RemoteNode
 from wan_duet.nodes.remote.fields import BY_CLIENT, DEFAULT, DELIVERY, EXPLICIT, ON, UNSET, Field, fields_of, values_of
 from wan_duet.nodes.remote.media import FILLED, SOCKETS, fill
@@ -55,8 +55,8 @@ def media() -> dict[str, Any]:
     }
 
 
-def row_of(remote_id: str) -> tuple[LoraRow, ...]:
-    return (LoraRow("style.safetensors", 0.5, "high", remote_id=remote_id),)
+def row_of(remote_id: str) -> tuple[LoraSpec, ...]:
+    return (LoraSpec("style.safetensors", 0.5, "high", remote_id=remote_id),)
 
 
 def legal(parameter: Parameter) -> tuple[Any, Any]:

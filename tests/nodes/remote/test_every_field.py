@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from wan_duet.conditioning.frame_images import FrameImage
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.nodes.remote import REMOTE_NODES, jobs, node
 from wan_duet.nodes.remote.catalog import ROWS, RemoteNode
 from wan_duet.nodes.remote.fields import EXPLICIT, Field, fields_of
@@ -127,7 +127,7 @@ def of_socket(name: str, contract: Contract) -> Iterator[Any]:
     if name == "loras":
         id = "civitai:1@2" if contract.provider == "runware" else "owner/repo"
         for weight, role in ((1.0, "both"), (0.5, "both"), (1.0, "high")):
-            yield (LoraRow("style.safetensors", weight, role, remote_id=id),)
+            yield (LoraSpec("style.safetensors", weight, role, remote_id=id),)
         return
     yield WEB.format("other")
     if name == "frames":

@@ -15,7 +15,7 @@ from comfy_api.input_impl import VideoFromComponents, VideoFromFile
 from comfy_api.util import VideoComponents
 from PIL import Image
 from wan_duet.conditioning.frame_images import FrameImage
-from wan_duet.experts.lora.row import LoraRow
+from wan_duet.experts.lora.spec import LoraSpec
 from wan_duet.nodes.remote import media
 from wan_duet.nodes.remote.catalog import ROWS
 from wan_duet.nodes.remote.fields import EXPLICIT, fields_of
@@ -124,7 +124,7 @@ def test_sound_is_of_a_kind_that_is_documented() -> None:
 
 def test_a_socket_that_the_variant_has_no_place_for_is_refused() -> None:
     with pytest.raises(ValueError, match="loras is connected, and A14B Turbo takes none"):
-        fill(contract(f"{A14B}/text-to-video/turbo"), {"loras": (LoraRow("x.safetensors"),)}, "A14B Turbo")
+        fill(contract(f"{A14B}/text-to-video/turbo"), {"loras": (LoraSpec("x.safetensors"),)}, "A14B Turbo")
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_a_socket_that_the_variant_has_no_place_for_is_refused() -> None:
 )
 def test_a_lora_that_is_a_local_file_only_is_refused_with_what_to_do(endpoint: str, advice: str) -> None:
     with pytest.raises(ValueError, match=rf"LoRA style\.safetensors is a file on this machine only\. .*{advice}"):
-        fill(contract(endpoint), {"loras": (LoraRow("style.safetensors"),)}, "it")
+        fill(contract(endpoint), {"loras": (LoraSpec("style.safetensors"),)}, "it")
 
 
 def loras(**row: Any) -> list[dict[str, Any]]:
     given = {"remote_id": "https://x.example/s.safetensors", **row}
-    values, _ = fill(contract(f"{A14B}/text-to-video/lora"), {"loras": (LoraRow("s.safetensors", **given),)}, "it")
+    values, _ = fill(contract(f"{A14B}/text-to-video/lora"), {"loras": (LoraSpec("s.safetensors", **given),)}, "it")
     return [{name: value for name, value in item.items() if name != "path"} for item in values.get("loras", [])]
 
 

@@ -18,7 +18,7 @@ SIZE_5B = {"dim": 3072, "ffn_dim": 14336, "num_heads": 24, "num_layers": 30, "in
 SIZE_1_3B = {"dim": 1536, "ffn_dim": 8960, "num_heads": 12, "num_layers": 30}
 
 # The released models, by the host's class and the sizes of their config.json
-RELEASED: dict[str, tuple[variant.Kind, type[torch.nn.Module], dict[str, Any]]] = {
+RELEASED: dict[str, tuple[variant.WanVariant, type[torch.nn.Module], dict[str, Any]]] = {
     "Wan2.2-T2V-A14B": (variant.T2V_A14B, WanModel, SIZE_14B),
     "Wan2.2-I2V-A14B": (variant.I2V_A14B, WanModel, {**SIZE_14B, "in_dim": 36}),
     "Wan2.2-TI2V-5B": (variant.TI2V_5B, WanModel, SIZE_5B),
@@ -43,7 +43,7 @@ def test_a_released_model_is_known_by_its_header(tmp_path: Path, name: str, pref
     expected, net, sizes = RELEASED[name]
     shapes = {prefix + key: shape for key, shape in shapes_of(net, **sizes).items()}
     checkpoint = read_checkpoint(str(write_header(tmp_path / "model.safetensors", shapes)))
-    found = (checkpoint.kind, checkpoint.dim, checkpoint.layers, checkpoint.in_dim)
+    found = (checkpoint.variant, checkpoint.dim, checkpoint.layers, checkpoint.in_dim)
     assert found == (expected, sizes["dim"], sizes["num_layers"], sizes.get("in_dim", 16))
 
 
@@ -60,14 +60,14 @@ def test_boundaries_and_shifts_are_those_of_the_official_configs() -> None:
     # config/wan2.2/wan_civitai_{i2v,t2v}.yaml of aigc-apps/VideoX-Fun, and what its examples name with them
     fun = (variant.FUN_CONTROL_A14B, variant.FUN_CAMERA_A14B, variant.VACE_FUN_A14B)
     assert [(k.boundary, k.shift) for k in fun] == [(0.900, 5.0), (0.900, 5.0), (0.875, 12.0)]
-    pairs = [k for k in vars(variant).values() if isinstance(k, variant.Kind) and k.pair]
+    pairs = [k for k in vars(variant).values() if isinstance(k, variant.WanVariant) and k.pair]
     assert pairs == [variant.T2V_A14B, variant.I2V_A14B, *fun]
     assert not any(k.assumed for k in pairs)
 
 
 def test_a_wan_of_an_unknown_family_is_named_by_its_type(tmp_path: Path) -> None:
     humo = {**shapes_of(in_dim=36), "audio_proj.audio_proj_glob_1.layer.bias": (1,)}
-    found = read_checkpoint(str(write_header(tmp_path / "model.safetensors", humo))).kind
+    found = read_checkpoint(str(write_header(tmp_path / "model.safetensors", humo))).variant
     assert (found.label, found.pair, found.assumed) == ("Wan (humo, 36 channels)", None, True)
 
 
@@ -93,7 +93,7 @@ def test_a_truncated_file_is_refused_with_its_size(tmp_path: Path, cut: int) -> 
 def test_the_same_file_in_full_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "full.safetensors"
     file.write_bytes(REAL_FILE)
-    assert read_checkpoint(str(file)).kind is variant.T2V_A14B
+    assert read_checkpoint(str(file)).variant is variant.T2V_A14B
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_what_holds_a_wan_in_another_way_is_called_by_its_name(
 
 def test_a_shard_that_is_the_only_one_is_a_whole_file(tmp_path: Path) -> None:
     file = write_header(tmp_path / "model-00001-of-00001.safetensors", shapes_of(**SIZE_14B))
-    assert read_checkpoint(str(file)).kind is variant.T2V_A14B
+    assert read_checkpoint(str(file)).variant is variant.T2V_A14B

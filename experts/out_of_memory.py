@@ -1,4 +1,4 @@
-"""What to say when there is no memory left to open an expert."""
+"""Explain that there is no memory left to open an expert."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ _WORDS = ("Cannot allocate memory", "can't allocate memory", "not enough memory"
 
 
 @contextmanager
-def memory_for(what: str) -> Iterator[None]:
+def explain_out_of_memory(what: str) -> Iterator[None]:
     """Raise a lack of memory again with what it was for and what to do; still the host's own kind if it was that.
 
     The host unloads all models when it meets its own kind.

@@ -1,77 +1,64 @@
-"""The change that adds LoRAs to an expert's weights as they are used, at strengths that follow the sigma."""
+"""Hooks that add LoRAs to an expert's weights as they are used, at strengths that follow the sigma.
+
+The host's own hooks merge again at every change, with a copy of every weight they touch.
+"""
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import comfy.utils
 import torch
-from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 
 from ...host.lora import Patch, calculate_weight
+from ...host.models import BaseModel
+from ...host.patching import WrappersMP
 from ..checkpoint.meta_model import skeleton
+from .expert_lora import ExpertLora, StrengthsAt
 from .files import read_weights, scale_of
 from .patches import find_patches
-from .scheduled import ScheduledLora
 
-Follow = Callable[[Sequence[float], float], list[float]]
-"""From the sigmas of a run and the one at hand, the strength of each of several LoRAs."""
-
-
-@dataclass(frozen=True)
-class VaryLoras:
-    """Several LoRA files on one expert, in the order they act, at strengths that change from step to step.
-
-    The host's hooks do the same by merging anew at every change, with a copy of every weight they touch.
-    """
-
-    loras: tuple[ScheduledLora, ...]
-    strengths: Follow
-
-    def __call__(self, patcher: ModelPatcher) -> None:
-        """Put a function on every weight of `patcher`, a clone, that a LoRA changes; a wrapper sets the strengths."""
-        varied = Varied(self.strengths, self._patches(skeleton(patcher.model.model_config.unet_config)))
-        for name in varied.patches:
-            owner, _, attribute = name.rpartition(".")
-            module: Any = patcher.get_model_object(owner)
-            if hasattr(module, f"{attribute}_function"):
-                patcher.add_weight_wrapper(name, varied.function(name, module))
-            else:
-                patcher.add_object_patch(name, varied.parameter(name, patcher.get_model_object(name)))
-        patcher.add_wrapper(WrappersMP.APPLY_MODEL, varied.follow)
-
-    def _patches(self, model: BaseModel) -> "dict[str, list[Numbered]]":
-        found: dict[str, list[Numbered]] = {}
-        for number, lora in enumerate(self.loras):
-            for part in find_patches(read_weights(lora.path), lora.role, model, scale_of(lora.path)).parts:
-                for name, patch in part.items():
-                    found.setdefault(name, []).append(Numbered(number, patch))
-        return found
+Numbered = tuple[int, Patch]
+"""The number of a LoRA of an expert, and what it does to a weight."""
 
 
-class Numbered(NamedTuple):
-    """What one of several LoRAs, by its number, does to a weight."""
+def hook_loras(patcher: ModelPatcher, loras: Sequence[ExpertLora], strengths: StrengthsAt) -> None:
+    """Put a function on every weight of `patcher`, a clone, that a LoRA changes; a wrapper sets the strengths."""
+    hooks = WeightHooks(strengths, _patches(loras, skeleton(patcher.model.model_config.unet_config)))
+    for name in hooks.patches:
+        owner, _, attribute = name.rpartition(".")
+        module: Any = patcher.get_model_object(owner)
+        if hasattr(module, f"{attribute}_function"):
+            patcher.add_weight_wrapper(name, hooks.function(name, module))
+        else:
+            patcher.add_object_patch(name, hooks.parameter(name, patcher.get_model_object(name)))
+    patcher.add_wrapper(WrappersMP.APPLY_MODEL, hooks.follow)
 
-    lora: int
-    patch: Patch
+
+def _patches(loras: Sequence[ExpertLora], model: BaseModel) -> dict[str, list[Numbered]]:
+    found: dict[str, list[Numbered]] = {}
+    for number, lora in enumerate(loras):
+        for part in find_patches(read_weights(lora.path), lora.role, model, scale_of(lora.path)).parts:
+            for name, patch in part.items():
+                found.setdefault(name, []).append((number, patch))
+    return found
 
 
-class Varied:
+class WeightHooks:
     """The LoRAs of an open expert and the strengths in force; it goes when the expert's patcher does.
 
     Of an evaluation that the host splits over GPUs, each thread comes through here with the same strengths.
     """
 
-    def __init__(self, strengths: Follow, patches: dict[str, list[Numbered]]):
+    def __init__(self, strengths: StrengthsAt, patches: dict[str, list[Numbered]]):
         self.patches = patches
         self._strengths = strengths
-        self._now: list[float] = []
-        self._merged: list[float] | None = None  # the strengths that are in the parameters
+        self._now: Sequence[float] = []
+        self._merged: Sequence[float] | None = None  # the strengths that are in the parameters
         self._functions: dict[str, WeightFunction] = {}
         self._parameters: list[tuple[torch.nn.Parameter, torch.Tensor, str]] = []
         self._lock = threading.Lock()
@@ -108,7 +95,7 @@ class Varied:
         strengths = self._now
         return [(strengths[lora], patch) for lora, patch in self.patches[name] if strengths and strengths[lora]]
 
-    def _merge(self, strengths: list[float]) -> None:
+    def _merge(self, strengths: Sequence[float]) -> None:
         with self._lock:
             self._now = strengths
             if strengths == self._merged:
@@ -141,16 +128,16 @@ class Varied:
 
 @dataclass(frozen=True)
 class WeightFunction:
-    """What the host calls with a weight each time it is used. It may stay on the module when its LoRAs are gone."""
+    """A function that the host calls with a weight at each use. It may stay on the module when its LoRAs are gone."""
 
     name: str
-    varied: weakref.ref[Varied]
+    hooks: weakref.ref[WeightHooks]
     module: Any
 
     def __call__(self, weight: torch.Tensor) -> torch.Tensor:
         """The weight as merging would leave it; at strength 0 the very same."""
-        varied = self.varied()
-        active = varied.active(self.name) if varied else []
+        hooks = self.hooks()
+        active = hooks.active(self.name) if hooks else []
         if not active:
             return weight
         real = weight.to(torch.float32, copy=True)

@@ -1,4 +1,4 @@
-"""One row of the LoRA list: a file, or a pair of files, how strong, and on which expert."""
+"""One LoRA of the list: a file, or a pair of files, how strong, and on which expert."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,21 @@ CHOICES = (BOTH, HIGH, LOW)
 
 
 @dataclass(frozen=True)
-class LoraRow:
-    """What the user asked for; nothing is looked up yet.
-
-    `low_file` is the low expert's own file: a name, `auto` (the partner by name) or `same file` (`file` on both).
-    `remote_id` names the same LoRA for a provider: a URL or repository (fal), an AIR (Runware).
-    """
+class LoraSpec:
+    """A row as the user wrote it; nothing is looked up yet."""
 
     file: str
+    """Name in models/loras."""
     strength: float = 1.0
+    """Strength, -20 to 20; 1 is what the file was trained for."""
     expert: str = BOTH
+    """Expert that it is for: `both` (default), `high` or `low`."""
     schedule: str = ""
+    """Schedule that the strength is multiplied by, as `parse_schedule` reads it; empty (default): 1 throughout."""
     low_file: str = AUTO
+    """The low expert's own file: a name, `auto` (the partner by name, default) or `same file` (`file` on both)."""
     remote_id: str = ""
+    """The same LoRA for a provider: a URL or repository (fal), an AIR (Runware); empty (default): none."""
 
     def __post_init__(self) -> None:
         if not abs(self.strength) <= LIMIT:  # this way round NaN is refused too
@@ -42,7 +44,7 @@ class LoraRow:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The experts this row is for."""
+        """The experts it is for."""
         return (HIGH, LOW) if self.expert == BOTH else (self.expert,)
 
     @property
@@ -51,18 +53,8 @@ class LoraRow:
         return parse_schedule(self.schedule).times(self.strength)
 
     def strength_on(self, role: str) -> Schedule:
-        """The strength on one expert of two: 0 on the one this row is not for."""
+        """The strength on one expert of two: 0 on the one it is not for."""
         return self.strengths.on(role) if role in self.roles else constant(0.0)
 
 
-Loras = tuple[LoraRow, ...]
-
-
-@dataclass(frozen=True)
-class Placed:
-    """One file on its way to one expert; `shared` if both experts get it."""
-
-    role: str
-    file: str
-    strength: Schedule
-    shared: bool = False
+Loras = tuple[LoraSpec, ...]
