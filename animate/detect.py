@@ -15,7 +15,7 @@ from .detector.onnx.files import onnx_path, open_persons, open_points
 from .detector.onnx.session import need_onnxruntime
 from .pose import POINTS, Pose
 from .top_down import Points, detect_in_boxes
-from .tracker import Search, detect_people
+from .tracker import PersonSearch, detect_people
 
 EMBEDDED = "embedded"
 
@@ -29,7 +29,7 @@ class Detector:
     person_model: str = EMBEDDED
 
     def pose(
-        self, frames: Iterable[np.ndarray], search: Search, fps: float, boxes: Sequence[np.ndarray] | None = None
+        self, frames: Iterable[np.ndarray], search: PersonSearch, fps: float, boxes: Sequence[np.ndarray] | None = None
     ) -> Pose:
         """The people of a video, its frames [H, W, 3] in bytes; `boxes` [N, 4] of each say where to look for them.
 
@@ -66,7 +66,7 @@ def load_detector(
 
 
 def _followed(
-    detector: EmbeddedDetector, network: Points, frames: Iterable[np.ndarray], search: Search, fps: float
+    detector: EmbeddedDetector, network: Points, frames: Iterable[np.ndarray], search: PersonSearch, fps: float
 ) -> Pose:
     """The people whom the embedded detector follows, with the points of another network."""
     points: list[np.ndarray] = []

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .detector.mediapipe.detections import overlaps
 from .pose import BODY, FOUND, MISSING, POINTS, SEEN, Pose
-from .tracker import Search, pick_people
+from .tracker import PersonSearch, pick_people
 
 Boxes = Callable[[int, Tensor], np.ndarray]
 """The boxes [N, 4] in a frame, given its number and its image."""
@@ -27,7 +27,7 @@ class Points(Protocol):
 class Tracker:
     """Says which of a frame's boxes are of whom: where somebody was before, or of whom the search picks."""
 
-    search: Search
+    search: PersonSearch
     last: list[np.ndarray | None] = field(init=False)
     there: list[int] = field(default_factory=list, init=False)
 
@@ -61,7 +61,9 @@ class Tracker:
         return int(np.linalg.norm(moved[:, :2] + moved[:, 2:], axis=1).argmin())
 
 
-def detect_in_boxes(network: Points, frames: Iterable[np.ndarray], boxes: Boxes, search: Search, fps: float) -> Pose:
+def detect_in_boxes(
+    network: Points, frames: Iterable[np.ndarray], boxes: Boxes, search: PersonSearch, fps: float
+) -> Pose:
     """The people in the boxes of each of a video's frames [H, W, 3] in bytes.
 
     Somebody without a joint that can be seen is missing. Raises ValueError if there is no frame.

@@ -25,16 +25,23 @@ MISSED_FOR = 15  # frames in which somebody lost is looked for where they were l
 
 
 @dataclass(frozen=True)
-class Search:
-    """Whom to follow: how many people, which ones first, the place that `point` means, and how thoroughly to look."""
+class PersonSearch:
+    """The people to track, and the parts of them to detect."""
 
     people: int = 1
+    """Most people to track. Default 1."""
     pick: str = LARGEST
+    """Order of choice among those in a frame, one of PICKS. Default the largest first."""
     skip: int = 0
+    """People to leave out, in that order. Default 0."""
     point: tuple[float, float] = (0.5, 0.5)
+    """Place that the pick `nearest` means, as fractions of width and height. Default the centre."""
     tiled: bool = True
+    """Search parts of the frame too, for small people, while somebody is missing. Default True."""
     hands: bool = True
+    """Detect the points of both hands. Default True."""
     face: bool = True
+    """Detect the points of the face. Default True."""
 
 
 @dataclass
@@ -49,7 +56,7 @@ class PersonTracker:
     """Follows people from frame to frame; a frame's bodies come with the person each of them is."""
 
     detector: EmbeddedDetector
-    search: Search
+    search: PersonSearch
     people: list[_Person] = field(init=False)
     frame: int = field(default=0, init=False)
     most: int = field(default=0, init=False)  # people in one frame, followed or not
@@ -143,7 +150,7 @@ def _pairs(
         yield number, left.pop(int(np.argmin(distances)))
 
 
-def pick_people(boxes: np.ndarray, which: Iterable[int], search: Search, width: int, height: int) -> list[int]:
+def pick_people(boxes: np.ndarray, which: Iterable[int], search: PersonSearch, width: int, height: int) -> list[int]:
     """Indices of the chosen boxes [N, 4], in the order of choice."""
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     point = np.array(search.point) * (width, height)
@@ -158,7 +165,7 @@ def pick_people(boxes: np.ndarray, which: Iterable[int], search: Search, width: 
 def detect_people(
     detector: EmbeddedDetector,
     frames: Iterable[np.ndarray],
-    search: Search,
+    search: PersonSearch,
     fps: float,
     on_frame: Callable[[Tensor, list[int], Bodies | None], None] = lambda image, who, seen: None,
 ) -> Pose:

@@ -25,7 +25,7 @@ log = logging.getLogger("wan_duet")
 
 @dataclass(frozen=True)
 class StepCache:
-    """What a cache node puts on a pair: a technique and its settings."""
+    """A step cache as a node puts it on a pair: a technique and its settings."""
 
     technique: Technique
     """The technique with its own settings."""

@@ -35,7 +35,7 @@ class ResidualKey(NamedTuple):
 
 
 class StageForecast(NamedTuple):
-    """What a technique that plans ahead will observe at each own step of a stage, and the threshold chosen by that."""
+    """Forecast of a planning technique: observations at each own step of a stage, and the threshold chosen by them."""
 
     observed: Mapping[int, float]
     threshold: float

@@ -34,7 +34,7 @@ class StepRange:
 
 @dataclass
 class StageProgress:
-    """How far a stage has come: evaluations computed, reused in a row, and the last sigma."""
+    """Progress of a stage: evaluations computed, reused in a row, and the last sigma."""
 
     computed: int = 0
     streak: int = 0

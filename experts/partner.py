@@ -1,4 +1,4 @@
-"""Which names belong together, of checkpoints and of LoRAs: `high_noise` and `low_noise` in their many spellings."""
+"""Partners by name, of checkpoints and of LoRAs: `high_noise` and `low_noise` in their many spellings."""
 
 import re
 from collections.abc import Callable, Iterable

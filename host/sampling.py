@@ -139,7 +139,6 @@ def keep_schedules_apart(patcher: ModelPatcher, sampling: Any) -> None:
         sampling.sigmas = table
         getattr(loaded, "backup_buffers", {}).pop("model_sampling.sigmas", None)
 
-    patcher.remove_callbacks_with_key(CallbacksMP.ON_LOAD, "wan_duet_schedule")
     patcher.add_callback_with_key(CallbacksMP.ON_LOAD, "wan_duet_schedule", put_back)
 
 

@@ -8,13 +8,13 @@ from .cache.techniques import CACHE_NODES
 from .door import check_inputs
 from .experts.lora import ApplyLoras, Lora
 from .experts.pair import ExpertsFromModels, LoadExperts, ModelsFromExperts
-from .frames.images import FrameConditioning, FrameImage
-from .frames.size import Size
+from .frames.images import FrameConditioning, FrameImageNode
+from .frames.size import SizeNode
 from .frames.source_video import VideoToLatent
 from .remote import REMOTE_NODES
 from .remote.routes.budget_route import BUDGETS
 from .remote.routes.key_route import KEYS
-from .sampling.plan import Preset, ProviderScheduler, StagePlan
+from .sampling.plan import PresetNode, ProviderSchedulerNode, StagePlan
 from .sampling.run import Guider, Sampler
 from .video.save import SaveVideo
 
@@ -25,13 +25,13 @@ LOCAL_NODES: list[type[io.ComfyNode]] = [
     Lora,
     ApplyLoras,
     StagePlan,
-    Preset,
-    ProviderScheduler,
+    PresetNode,
+    ProviderSchedulerNode,
     Guider,
     Sampler,
     *CACHE_NODES,
-    Size,
-    FrameImage,
+    SizeNode,
+    FrameImageNode,
     FrameConditioning,
     VideoToLatent,
     LoadDetector,

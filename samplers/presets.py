@@ -8,29 +8,40 @@ from .plan import Phase, Plan
 from .planner import make_plan
 
 
-class Preset(NamedTuple):
+class PlanPreset(NamedTuple):
     """The values of one plan; `shift` and `boundary` 0 follow the model, as in the Stage Plan."""
 
     steps: int
+    """Steps of the whole run."""
     cfg_high: float
+    """Guidance of the high-noise expert."""
     cfg_low: float
+    """Guidance of the low-noise expert."""
     shift: float
+    """Flow shift; 0 follows the model."""
     sampler: str
+    """Name of the solver."""
     scheduler: str
+    """Name of the scheduler."""
     about: str
+    """What it is for, in the words of the node's tooltip."""
     boundary: float = 0.0
+    """Sigma at which the experts change. Default 0, the model's own."""
     opening: tuple[Phase, ...] = ()
+    """Phases before those of the two experts. Default none."""
 
 
 _OFFICIAL, _EULER = ("flow_unipc", "wan_unipc"), ("euler", "simple")
 
 PRESETS = {
-    "Quality 40": Preset(40, 4.0, 3.0, 0.0, *_OFFICIAL, about="the official steps, cfg and solver"),
-    "Balanced 20": Preset(20, 3.5, 3.5, 0.0, *_OFFICIAL, about="half the steps, the same solver"),
-    "Turbo 8": Preset(8, 1.0, 1.0, 5.0, *_EULER, about="needs a distilled LoRA (Lightning) on both experts"),
-    "Turbo 4": Preset(4, 1.0, 1.0, 5.0, *_EULER, about="needs a distilled LoRA (Lightning) on both experts"),
-    "Hybrid": Preset(12, 3.5, 1.0, 5.0, *_EULER, about="a distilled LoRA on the low expert only, to keep the motion"),
-    "Anti-slow-motion 3-phase": Preset(
+    "Quality 40": PlanPreset(40, 4.0, 3.0, 0.0, *_OFFICIAL, about="the official steps, cfg and solver"),
+    "Balanced 20": PlanPreset(20, 3.5, 3.5, 0.0, *_OFFICIAL, about="half the steps, the same solver"),
+    "Turbo 8": PlanPreset(8, 1.0, 1.0, 5.0, *_EULER, about="needs a distilled LoRA (Lightning) on both experts"),
+    "Turbo 4": PlanPreset(4, 1.0, 1.0, 5.0, *_EULER, about="needs a distilled LoRA (Lightning) on both experts"),
+    "Hybrid": PlanPreset(
+        12, 3.5, 1.0, 5.0, *_EULER, about="a distilled LoRA on the low expert only, to keep the motion"
+    ),
+    "Anti-slow-motion 3-phase": PlanPreset(
         8,
         1.0,
         1.0,
@@ -43,7 +54,7 @@ PRESETS = {
 }
 
 
-def preset_plan(preset: Preset, experts: Experts) -> Plan:
+def preset_plan(preset: PlanPreset, experts: Experts) -> Plan:
     """The plan of a preset for `experts`; opens nothing."""
     return make_plan(
         experts,

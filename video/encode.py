@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from .clip import Clip, Frame
-from .formats import CONTAINERS, Settings
+from .formats import CONTAINERS, EncoderSettings
 from .sound import Sound
 from .whole import write_whole
 
@@ -22,7 +22,7 @@ EXIF_BYTES = 60_000  # of the 64 KiB that a segment of a JPEG can hold
 
 
 def write_video(
-    path: Path, clip: Clip, settings: Settings, metadata: Mapping[str, str], on_frame: Callable[[], None]
+    path: Path, clip: Clip, settings: EncoderSettings, metadata: Mapping[str, str], on_frame: Callable[[], None]
 ) -> int:
     """Write the clip and return the number of its frames; `on_frame` is called after each and may raise.
 
@@ -56,13 +56,13 @@ def write_video(
     return count
 
 
-def written_size(clip: Clip, settings: Settings) -> tuple[int, int]:
+def written_size(clip: Clip, settings: EncoderSettings) -> tuple[int, int]:
     """Width and height in the file: 4:2:0 video has even sides, so the last row or column of odd ones is left out."""
     odd = 2 if settings.format in CONTAINERS else 1
     return clip.width // odd * odd, clip.height // odd * odd
 
 
-def write_still(path: Path, frame: Frame, settings: Settings, metadata: Mapping[str, str]) -> None:
+def write_still(path: Path, frame: Frame, settings: EncoderSettings, metadata: Mapping[str, str]) -> None:
     """Write one frame as PNG, with the metadata as text chunks, or as JPEG, with what fits in its EXIF description."""
     image = Image.fromarray(frame)
     if settings.format == "png":
@@ -90,7 +90,7 @@ def _fitting(metadata: Mapping[str, str]) -> str:
     return text
 
 
-def _video_stream(output: Any, clip: Clip, settings: Settings) -> Any:
+def _video_stream(output: Any, clip: Clip, settings: EncoderSettings) -> Any:
     stream = output.add_stream(CONTAINERS[settings.format].video, rate=clip.fps, options=settings.encoder_options)
     stream.width, stream.height = written_size(clip, settings)
     stream.pix_fmt = "yuv420p"

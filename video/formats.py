@@ -30,13 +30,17 @@ WRITE_MODES = {"fast": "veryfast", "balanced": "medium", "small": "veryslow"}
 _VP9_SPEED = {"fast": "5", "balanced": "2", "small": "1"}
 
 
-class Settings(NamedTuple):
+class EncoderSettings(NamedTuple):
     """Settings of a written file."""
 
     format: str = "mp4"
+    """A name of FORMATS. Default mp4."""
     quality: int = QUALITIES["high"]
+    """Fidelity from LEAST to MOST, on the scale of Runware's `outputQuality`. Default 77."""
     write_mode: str = "balanced"
-    threads: int = 0  # of H.264, whose bytes depend on them; 0 for as many as there are processors
+    """A name of WRITE_MODES: time spent on a smaller file. Default balanced."""
+    threads: int = 0
+    """Threads of H.264, whose bytes depend on them; 0 for as many as there are processors. Default 0."""
 
     @property
     def extension(self) -> str:

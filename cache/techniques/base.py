@@ -64,7 +64,7 @@ class Policy(ABC):
 
 
 class Technique(ABC):
-    """What a node sets: a technique with its own settings, before it is known which expert it is on."""
+    """A technique with its own settings, as a node sets it, before it is known which expert it is on."""
 
     accelerations: ClassVar[Mapping[str, Acceleration]]
     """What `regular` and `fast` stand for."""

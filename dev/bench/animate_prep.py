@@ -33,7 +33,7 @@ from wan_duet.animate.detector.mediapipe.body import Bodies  # noqa: E402
 from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector  # noqa: E402
 from wan_duet.animate.person_mask import mask_of  # noqa: E402
 from wan_duet.animate.pose import FOUND, Pose  # noqa: E402
-from wan_duet.animate.tracker import Search, detect_people  # noqa: E402
+from wan_duet.animate.tracker import PersonSearch, detect_people  # noqa: E402
 
 THEIRS = {"pose": False, "holistic": True}  # and whether hands and face are found too
 
@@ -52,7 +52,7 @@ def ours(detector: EmbeddedDetector, source: Iterable[np.ndarray], details: bool
         if seen is not None:
             mask_of(seen, *image.shape[:2])
 
-    return detect_people(detector, source, Search(hands=details, face=details), 30.0, mask)
+    return detect_people(detector, source, PersonSearch(hands=details, face=details), 30.0, mask)
 
 
 def theirs(process: subprocess.Popen[str], name: str, count: int) -> float:

@@ -27,11 +27,11 @@ from comfy_api.util import VideoComponents  # noqa: E402
 from torch import Tensor  # noqa: E402
 from wan_duet.video.clip import clip_of_images  # noqa: E402
 from wan_duet.video.encode import write_video  # noqa: E402
-from wan_duet.video.formats import Settings  # noqa: E402
+from wan_duet.video.formats import EncoderSettings  # noqa: E402
 
 WIDTH, HEIGHT, FPS = 1280, 720, 16.0
 SCROLL = 2  # rows from one frame to the next
-AS_THE_HOST = Settings("mp4", 68, "balanced")  # crf 23, medium
+AS_THE_HOST = EncoderSettings("mp4", 68, "balanced")  # crf 23, medium
 WARM_UP = 1
 MB = 2**20
 

@@ -15,7 +15,7 @@ from ...animate.openpose import from_keypoints, to_keypoints
 from ...animate.person_mask import masks_of_pose
 from ...animate.pose import Pose, counts
 from ...animate.smooth import REACH, close_gaps, smooth
-from ...animate.tracker import LARGEST, PICKS, Search
+from ...animate.tracker import LARGEST, PICKS, PersonSearch
 from ...experts.fingerprint import fingerprint
 from ...video.clip import Clip
 from ..clips import clip_of, stop_if_interrupted, watch
@@ -130,7 +130,7 @@ class DetectPose(io.ComfyNode):
         mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         clip = clip_of(video, FPS)
-        search = Search(people, pick, skip, (point_x, point_y), small_people, hands, face)
+        search = PersonSearch(people, pick, skip, (point_x, point_y), small_people, hands, face)
         pose = detector.pose(watch(clip.frames(), clip.count), search, float(clip.fps), _where(clip, boxes, mask))
         pose = smooth(close_gaps(pose, fill_gaps), smoothing)
         report = f"{len(pose)} frames of {pose.width}x{pose.height} at {pose.fps:g} fps\n{counts(pose, pick)}"

@@ -24,7 +24,7 @@ from .vae import wan_vae
 CATEGORY = "Wan Duet/Frames"
 
 
-class FrameImage(io.ComfyNode):
+class FrameImageNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

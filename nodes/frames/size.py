@@ -16,7 +16,7 @@ from .images import CATEGORY
 LARGEST = 4096  # pixels a side
 
 
-class Size(io.ComfyNode):
+class SizeNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

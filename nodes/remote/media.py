@@ -15,7 +15,7 @@ from ...experts.variant import HIGH, LOW
 from ...remote.contract.contracts import Contract
 from ...remote.media import Media, audio_media, image_media, video_media
 from ...video.encode import write_video
-from ...video.formats import QUALITIES, Settings
+from ...video.formats import QUALITIES, EncoderSettings
 from ...video.identity import identity_of_clip, identity_of_file
 from ...video.strip_metadata import strip_metadata
 from ..clips import FPS_OF_IMAGES, clip_of, stop_if_interrupted, whole_file
@@ -84,7 +84,7 @@ def _file(media: Media | str, files: Files) -> str:
 
 
 # The same bytes from run to run, so that a file is uploaded once
-SENT = Settings("mp4", QUALITIES["high"], "balanced", threads=4)
+SENT = EncoderSettings("mp4", QUALITIES["high"], "balanced", threads=4)
 
 
 def picture(image: torch.Tensor, name: str = "image") -> Media:

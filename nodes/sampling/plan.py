@@ -165,7 +165,7 @@ def _rarely_needed() -> list[io.Input]:
     return [advanced(boundary), advanced(strength_mode)]
 
 
-class Preset(io.ComfyNode):
+class PresetNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         abouts = "\n".join(f"{name}: {preset.about}." for name, preset in PRESETS.items())
@@ -194,7 +194,7 @@ def _planned(plan: Plan, experts: Experts, solver: Any = None, about: str = "") 
     return io.NodeOutput(plan, solver or named_solver(plan.sampler), sigmas_of(plan), log_report(text))
 
 
-class ProviderScheduler(io.ComfyNode):
+class ProviderSchedulerNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

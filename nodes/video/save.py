@@ -20,7 +20,7 @@ from ...host.settings import writes_metadata
 from ...samplers.plan import Plan
 from ...video.clip import Clip, clip_of_images, exact_fps, reversed_clip
 from ...video.encode import write_still, write_video, written_size
-from ...video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES, Settings
+from ...video.formats import FORMATS, LEAST, MOST, QUALITIES, STILLS, WRITE_MODES, EncoderSettings
 from ...video.metadata import RECEIPT, texts
 from ...video.plain_frames import PlainFrames
 from ...video.whole import reserve_name
@@ -86,7 +86,9 @@ class SaveVideo(io.ComfyNode):
         adjust_fps: bool = True,
         upload_profile: str = "",
     ) -> io.NodeOutput:
-        settings = Settings(format, max(exact_quality, LEAST) if exact_quality else QUALITIES[quality], write_mode)
+        settings = EncoderSettings(
+            format, max(exact_quality, LEAST) if exact_quality else QUALITIES[quality], write_mode
+        )
         between = interpolated_frames if interpolation != NONE else 0
         clip = _interpolated(video, interpolation, between, adjust_fps) if between else clip_of(video, FPS_OF_IMAGES)
         clip = _played(clip, fps * (between + 1 if adjust_fps else 1), reverse, audio)
@@ -242,7 +244,7 @@ def _sent(path: Path, profile: str) -> str:
     return upload(path, profile, manager())
 
 
-def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str]) -> int:
+def _write(path: Path, clip: Clip, settings: EncoderSettings, metadata: dict[str, str]) -> int:
     """Write the file and return the number of frames."""
     if settings.format in STILLS:
         if clip.count != 1:
@@ -253,7 +255,7 @@ def _write(path: Path, clip: Clip, settings: Settings, metadata: dict[str, str])
     return write_video(path, clip, settings, metadata, partial(progress.update, 1))
 
 
-def _report(path: Path, clip: Clip, settings: Settings, count: int) -> list[str]:
+def _report(path: Path, clip: Clip, settings: EncoderSettings, count: int) -> list[str]:
     """Report lines on what was written, and on what was changed in a file as it was read."""
     width, height = written_size(clip, settings)
     what = "an image"

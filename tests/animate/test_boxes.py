@@ -14,7 +14,7 @@ from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
 from wan_duet.animate.detector.mediapipe.wholebody import OF_BODY
 from wan_duet.animate.pose import BODY, FOUND, MISSING, NOSE, Pose
 from wan_duet.animate.top_down import detect_in_boxes
-from wan_duet.animate.tracker import LEFT_TO_RIGHT, POINT, Search
+from wan_duet.animate.tracker import LEFT_TO_RIGHT, POINT, PersonSearch
 from wan_duet.tests.animate.conftest import picture
 from wan_duet.tests.animate.people import person, pose_of
 from wan_duet.tests.animate.test_follow import Scripted, bodies
@@ -109,7 +109,7 @@ People = list[tuple[float, float, float, float]]
 def followed(*frames: People, **search: Any) -> Pose:
     given = [np.array(boxes).reshape(-1, 4) for boxes in frames]
     pictures = [np.zeros((100, 100, 3), np.uint8)] * len(frames)
-    return detect_in_boxes(Middles(), pictures, lambda number, _: given[number], Search(**search), 30.0)
+    return detect_in_boxes(Middles(), pictures, lambda number, _: given[number], PersonSearch(**search), 30.0)
 
 
 def places(pose: Pose) -> list[list[float]]:
@@ -230,7 +230,7 @@ def test_onnx_points_of_people_whom_the_embedded_detector_follows(monkeypatch: p
     monkeypatch.setattr(detect, "open_points", lambda name, device: Middles())
     detector = detect.Detector(Scripted(script), pose_model="any.onnx")  # pyright: ignore[reportArgumentType]
     pictures = [np.full((100, 400, 3), number, np.uint8) for number in range(3)]
-    pose = detector.pose(pictures, Search(people=2), 30.0)
+    pose = detector.pose(pictures, PersonSearch(people=2), 30.0)
     assert pose.states[0].tolist() == [FOUND, FOUND] and MISSING in pose.states[1]
     assert places(pose) == pose.regions[..., 0].T.tolist()
     assert set(pose.regions[2, :, 0]) >= {80}

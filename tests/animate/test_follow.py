@@ -10,7 +10,7 @@ from torch import Tensor
 from wan_duet.animate.detector.mediapipe.body import POINTS, Bodies
 from wan_duet.animate.detector.mediapipe.embedded import MOST_TILES, Details, no_details, tiles
 from wan_duet.animate.pose import FOUND, MISSING, Pose, counts
-from wan_duet.animate.tracker import LEFT_TO_RIGHT, MISSED_FOR, POINT, TILED_EVERY, Search, detect_people
+from wan_duet.animate.tracker import LEFT_TO_RIGHT, MISSED_FOR, POINT, TILED_EVERY, PersonSearch, detect_people
 
 People = list[tuple[float, float, float]]  # x, y, size
 
@@ -60,7 +60,7 @@ class Scripted:
 def run(script: list[People], **search: Any) -> tuple[Pose, Scripted]:
     detector = Scripted(script)
     frames = (np.full((100, 400, 3), t, np.uint8) for t in range(len(script)))
-    return detect_people(detector, frames, Search(**search), 30.0), detector  # pyright: ignore[reportArgumentType]
+    return detect_people(detector, frames, PersonSearch(**search), 30.0), detector  # pyright: ignore[reportArgumentType]
 
 
 LEFT, RIGHT = (60.0, 50.0, 40.0), (300.0, 50.0, 60.0)
@@ -147,7 +147,7 @@ def test_one_of_two_who_is_lost_is_found_again_before_the_next_search_of_the_who
 def test_somebody_without_clear_joints_is_looked_for_anew(clarity: float, again: list[int]) -> None:
     detector = Scripted([[LEFT]] * 4, clarity=clarity)
     frames = (np.full((100, 400, 3), t, np.uint8) for t in range(4))
-    detect_people(detector, frames, Search(), 30.0)  # pyright: ignore[reportArgumentType]
+    detect_people(detector, frames, PersonSearch(), 30.0)  # pyright: ignore[reportArgumentType]
     assert detector.again == again
 
 

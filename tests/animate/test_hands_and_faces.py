@@ -14,7 +14,7 @@ from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
 from wan_duet.animate.detector.mediapipe.region import whole
 from wan_duet.animate.detector.mediapipe.wholebody import OF_BODY, OF_FACE
 from wan_duet.animate.pose import BODY, FACE, FOUND, HANDS
-from wan_duet.animate.tracker import Search, detect_people
+from wan_duet.animate.tracker import PersonSearch, detect_people
 from wan_duet.tests.animate.conftest import in_environment
 
 STORED = Path(__file__).parents[1] / "data" / "holistic_points.json"
@@ -43,7 +43,7 @@ def path(name: str) -> Path:
 def ours(name: str) -> np.ndarray:
     """The points [133, 3] of whoever is in a picture."""
     image = np.array(Image.open(path(name)).convert("RGB"))
-    pose = detect_people(EmbeddedDetector(torch.device("cpu")), [image], Search(), 1.0)
+    pose = detect_people(EmbeddedDetector(torch.device("cpu")), [image], PersonSearch(), 1.0)
     assert pose.states[0, 0] == FOUND
     return pose.points[0, 0]
 

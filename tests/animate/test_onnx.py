@@ -11,7 +11,7 @@ import torch
 from wan_duet.animate.detect import load_detector
 from wan_duet.animate.detector.onnx.files import onnx_files, onnx_path, open_persons, open_points
 from wan_duet.animate.pose import FACE, FEET, FOUND, HANDS, MISSING
-from wan_duet.animate.tracker import LEFT_TO_RIGHT, POINT, Search
+from wan_duet.animate.tracker import LEFT_TO_RIGHT, POINT, PersonSearch
 from wan_duet.tests.animate.onnx_networks import (
     Box,
     Network,
@@ -118,7 +118,7 @@ def test_two_people_are_followed_through_a_video(folder: Path) -> None:
     detector = load_detector(CPU, "pose.onnx", "person.onnx")
     steps = [[(x1 + 9 * t, y1, x2 + 9 * t, y2) for x1, y1, x2, y2 in PEOPLE[:2]] for t in range(6)]
     steps[3] = steps[3][:1]
-    pose = detector.pose(moving(*steps), Search(people=2, pick=LEFT_TO_RIGHT), 30.0)
+    pose = detector.pose(moving(*steps), PersonSearch(people=2, pick=LEFT_TO_RIGHT), 30.0)
     assert pose.states.T.tolist() == [[FOUND] * 6, [FOUND] * 3 + [MISSING] + [FOUND] * 2]
     for points, people in zip(pose.points, steps, strict=True):
         for person, box in enumerate(people):
@@ -130,10 +130,10 @@ def test_the_pick_says_who_is_taken(folder: Path) -> None:
     write_vitpose(folder / "pose.onnx")
     detector = load_detector(CPU, "pose.onnx", "person.onnx")
     for search, box in (
-        (Search(), PEOPLE[0]),
-        (Search(skip=2), PEOPLE[2]),
-        (Search(pick=LEFT_TO_RIGHT, skip=1), PEOPLE[2]),
-        (Search(pick=POINT, point=(0.7, 0.5)), PEOPLE[1]),
+        (PersonSearch(), PEOPLE[0]),
+        (PersonSearch(skip=2), PEOPLE[2]),
+        (PersonSearch(pick=LEFT_TO_RIGHT, skip=1), PEOPLE[2]),
+        (PersonSearch(pick=POINT, point=(0.7, 0.5)), PEOPLE[1]),
     ):
         pose = detector.pose(moving(PEOPLE, PEOPLE), search, 30.0)
         assert np.abs(pose.points[1, 0, :, :2] - wholebody_of(box)).max() < 3
@@ -186,9 +186,9 @@ def test_a_file_in_the_other_s_place_is_refused(folder: Path) -> None:
     write_vitpose(folder / "pose.onnx")
     write_yolov10(folder / "person.onnx")
     with pytest.raises(ValueError, match=r"pose_model is person\.onnx, which finds persons only.*ViTPose wholebody"):
-        load_detector(CPU, pose_model="person.onnx").pose(moving(PEOPLE), Search(), 30.0)
+        load_detector(CPU, pose_model="person.onnx").pose(moving(PEOPLE), PersonSearch(), 30.0)
     with pytest.raises(ValueError, match=r"person_model is pose\.onnx, which finds somebody's points.*YOLOX or"):
-        load_detector(CPU, person_model="pose.onnx").pose(moving(PEOPLE), Search(), 30.0)
+        load_detector(CPU, person_model="pose.onnx").pose(moving(PEOPLE), PersonSearch(), 30.0)
 
 
 def test_a_network_of_no_known_shape_is_named_with_its_shapes(folder: Path) -> None:

@@ -15,7 +15,7 @@ from wan_duet.animate.detector.mediapipe.embedded import EmbeddedDetector
 from wan_duet.animate.person_mask import mask_of
 from wan_duet.animate.pose import FACE, FOUND, HANDS, MISSING, Pose
 from wan_duet.animate.smooth import close_gaps
-from wan_duet.animate.tracker import PersonTracker, Search, detect_people
+from wan_duet.animate.tracker import PersonSearch, PersonTracker, detect_people
 from wan_duet.tests.animate.conftest import in_environment, live_folder, picture
 
 pytestmark = pytest.mark.live
@@ -65,7 +65,7 @@ def test_a_walking_man_is_followed_and_his_mask_holds_his_torso(detector: Embedd
             columns, rows = seen.points[0, TORSO, :2].round().astype(int).T
             inside.extend(mask[rows.clip(0, height - 1), columns.clip(0, width - 1)].tolist())
 
-    pose = detect_people(detector, frames(), Search(hands=False, face=False), 30.0, look)
+    pose = detect_people(detector, frames(), PersonSearch(hands=False, face=False), 30.0, look)
     assert len(pose) == FRAMES
     assert (close_gaps(pose, 5).states != MISSING).sum() >= 220
     assert np.abs(np.diff(pose.regions[pose.states[:, 0] == FOUND, 0, :2], axis=0)).max() < 250  # always the same man
@@ -82,9 +82,9 @@ def test_two_men_are_found_with_tiles(detector: EmbeddedDetector) -> None:
 @pytest.mark.parametrize("name", ["astronaut.png", "bus.jpg", "zidane.jpg", "camera.png", "grace_hopper.jpg"])
 def test_a_photographed_person_has_a_body_a_mask_and_a_face(detector: EmbeddedDetector, name: str) -> None:
     image = picture(name)
-    pose = detect_people(detector, [image], Search(), 1.0)
+    pose = detect_people(detector, [image], PersonSearch(), 1.0)
     assert pose.states[0, 0] == FOUND
-    follower = PersonTracker(detector, Search())
+    follower = PersonTracker(detector, PersonSearch())
     _, seen = follower.next(torch.from_numpy(image))
     assert seen is not None
     mask = mask_of(seen, *image.shape[:2]).numpy() > 0.5
@@ -116,7 +116,7 @@ def test_the_tiles_of_a_picture_show_nobody_who_is_not_there(detector: EmbeddedD
 
 @pytest.fixture(scope="module")
 def jumping(detector: EmbeddedDetector) -> Pose:
-    return detect_people(detector, enlarged(), Search(), 30.0)
+    return detect_people(detector, enlarged(), PersonSearch(), 30.0)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from wan_duet.tests.browser.editor import Editor
 from wan_duet.tests.video.test_read import with_matrix
 from wan_duet.video.clip import clip_of_images
 from wan_duet.video.encode import write_video
-from wan_duet.video.formats import Settings
+from wan_duet.video.formats import EncoderSettings
 from wan_duet.video.read import clip_of_file
 
 MIME = {"mp4": "video/mp4", "webm": "video/webm", "mov": "video/quicktime"}
@@ -119,7 +119,7 @@ def test_a_turned_file_is_read_as_the_browser_shows_it(
     images = torch.zeros(3, 96, 160, 3)
     images[:, :32, :32], images[:, :32, -32:], images[:, -32:, :32] = 1.0, 0.7, 0.35
     path = server.base / "output" / output_folder / f"turned{matrix.index(max(matrix))}{matrix[0]}.mp4"
-    write_video(path, clip_of_images(images, 16.0), Settings(), {}, lambda: None)
+    write_video(path, clip_of_images(images, 16.0), EncoderSettings(), {}, lambda: None)
     seen = editor.page.evaluate(PLAY, address(client, with_matrix(path, *matrix)))
     clip = clip_of_file(str(path))
     frame = next(clip.frames())

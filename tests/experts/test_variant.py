@@ -11,7 +11,7 @@ from wan_duet.experts import variant
 from wan_duet.experts.files import load_pair, report
 from wan_duet.experts.pair import Experts
 from wan_duet.experts.variant import WanVae, WanVariant
-from wan_duet.nodes.frames.size import Size
+from wan_duet.nodes.frames.size import SizeNode
 from wan_duet.nodes.frames.vae import wan_vae
 from wan_duet.samplers.planner import make_plan
 from wan_duet.samplers.presets import PRESETS, preset_plan
@@ -47,7 +47,7 @@ def test_a_row_alone_gives_what_the_loader_says(novel: Experts, put: Callable[..
 
 
 def test_a_row_alone_gives_sizes_and_lengths(novel: Experts) -> None:
-    width, height, length, _, text = Size.execute("480p", "auto", 15.0, 16.0, experts=novel).args
+    width, height, length, _, text = SizeNode.execute("480p", "auto", 15.0, 16.0, experts=novel).args
     assert (width, height, length) == (832, 448, 241)  # multiples of 2 x 32
     assert "multiples of 64" in text and "Longer than the 161 frames" in text
     assert wan_vae(SimpleNamespace(latent_channels=24)) == NOVEL.vae
@@ -65,7 +65,7 @@ def test_two_halves_of_different_variants_are_refused(novel: Experts, put: Calla
 
 
 def test_the_node_of_sizes_names_the_frame_rates_of_the_table() -> None:
-    (fps,) = (socket for socket in Size.define_schema().inputs if socket.id == "fps")
+    (fps,) = (socket for socket in SizeNode.define_schema().inputs if socket.id == "fps")
     said = dict(re.findall(r"(\d+) for ([^,.]+)", fps.tooltip or ""))
     rates = {f"{variant.T2V_A14B.fps:g}", f"{variant.TI2V_5B.fps:g}", f"{variant.ANIMATE.fps:g}"}
     assert said.keys() == rates

@@ -16,13 +16,13 @@ from wan_duet.nodes.remote.media import film
 from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.video.clip import Clip, clip_of_images
 from wan_duet.video.encode import write_video
-from wan_duet.video.formats import Settings
+from wan_duet.video.formats import EncoderSettings
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:
     path = tmp_path / "clip.mp4"
-    write_video(path, clip_of_images(ramp(24, 32, 16), 24.0, click(1.0, 0.5)), Settings(), {}, lambda: None)
+    write_video(path, clip_of_images(ramp(24, 32, 16), 24.0, click(1.0, 0.5)), EncoderSettings(), {}, lambda: None)
     return str(path)
 
 

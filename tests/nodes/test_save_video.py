@@ -16,7 +16,7 @@ from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.tests.video.test_read import with_matrix
 from wan_duet.video.clip import clip_of_images
 from wan_duet.video.encode import write_video
-from wan_duet.video.formats import Settings
+from wan_duet.video.formats import EncoderSettings
 from wan_duet.video.metadata import RECEIPT
 from wan_duet.video.read import clip_of_file
 
@@ -53,7 +53,7 @@ def texts_of(path: Path) -> dict[str, str]:
 def source(server: Server) -> Iterator[str]:
     """The name of a video with sound in the server's input folder."""
     path = server.base / "input" / "test-source.mp4"
-    write_video(path, clip_of_images(ramp(12, 64, 48), 24.0, click(0.5, 0.25)), Settings(), {}, lambda: None)
+    write_video(path, clip_of_images(ramp(12, 64, 48), 24.0, click(0.5, 0.25)), EncoderSettings(), {}, lambda: None)
     yield path.name
     path.unlink()
 
@@ -62,7 +62,7 @@ def source(server: Server) -> Iterator[str]:
 def early(server: Server) -> Iterator[str]:
     """The same, with its click at a tenth of a second."""
     path = server.base / "input" / "test-early.mp4"
-    write_video(path, clip_of_images(ramp(12, 64, 48), 24.0, click(0.5, 0.1)), Settings(), {}, lambda: None)
+    write_video(path, clip_of_images(ramp(12, 64, 48), 24.0, click(0.5, 0.1)), EncoderSettings(), {}, lambda: None)
     yield path.name
     path.unlink()
 

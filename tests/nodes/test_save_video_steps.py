@@ -23,7 +23,7 @@ from wan_duet.nodes.video.save import SaveVideo
 from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.video.clip import clip_of_images
 from wan_duet.video.encode import write_video
-from wan_duet.video.formats import Settings
+from wan_duet.video.formats import EncoderSettings
 from wan_duet.video.read import clip_of_file
 
 Save = Callable[..., tuple[Path, str]]
@@ -130,7 +130,7 @@ def test_interpolated_images_last_as_long_or_become_slow_motion(
 
 def test_an_interpolated_video_keeps_its_duration_and_its_sound(save: Save, models: Path, tmp_path: Path) -> None:
     source = tmp_path / "source.mp4"
-    write_video(source, clip_of_images(ramp(24), 24.0, click(1.0, 0.5)), Settings(), {}, lambda: None)
+    write_video(source, clip_of_images(ramp(24), 24.0, click(1.0, 0.5)), EncoderSettings(), {}, lambda: None)
     path, _ = save(VideoFromFile(str(source)), interpolation="rife")
     clip, sound = clip_of_file(str(path)), clip_of_file(str(path)).sound()
     assert (clip.count, clip.fps) == (47, 48)

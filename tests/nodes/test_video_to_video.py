@@ -11,7 +11,7 @@ from wan_duet.tests.nodes.graph import Graph, Node, Runner
 from wan_duet.tests.video.conftest import ramp
 from wan_duet.video.clip import clip_of_images
 from wan_duet.video.encode import write_video
-from wan_duet.video.formats import Settings
+from wan_duet.video.formats import EncoderSettings
 
 Files = dict[str, str]
 VAE = "wan_2.1_vae.safetensors"
@@ -21,7 +21,7 @@ VAE = "wan_2.1_vae.safetensors"
 def clip(server: Server) -> Iterator[str]:
     """The name of a video of 20 frames at 32 fps in the server's input folder."""
     path: Path = server.base / "input" / "test-clip.mp4"
-    write_video(path, clip_of_images(ramp(20, 80, 64), 32.0), Settings(), {}, lambda: None)
+    write_video(path, clip_of_images(ramp(20, 80, 64), 32.0), EncoderSettings(), {}, lambda: None)
     yield path.name
     path.unlink()
 

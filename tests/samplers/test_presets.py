@@ -5,12 +5,12 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from wan_duet.samplers.guider import DuetGuider
-from wan_duet.samplers.presets import PRESETS, Preset, preset_plan
+from wan_duet.samplers.presets import PRESETS, PlanPreset, preset_plan
 from wan_duet.samplers.solvers.names import solver
 from wan_duet.tests.samplers.runs import Job, pair
 
 
-def run(preset: Preset, high: ModelPatcher, low: ModelPatcher, seed: int) -> tuple[Tensor, int]:
+def run(preset: PlanPreset, high: ModelPatcher, low: ModelPatcher, seed: int) -> tuple[Tensor, int]:
     """The latent from one and the same noise, and the number of evaluations."""
     experts, job = pair(high, low), Job()
     plan = preset_plan(preset, experts)

@@ -9,7 +9,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from wan_duet.experts.lora.expert_lora import ExpertLora
 from wan_duet.experts.lora.schedule import constant
-from wan_duet.nodes.sampling.plan import ProviderScheduler as Node
+from wan_duet.nodes.sampling.plan import ProviderSchedulerNode as Node
 from wan_duet.nodes.sampling.run import Sampler
 from wan_duet.remote.contract.contracts import contract
 from wan_duet.samplers.guider import DuetGuider

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from wan_duet.video.clip import Clip
 from wan_duet.video.encode import write_video
-from wan_duet.video.formats import Settings
+from wan_duet.video.formats import EncoderSettings
 
 RATE = 44_100
 
@@ -30,8 +30,8 @@ def click(seconds: float, at: float, channels: int = 2, rate: int = RATE) -> dic
 def write(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes a clip and returns the file."""
 
-    def write(clip: Clip, settings: Settings | None = None, **metadata: str) -> Path:
-        chosen = settings or Settings()
+    def write(clip: Clip, settings: EncoderSettings | None = None, **metadata: str) -> Path:
+        chosen = settings or EncoderSettings()
         path = tmp_path / f"clip.{chosen.extension}"
         write_video(path, clip, chosen, metadata, lambda: None)
         return path

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wan_duet.tests.video.conftest import ramp
 from wan_duet.video.clip import clip_of_images
-from wan_duet.video.formats import CONTAINERS, Settings
+from wan_duet.video.formats import CONTAINERS, EncoderSettings
 from wan_duet.video.metadata import texts
 
 json_values = st.recursive(
@@ -35,7 +35,7 @@ def test_texts_are_the_same_json_with_its_braces_in_pairs(value: dict[str, Any])
 @pytest.mark.parametrize("format", CONTAINERS)
 def test_a_file_holds_its_texts(write: Callable[..., Path], format: str) -> None:
     value = {"text": 'a } "brace" \\ and ü', "long": "x" * 100_000}
-    path = write(clip_of_images(ramp(2), 16.0), Settings(format), **texts({"workflow": value, "prompt": {}}))
+    path = write(clip_of_images(ramp(2), 16.0), EncoderSettings(format), **texts({"workflow": value, "prompt": {}}))
     with av.open(str(path)) as found:
         names = {name.lower(): text for name, text in found.metadata.items()}
     assert json.loads(names["workflow"]) == value
@@ -43,14 +43,14 @@ def test_a_file_holds_its_texts(write: Callable[..., Path], format: str) -> None
 
 
 def test_the_texts_of_a_webm_come_before_its_pictures(write: Callable[..., Path]) -> None:
-    content = write(clip_of_images(ramp(40), 16.0), Settings("webm"), workflow='{"a": 1}').read_bytes()
+    content = write(clip_of_images(ramp(40), 16.0), EncoderSettings("webm"), workflow='{"a": 1}').read_bytes()
     tags, first_cluster = (content.find(mark) for mark in (b"\x12\x54\xc3\x67", b"\x1f\x43\xb6\x75"))
     assert 0 < tags < content.find(b"WORKFLOW") < first_cluster
 
 
 @pytest.mark.parametrize("format", ["mp4", "mov"])
 def test_the_index_of_a_file_comes_before_its_pictures(write: Callable[..., Path], format: str) -> None:
-    content = write(clip_of_images(ramp(40), 16.0), Settings(format), workflow='{"a": 1}').read_bytes()
+    content = write(clip_of_images(ramp(40), 16.0), EncoderSettings(format), workflow='{"a": 1}').read_bytes()
     assert 0 < content.find(b"moov") < content.find(b"mdat")
 
 

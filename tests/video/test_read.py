@@ -16,7 +16,7 @@ from wan_duet.tests.video.conftest import click, ramp
 from wan_duet.video import read
 from wan_duet.video.clip import Look, clip_of_images, reversed_clip, shift_sound
 from wan_duet.video.encode import write_video
-from wan_duet.video.formats import Settings
+from wan_duet.video.formats import EncoderSettings
 from wan_duet.video.read import clip_of_file
 from wan_duet.video.timeline import timeline
 
@@ -58,7 +58,7 @@ def corners(tmp_path: Path) -> Path:
     images[:, :16, :32] = LEFT_TOP / 255
     images[:, 32:, 64:] = RIGHT_BOTTOM / 255
     path = tmp_path / "corners.mp4"
-    write_video(path, clip_of_images(images, 16.0), Settings(), {}, lambda: None)
+    write_video(path, clip_of_images(images, 16.0), EncoderSettings(), {}, lambda: None)
     return path
 
 
@@ -110,7 +110,7 @@ def test_a_varying_rate_becomes_a_constant_one_at_which_everything_is_seen_in_ti
 
 def test_a_written_file_of_varying_rate_lasts_as_long(tmp_path: Path) -> None:
     clip = clip_of_file(str(recorded(tmp_path / "x.mp4", SLOW_THEN_FAST)))
-    write_video(tmp_path / "y.mp4", clip, Settings(), {}, lambda: None)
+    write_video(tmp_path / "y.mp4", clip, EncoderSettings(), {}, lambda: None)
     with av.open(str(tmp_path / "y.mp4")) as found:
         assert found.duration / av.time_base == pytest.approx(2.0, abs=0.05)
 
@@ -151,7 +151,7 @@ def test_a_browsers_recording_with_some_frames_missing_has_the_rate_of_the_other
 @pytest.mark.parametrize("format", ["mp4", "webm", "mov"])
 def test_the_frames_of_a_file_are_counted_without_decoding_them(tmp_path: Path, format: str) -> None:
     path = tmp_path / f"x.{format}"
-    write_video(path, clip_of_images(ramp(30), 16.0, click(2.0, 0.5)), Settings(format), {}, lambda: None)
+    write_video(path, clip_of_images(ramp(30), 16.0, click(2.0, 0.5)), EncoderSettings(format), {}, lambda: None)
     decoded: list[str] = []
     opened = read.av.open
 
@@ -310,7 +310,7 @@ def test_frames_that_all_have_one_time_are_counted(
 
 def test_a_reversed_video_takes_its_sound_along(tmp_path: Path) -> None:
     path = tmp_path / "x.mp4"
-    write_video(path, clip_of_images(ramp(20), 10.0, click(2.0, 0.5)), Settings(), {}, lambda: None)
+    write_video(path, clip_of_images(ramp(20), 10.0, click(2.0, 0.5)), EncoderSettings(), {}, lambda: None)
     for clip in (clip_of_file(str(path)), clip_of_images(ramp(20), 10.0, click(9.0, 0.5))):
         sound = reversed_clip(clip).sound()
         assert sound is not None

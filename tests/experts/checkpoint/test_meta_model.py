@@ -52,3 +52,10 @@ def test_it_has_every_weight_of_the_file(linear: type[nn.Linear] | None, monkeyp
 
 def test_the_lazy_stand_in_has_no_weight() -> None:
     assert LazyLinear(2, 2).weight is None
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_its_weights_and_its_computing_have_the_precision_asked_for(dtype: torch.dtype) -> None:
+    model = skeleton(CONFIG, dtype)
+    assert (model.get_dtype(), model.manual_cast_dtype) == (dtype, None)
+    assert model.diffusion_model.blocks[0].self_attn.q.weight.dtype == dtype
