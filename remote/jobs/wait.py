@@ -1,6 +1,7 @@
 """Wait for a job in the host's loop, which may be closed at any moment, and see an interrupt."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Literal
@@ -13,7 +14,9 @@ from .request import GenerationRequest
 
 OnInterrupt = Literal["cancel if queued", "cancel", "keep"]
 TICK = 0.25
-LONGEST_CANCEL = 10.0
+LONGEST_STOP = 1.5  # seconds that a provider may take to answer before the run ends without it
+
+log = logging.getLogger("wan_duet")
 
 
 def never() -> bool:
@@ -52,36 +55,49 @@ async def wait(
             done, _ = await asyncio.wait({future}, timeout=TICK)
         except asyncio.CancelledError:
             if interrupted() and on_interrupt != "keep":
-                _cancel_later(handle, on_interrupt)
+                _cancel(handle, on_interrupt).cancel()  # nobody is left to be told
             raise
         if future.cancelled():  # not passed on: it would end the host's worker, not only the prompt
             raise Interrupted("The job was stopped elsewhere. Run again to make a new one.")
         if done:
             return future.result()
         if interrupted():
-            raise Interrupted(await _stop(handle, future, on_interrupt))
+            raise Interrupted(await _stop(handle, on_interrupt))
 
 
-def _cancel_later(handle: JobHandle, on_interrupt: OnInterrupt) -> None:
-    """Cancel the job in the jobs' own loop, for this one is about to end."""
+async def _stop(handle: JobHandle, on_interrupt: OnInterrupt) -> str:
+    """Say what becomes of the job, as far as that is known soon; a provider that is slow is asked all the same."""
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(_cancel(handle, on_interrupt)), LONGEST_STOP)
+    except asyncio.TimeoutError:
+        return "The job may go on and be billed: Remote Jobs shows what becomes of it, and the same graph collects it."
+
+
+def _cancel(handle: JobHandle, on_interrupt: OnInterrupt) -> "Future[str]":
+    """Stop the job in the jobs' own loop, for the caller's may end; what becomes of it is logged if nobody waits."""
+    said: Future[str] = Future()
+
+    def say(text: str) -> None:
+        if said.set_running_or_notify_cancel():
+            said.set_result(text)
+        else:
+            log.warning("%s", text)
 
     def cancel(claimed: "Future[str]") -> None:
-        if not claimed.cancelled() and claimed.exception() is None:
-            handle.manager.cancel(claimed.result(), only_queued=on_interrupt == "cancel if queued")
+        if claimed.cancelled():
+            return say("No job was made.")
+        job_id = claimed.result()
+        if on_interrupt == "keep":
+            return say(f"Job {job_id} goes on and is billed: run the same graph again to collect it.")
+        asked = handle.manager.cancel(job_id, only_queued=on_interrupt == "cancel if queued")
+        asked.add_done_callback(lambda asked: say(_answer(asked, job_id)))
 
     handle.claimed.add_done_callback(cancel)
+    handle.future.add_done_callback(lambda _: handle.claimed.cancel())  # of a job that failed before it was made
+    return said
 
 
-async def _stop(handle: JobHandle, future: "asyncio.Future[JobOutcome]", on_interrupt: OnInterrupt) -> str:
-    claimed = asyncio.wrap_future(handle.claimed)
-    await asyncio.wait({claimed, future}, return_when=asyncio.FIRST_COMPLETED)
-    if not claimed.done():
-        return "No job was made."
-    job_id = claimed.result()
-    if on_interrupt == "keep":
-        return f"Job {job_id} goes on and is billed: run the same graph again to collect it."
-    cancelled = handle.manager.cancel(job_id, only_queued=on_interrupt == "cancel if queued")
-    try:
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(cancelled)), LONGEST_CANCEL)
-    except (asyncio.TimeoutError, RuntimeError) as error:
-        return f"Job {job_id} may go on and be billed ({error or 'no answer'}): run the same graph again to collect it."
+def _answer(asked: "Future[str]", job_id: str) -> str:
+    error = RuntimeError("the jobs were closed") if asked.cancelled() else asked.exception()
+    kept = f"Job {job_id} may go on and be billed ({error}): run the same graph again to collect it."
+    return kept if error else asked.result()

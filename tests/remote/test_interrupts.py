@@ -1,6 +1,7 @@
 """An interrupt ends a wait and, if so wished, the job; a wait that is taken away ends nothing."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from wan_duet.remote.jobs.manager import JobHandle
 from wan_duet.remote.jobs.wait import OnInterrupt, deliver, wait
 from wan_duet.tests.fake_providers.faults import Handler, Lose
 from wan_duet.tests.remote.conftest import REAL_SECONDS, Bench, MakeBench
+from wan_duet.tests.remote.test_uploads import image_order, picture
 
 NEVER = 1e9
 
@@ -108,6 +110,82 @@ def test_an_interrupt_while_a_submit_is_under_way_waits_for_its_answer(bench: Ma
     finish(runware)
     handle.future.result(REAL_SECONDS)
     runware.check(State.DOWNLOADED, charges=1, files=1)
+
+
+class Slow:
+    """Does what is asked once `answer` is set, or after a while that is far longer than a stop may take."""
+
+    def __init__(self) -> None:
+        self.answer = threading.Event()
+
+    async def __call__(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        await asyncio.to_thread(self.answer.wait, 8.0)
+        return await handle()
+
+
+def test_the_run_ends_before_a_slow_provider_answers_and_the_job_is_cancelled_all_the_same(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    fal = bench("fal", call_timeout=30.0)
+    handle, slow = hold(fal, State.QUEUED), Slow()
+    fal.fake.fault("cancel", slow)
+    with pytest.raises(Interrupted, match="Remote Jobs shows what becomes of it"):
+        wait_for(handle, lambda: True, "cancel if queued")
+    assert fal.job.state is State.QUEUED
+    slow.answer.set()
+    with pytest.raises(RemoteError, match="cancelled"):
+        handle.future.result(REAL_SECONDS)
+    fal.check(State.CANCELLED, charges=0, files=0)
+    until(lambda: "fal was asked to cancel job" in caplog.text)
+
+
+def test_a_cancel_that_fails_after_the_run_has_ended_is_logged_and_the_job_collected(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    fal = bench("fal", call_timeout=30.0)
+    handle, slow = hold(fal, State.QUEUED), Slow()
+
+    async def refuse(request: web.Request, handle: Handler) -> web.StreamResponse:
+        await asyncio.to_thread(slow.answer.wait, 8.0)
+        return web.json_response({"detail": "no"}, status=401)
+
+    fal.fake.fault("cancel", refuse)
+    with pytest.raises(Interrupted, match="Remote Jobs shows what becomes of it"):
+        wait_for(handle, lambda: True, "cancel if queued")
+    slow.answer.set()
+    until(lambda: "may go on and be billed (" in caplog.text)
+    finish(fal)
+    fal.run()
+    fal.check(State.DOWNLOADED, charges=1, files=1)
+
+
+def test_the_run_ends_before_a_slow_submit_is_answered_and_the_job_is_cancelled_then(bench: MakeBench) -> None:
+    fal = bench("fal", submit_timeout=30.0)
+    fal.fake.queued, slow = NEVER, Slow()
+    fal.options["deadline"] = float("inf")
+    fal.fake.fault("submit", slow)
+    handle = fal.manager.start(fal.order())
+    until(lambda: fal.manager.journal.jobs() != [] and fal.job.state is State.SUBMITTING)
+    with pytest.raises(Interrupted, match="Remote Jobs shows what becomes of it"):
+        wait_for(handle, lambda: True, "cancel if queued")
+    assert fal.job.state is State.SUBMITTING
+    slow.answer.set()
+    with pytest.raises(RemoteError, match="cancelled"):
+        handle.future.result(REAL_SECONDS)
+    fal.check(State.CANCELLED, charges=0, files=0)
+
+
+def test_the_run_ends_while_a_file_is_sent_and_nothing_is_asked_for(bench: MakeBench) -> None:
+    fal = bench("fal", upload_timeout=30.0)
+    slow = Slow()
+    fal.fake.fault("upload", slow)
+    handle = fal.manager.start(image_order(fal, picture()))
+    until(lambda: fal.fake.count("upload") == 1)
+    with pytest.raises(Interrupted, match="was not sent"):
+        wait_for(handle, lambda: True, "cancel if queued")
+    assert not slow.answer.is_set() and fal.fake.count("submit") == 0
+    slow.answer.set()
+    fal.check(State.CANCELLED, charges=0, files=0)
 
 
 def test_an_interrupt_before_the_submit_sends_nothing(bench: MakeBench) -> None:

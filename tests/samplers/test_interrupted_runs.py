@@ -11,6 +11,9 @@ from comfy.model_management import InterruptProcessingException
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP, WrappersMP
 from torch import Tensor
+from wan_duet.cache.run import StepCache, with_cache
+from wan_duet.cache.settings import Settings
+from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, hooked, pair, plain, shifted, with_lora
 
@@ -150,3 +153,32 @@ def test_no_latent_outlives_its_run(ending: Ending, role: str, models: Models) -
     before = latents_in_memory()
     ending(models, guider, role)
     assert latents_in_memory() == before
+
+
+@pytest.mark.parametrize("cached", [False, True], ids=["plain", "cached"])
+@pytest.mark.parametrize("role", STEP)
+def test_an_interrupt_in_a_block_ends_the_run_before_the_next_block_is_done(
+    role: str, cached: bool, high: ModelPatcher, other: ModelPatcher
+) -> None:
+    """ComfyUI checks in every linear layer, so that no check of ours is needed between the blocks."""
+    done: list[int] = []
+    models = {"high": high.clone(), "low": other.clone()}
+
+    def watch(number: int) -> Callable[..., dict[str, Any]]:
+        def run(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+            result = extra["original_block"](args)
+            done.append(number)
+            if number == 0:
+                comfy.model_management.interrupt_current_processing()
+            return result
+
+        return run
+
+    for number in range(len(high.model.diffusion_model.blocks)):
+        models[role].set_model_patch_replace(watch(number), "dit", "double_block", number)
+    experts = pair(*models.values())
+    if cached:
+        experts = with_cache(experts, StepCache(DualBlock(1), Settings(0.1)))
+    with pytest.raises(InterruptProcessingException):
+        duet_guider(experts, Job()).sample(**Job().arguments)
+    assert done == [0]
