@@ -185,13 +185,15 @@ def test_a_failure_says_that_the_file_is_saved_and_shows_no_address(
 
 
 def test_an_interrupt_stops_the_sending_and_the_file_stays(
-    bucket: Bucket, video: Path, tmp_path: Path, manager: JobManager
+    bucket: Bucket, video: Path, tmp_path: Path, manager: JobManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_profile(tmp_path, bucket.url)
+    sent, put = [], manager.put
+    monkeypatch.setattr(manager, "put", lambda *given: sent.append(put(*given)) or sent[0])
     interrupt_current_processing(True)
     try:
         with pytest.raises(InterruptProcessingException):
             upload(video, "work", manager)
     finally:
         interrupt_current_processing(False)
-    assert video.is_file()
+    assert sent[0].cancelled() and video.is_file()
