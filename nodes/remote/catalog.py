@@ -41,7 +41,7 @@ class RemoteNode:
 
 ROWS = (
     RemoteNode(
-        "RunwareTurbo",
+        "RunwareWan22Turbo",
         "Turbo Video, Wan 2.2 (Runware, paid)",
         "Wan 2.2 A14B Turbo at Runware: a video from a text, or from images for its first and last frame.",
         {"Turbo": "runware/wan22_a14b_turbo"},
@@ -49,7 +49,7 @@ ROWS = (
         takes=("frames", "loras"),
     ),
     RemoteNode(
-        "RunwareAnimate",
+        "RunwareWan22Animate",
         "Motion Transfer, Wan 2.2 Animate (Runware, paid)",
         "Wan 2.2 Animate at Runware: the person of an image moves like the one of a video, or takes that one's place.",
         {"Animate": "runware/wan22_animate"},
@@ -140,7 +140,7 @@ ROWS = (
         needs=("image", "video"),
     ),
     RemoteNode(
-        "RivyaTurbo",
+        "RivyaWan22Turbo",
         "Turbo Video, Wan 2.2 (Rivya, paid)",
         "Wan 2.2 A14B Turbo at Rivya: a video from a text, from an image, or from an image that speaks to a sound.",
         {"Turbo": "rivya/wan22_a14b_turbo"},

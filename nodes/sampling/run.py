@@ -50,10 +50,10 @@ class Sampler(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="WanDuet_Sampler",
-            display_name="Wan 2.2 Video Sampler (Text To Video, Image To Video)",
+            display_name="Wan 2.2 Video Sampler (Duet)",
             category=CATEGORY,
             description="The whole run in one node: noise, guider and sampler.",
-            search_aliases=["wan22", "t2v", "ksampler advanced", "wan moe ksampler", "dual sampler", "two samplers"],
+            search_aliases=["ksampler advanced", "wan moe ksampler", "dual sampler", "two samplers"],
             inputs=[
                 WanExperts.Input("experts", tooltip="The pair to sample with."),
                 WanPlan.Input("plan", tooltip="The plan of the run."),

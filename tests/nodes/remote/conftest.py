@@ -101,9 +101,9 @@ def paid(prompt: Prompt) -> Prompt:
 
 
 NODES = {
-    "runware": ("WanDuet_RunwareTurbo", {"duration": -1, "number_results": 1, "allow_upload": False}),
+    "runware": ("WanDuet_RunwareWan22Turbo", {"duration": -1, "number_results": 1, "allow_upload": False}),
     "fal": ("WanDuet_FalTextToVideo", {"variant": "A14B", "aspect_ratio": "provider default", "num_frames": -1}),
-    "rivya": ("WanDuet_RivyaTurbo", {"aspect_ratio": "provider default", "allow_upload": False}),
+    "rivya": ("WanDuet_RivyaWan22Turbo", {"aspect_ratio": "provider default", "allow_upload": False}),
 }
 
 

@@ -47,7 +47,7 @@ CALLED = {"max_cost_usd": "max_cost", "max_cost_credits": "max_cost", "logs": "l
 KEYS = {"work": {"webhook": "https://example.com/told", "put": "https://example.com/film.mp4?signature=1"}}
 WEB = "https://example.com/{}.png"
 # What else is connected in the modes of a request that take other parameters
-MODES: dict[str, list[Given]] = {"RivyaTurbo": [{"image": WEB.format("a"), "audio": "https://example.com/a.wav"}]}
+MODES: dict[str, list[Given]] = {"RivyaWan22Turbo": [{"image": WEB.format("a"), "audio": "https://example.com/a.wav"}]}
 
 
 class Sent(Exception):

@@ -292,7 +292,7 @@ def test_an_image_above_the_limit_is_sent_as_chosen_and_that_is_said(choice: str
 
 
 def test_the_node_sends_a_large_image_as_agreed_and_its_order_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    (row,) = (row for row in ROWS if row.id == "RivyaTurbo")
+    (row,) = (row for row in ROWS if row.id == "RivyaWan22Turbo")
     monkeypatch.setattr(type(row), "contracts", property(lambda _: {"Turbo": SMALL}))
     fields = fields_of(row.contracts)
     given = {field.name: EXPLICIT.get(field.path, "") for field in fields}
