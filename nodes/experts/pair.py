@@ -32,7 +32,7 @@ class LoadExperts(io.ComfyNode):
             description="Name the high-noise file; its low-noise partner is found by name. Both are checked from their "
             "headers now and read when first needed. For GGUF files use your GGUF loader and Experts From Models.",
             search_aliases=[
-                *("wan2.2", "load diffusion model", "unet loader", "high noise", "low noise", "moe"),
+                *("wan2.2", "wan22", "load diffusion model", "unet loader", "high noise", "low noise", "moe"),
                 *("block swap", "offload", "unload", "low vram"),  # what residency is for
             ],
             inputs=[

@@ -53,7 +53,16 @@ class Sampler(io.ComfyNode):
             display_name="Wan 2.2 Video Sampler (Duet)",
             category=CATEGORY,
             description="The whole run in one node: noise, guider and sampler.",
-            search_aliases=["ksampler advanced", "wan moe ksampler", "dual sampler", "two samplers"],
+            search_aliases=[
+                "wan2.2",
+                "wan22",
+                "t2v",
+                "text to video",
+                "ksampler advanced",
+                "wan moe ksampler",
+                "dual sampler",
+                "two samplers",
+            ],
             inputs=[
                 WanExperts.Input("experts", tooltip="The pair to sample with."),
                 WanPlan.Input("plan", tooltip="The plan of the run."),
