@@ -164,7 +164,7 @@ def test_the_run_ends_before_a_slow_submit_is_answered_and_the_job_is_cancelled_
     fal.fake.queued, slow = NEVER, Slow()
     fal.options["deadline"] = float("inf")
     fal.fake.fault("submit", slow)
-    handle = fal.manager.start(fal.order())
+    handle = fal.manager.start(fal.request())
     until(lambda: fal.manager.journal.jobs() != [] and fal.job.state is State.SUBMITTING)
     with pytest.raises(Interrupted, match="Remote Jobs shows what becomes of it"):
         wait_for(handle, lambda: True, "cancel if queued")
