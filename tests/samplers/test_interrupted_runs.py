@@ -12,7 +12,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import CallbacksMP, WrappersMP
 from torch import Tensor
 from wan_duet.cache.run import StepCache, with_cache
-from wan_duet.cache.settings import Settings
+from wan_duet.cache.settings import CacheSettings
 from wan_duet.cache.techniques.dual_block import DualBlock
 from wan_duet.samplers.guider import DuetGuider
 from wan_duet.tests.samplers.runs import Job, duet, duet_guider, hooked, pair, plain, shifted, with_lora
@@ -178,7 +178,7 @@ def test_an_interrupt_in_a_block_ends_the_run_before_the_next_block_is_done(
         models[role].set_model_patch_replace(watch(number), "dit", "double_block", number)
     experts = pair(*models.values())
     if cached:
-        experts = with_cache(experts, StepCache(DualBlock(1), Settings(0.1)))
+        experts = with_cache(experts, StepCache(DualBlock(1), CacheSettings(0.1)))
     with pytest.raises(InterruptProcessingException):
         duet_guider(experts, Job()).sample(**Job().arguments)
     assert done == [0]

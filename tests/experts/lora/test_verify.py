@@ -2,9 +2,11 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from comfy.lora import calculate_weight
 from comfy.model_patcher import ModelPatcher
 from wan_duet.dev import dynamic_vram
 from wan_duet.experts.handle import ModelHandle
@@ -41,6 +43,19 @@ class Int8(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.linear(x, self.weight.to(x) * self.scale, self.bias.to(x))
+
+
+class Packed(Int8):
+    """Unpacks its weight as it runs, and adds what its loader's patcher has hung on it."""
+
+    def __init__(self, linear: torch.nn.Linear):
+        super().__init__(linear)
+        self.hung: tuple[str, list[Any]] = ("", [])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        name, patches = self.hung
+        weight = calculate_weight(patches, self.weight.float() * self.scale, name)
+        return torch.nn.functional.linear(x, weight.to(x), self.bias.to(x))
 
 
 class Broken(Hidden):
@@ -126,6 +141,25 @@ def test_a_foreign_loader_is_believed_as_far_as_its_layers_go(kind: type, verifi
     patcher.__class__ = ForeignPatcher
     text = said(patcher)
     assert ("20 of 20 weights changed" in text, NOT_VERIFIED in text) == (verified, not verified)
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_loader_that_patches_as_its_layers_run_is_believed_once_it_is_seen(hangs: bool, said: Callable) -> None:
+    class PackedPatcher(ModelPatcher):
+        """Leaves packed weights as they are; what is to be added it hangs on their layers, or forgets."""
+
+        def patch_weight_to_device(self, key: str, *args: Any, **kwargs: Any) -> Any:
+            layer = self.get_model_object(key.rpartition(".")[0])
+            if not (isinstance(layer, Packed) and key.endswith(".weight")):
+                return super().patch_weight_to_device(key, *args, **kwargs)
+            layer.hung = (key, self.patches.get(key, []) if hangs else [])
+
+    patcher = with_layers(Packed)
+    patcher.__class__ = PackedPatcher
+    text = said(patcher)
+    assert ("20 of 20 weights changed" in text, NOT_VERIFIED in text) == (hangs, not hangs)
+    layers = [module for module in patcher.model.modules() if isinstance(module, Packed)]
+    assert layers and not any(layer.hung[1] for layer in layers)  # they are tried on copies
 
 
 def test_trying_a_layer_leaves_the_model_as_it_was(said: Callable) -> None:
