@@ -20,7 +20,7 @@ from ...remote.providers import PROVIDERS
 from ..schema import advanced, schema
 from ..text import log_report
 from .job_manager import manager
-from .progress import ProgressView
+from .progress import ProgressView, wait_for_answer
 from .results import STILLS, opened, preview, seen, told
 from .tooltips import CONSENT
 from .widgets import ON_INTERRUPT
@@ -104,7 +104,7 @@ class RemoteJobs(io.ComfyNode):
             said = listing(known[:limit], await asyncio.wrap_future(spent))
             return _said(f"{said}\n\n{left_today(await asyncio.wrap_future(budgets))}")
         if action == CLEAR:
-            return _said(cleared(await asyncio.wrap_future(manager().clear())))
+            return _said(cleared(await wait_for_answer(manager().clear())))
         wanted = find(known, job)
         if action == FORGET:
             await asyncio.wrap_future(manager().forget(wanted.id))

@@ -1,10 +1,12 @@
 """Wait for a job in a node: what is shown meanwhile, and what an interrupt means."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import comfy.model_management
 import comfy.utils
@@ -16,6 +18,19 @@ from ...remote.jobs.record import JobUpdate
 from ..text import wrap
 
 log = logging.getLogger("wan_duet")
+
+TICK = 0.25  # seconds between two looks for an interrupt
+Answer = TypeVar("Answer")
+
+
+async def wait_for_answer(asked: "Future[Answer]") -> Answer:
+    """Wait for what the jobs' thread was asked; once the run is interrupted it is asked no further."""
+    waiting = asyncio.wrap_future(asked)
+    while not (await asyncio.wait({waiting}, timeout=TICK))[0]:
+        if comfy.model_management.processing_interrupted():
+            waiting.cancel()
+            raise comfy.model_management.InterruptProcessingException
+    return waiting.result()
 
 
 class ProgressView:

@@ -1,13 +1,14 @@
 """The text under a node while its job is at a provider."""
 
 import asyncio
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
 import comfy.model_management
 import pytest
 from wan_duet.nodes.remote import progress as watch_module
-from wan_duet.nodes.remote.progress import ProgressView
+from wan_duet.nodes.remote.progress import ProgressView, wait_for_answer
 from wan_duet.remote.errors import Interrupted
 from wan_duet.remote.job import Job, State
 from wan_duet.remote.jobs.record import JobUpdate
@@ -88,3 +89,21 @@ def test_what_becomes_of_the_job_is_the_last_word(screen: Screen) -> None:
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         asyncio.run(watch.until(stopped()))
     assert screen.texts[-1] == "Job 1 goes on at fal and is billed"
+
+
+def test_an_interrupt_ends_the_wait_for_an_answer_and_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: Future[str] = Future()
+    monkeypatch.setattr(comfy.model_management, "processing_interrupted", lambda: True)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        asyncio.run(wait_for_answer(asked))
+    assert asked.cancelled()
+
+
+def test_an_answer_is_given_and_its_error_raised() -> None:
+    given: Future[str] = Future()
+    given.set_result("answer")
+    assert asyncio.run(wait_for_answer(given)) == "answer"
+    failed: Future[str] = Future()
+    failed.set_exception(ValueError("no such job"))
+    with pytest.raises(ValueError, match="no such job"):
+        asyncio.run(wait_for_answer(failed))
