@@ -186,6 +186,7 @@ WITH: dict[tuple[str, str], Given] = {
 }
 # What an input is called on the way, if not by its own name
 CALLED = {
+    ("WanDuet_ApplyLoras", "loras"): "specs",
     ("WanDuet_DetectPose", "point_x"): "point.0",
     ("WanDuet_DetectPose", "point_y"): "point.1",
     ("WanDuet_DetectPose", "small_people"): "tiled",
