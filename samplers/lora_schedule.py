@@ -7,16 +7,19 @@ from functools import partial
 from ..experts.handle import ModelHandle
 from ..experts.lora.expert_lora import ExpertLora
 from ..experts.lora.schedule import Schedule, constant
+from ..experts.lora.verify import takes_hooks
 from ..experts.pair import Expert, Experts
 from ..experts.variant import HIGH
 from .plan import Plan
+
+BLOCKS = ".blocks."  # their layers are packed in every packed file
 
 
 def resolve_loras(experts: Experts, plan: Plan) -> Experts:
     """The experts with their LoRAs brought to the plan's steps: merged where each strength holds all along.
 
     Raises ValueError for a schedule with another number of parts than the plan has phases, and for one that changes
-    while a GGUF model runs.
+    while the layers of a foreign loader run that take no such change.
     """
     return replace(experts, high=_resolve(experts.high, plan), low=experts.low and _resolve(experts.low, plan))
 
@@ -37,7 +40,7 @@ def _resolve(expert: Expert, plan: Plan) -> Expert:
     loras = tuple(_at_held_strength(lora, plan) for lora in expert.loras)
     if all(lora.strength.constant is not None for lora in loras):
         return replace(expert, loras=tuple(lora for lora in loras if lora.strength.constant))
-    _check_not_gguf(expert)
+    _check_takes_hooks(expert)
     schedules = [lora.strength for lora in loras]
     return replace(expert, loras=loras, strengths=partial(_strengths_at, schedules, plan))
 
@@ -74,9 +77,15 @@ def _parts(schedule: Schedule, plan: Plan) -> list[int]:
     )
 
 
-def _check_not_gguf(expert: Expert) -> None:
-    if isinstance(expert.handle, ModelHandle) and "GGUF" in type(expert.handle.patcher).__name__:
+def _check_takes_hooks(expert: Expert) -> None:
+    """Raise ValueError for a MODEL whose layers use weights that no hook reaches, as those of GGUF loaders do."""
+    handle = expert.handle
+    if not isinstance(handle, ModelHandle) or handle.checkpoint is None:
+        return
+    shapes = {name: weight.shape for name, weight in handle.checkpoint.skeleton.state_dict().items()}
+    if not takes_hooks(handle.patcher, (name for name in shapes if BLOCKS in name), shapes):
         raise ValueError(
-            f"a LoRA schedule changes the strength while the {expert.handle.name} runs, and that is a GGUF model: its "
-            "weights are unpacked where no strength can reach them. Give one value a stage, as in '0.9;1'"
+            f"a LoRA schedule changes the strength while the {handle.name} runs, and its loader's layers were not seen "
+            "to follow: weights that are unpacked as they are used, as GGUF's are, can't be reached. Give one value a "
+            "stage, as in '0.9;1'"
         )

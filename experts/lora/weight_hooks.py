@@ -5,9 +5,10 @@ The host's own hooks merge again at every change, with a copy of every weight th
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comfy.utils
@@ -30,13 +31,23 @@ def hook_loras(patcher: ModelPatcher, loras: Sequence[ExpertLora], strengths: St
     """Put a function on every weight of `patcher`, a clone, that a LoRA changes; a wrapper sets the strengths."""
     hooks = WeightHooks(strengths, _patches(loras, skeleton(patcher.model.model_config.unet_config)))
     for name in hooks.patches:
-        owner, _, attribute = name.rpartition(".")
-        module: Any = patcher.get_model_object(owner)
-        if hasattr(module, f"{attribute}_function"):
-            patcher.add_weight_wrapper(name, hooks.function(name, module))
-        else:
-            patcher.add_object_patch(name, hooks.parameter(name, patcher.get_model_object(name)))
+        hook_weight(patcher, name, partial(hooks.function, name), partial(hooks.parameter, name))
     patcher.add_wrapper(WrappersMP.APPLY_MODEL, hooks.follow)
+
+
+def hook_weight(
+    patcher: ModelPatcher,
+    name: str,
+    function: Callable[[Any], Callable[[torch.Tensor], torch.Tensor]],
+    parameter: Callable[[Any], torch.nn.Parameter],
+) -> None:
+    """Put what `function` makes of a module on the weight `name`, or a `parameter` in its place if none is called."""
+    owner, _, attribute = name.rpartition(".")
+    module: Any = patcher.get_model_object(owner)
+    if hasattr(module, f"{attribute}_function"):
+        patcher.add_weight_wrapper(name, function(module))
+    else:
+        patcher.add_object_patch(name, parameter(patcher.get_model_object(name)))
 
 
 def _patches(loras: Sequence[ExpertLora], model: BaseModel) -> dict[str, list[Numbered]]:

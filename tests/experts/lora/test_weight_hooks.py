@@ -20,6 +20,7 @@ from wan_duet.samplers.lora_schedule import resolve_loras
 from wan_duet.samplers.plan import Phase, Plan
 from wan_duet.tests.experts.lora.answers import HIGH, LOW, PAIR, SIGMAS, Answers, answers, changed, same
 from wan_duet.tests.experts.lora.layouts import LAYOUTS
+from wan_duet.tests.experts.lora.test_verify import Broken, Hidden, Int8, Packed, with_layers
 
 SMALL = 16 * 1024  # bytes
 ROLES = ("high", "low")
@@ -203,14 +204,20 @@ def test_a_single_expert_has_parts_for_its_phases_only(run: Callable, pair: Expe
         resolve_loras(single, Plan(SIGMAS, 5.0, (Phase("high", 2.0),)))
 
 
-def test_a_gguf_expert_is_refused(run: Callable, pair: Experts) -> None:
+@pytest.mark.parametrize("kind", [Hidden, Int8, Packed, Broken])
+def test_layers_that_no_strength_reaches_are_refused(kind: type, run: Callable, pair: Experts) -> None:
+    experts, plan = Experts(Expert(ModelHandle(with_layers(kind), "high")), pair.low), Plan(SIGMAS, 5.0, PAIR)
+    resolve_loras(apply_loras(experts, (LoraSpec(A, schedule="1;0.5,1"),))[0], plan)
+    with pytest.raises(ValueError, match=r"while the high runs, and its loader's layers .*one value a stage"):
+        resolve_loras(apply_loras(experts, (LoraSpec(A, schedule="0.5,1;1"),))[0], plan)
+
+
+def test_it_is_the_layers_that_count_not_the_name_of_a_class(run: Callable, pair: Experts) -> None:
     patcher = pair.high.handle.open().clone()
     patcher.__class__ = type("GGUFModelPatcher", (type(patcher),), {})
-    handle = type(pair.high.handle)(patcher, "high")
-    experts, plan = Experts(Expert(handle), pair.low), Plan(SIGMAS, 5.0, PAIR)
-    resolve_loras(apply_loras(experts, (LoraSpec(A, schedule="1;0.5,1"),))[0], plan)
-    with pytest.raises(ValueError, match=r"while the high runs, and that is a GGUF model.*one value a stage"):
-        resolve_loras(apply_loras(experts, (LoraSpec(A, schedule="0.5,1;1"),))[0], plan)
+    experts = Experts(Expert(ModelHandle(patcher, "high")), pair.low)
+    schedules = apply_loras(experts, (LoraSpec(A, schedule="0.5,1;1"),))[0]
+    assert resolve_loras(schedules, Plan(SIGMAS, 5.0, PAIR)).high.strengths is not None
 
 
 def test_rows_act_in_their_order_whatever_varies(run: Callable, loras: Callable, file_of: Callable) -> None:
