@@ -35,7 +35,7 @@ PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "-qq")
 
 @dataclass(frozen=True)
 class Environment:
-    """What to run (`python`, `comfyui`), the host's base directory with random models, the one with the trained
+    """Paths to run with (`python`, `comfyui`), the host's base directory with random models, the one with the trained
     miniature, and a browser if there is one."""
 
     python: Path

@@ -24,7 +24,7 @@ class ServerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Server:
-    """Where a running server answers and what it has logged."""
+    """Address and log of a running server."""
 
     url: str
     base: Path

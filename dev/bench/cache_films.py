@@ -45,7 +45,7 @@ class Film(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """How near a film is to the uncached one (dB, 0..1), and the share of its caption that the judge sees in it."""
+    """Likeness of a film to the uncached one (dB, 0..1), and the share of its caption that the judge sees in it."""
 
     psnr: float
     ssim: float

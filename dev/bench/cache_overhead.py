@@ -1,4 +1,4 @@
-"""What a step cache costs where it reuses nothing, and what is left where it does: cache_overhead.py [--quick]
+"""Cost of a step cache where it reuses nothing, and of an evaluation where it does: cache_overhead.py [--quick]
 
 One expert of 24 blocks, guided, by the host's own sampler. Processor time of whole runs in interleaved pairs, without
 a cache and with one that never reuses; then of single evaluations, reused (one first block) and computed.

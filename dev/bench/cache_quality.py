@@ -1,4 +1,4 @@
-"""What step caches cost in quality, on films of the miniature: python3 dev/bench/cache_quality.py [--quick]
+"""Quality that step caches cost, on films of the miniature: python3 dev/bench/cache_quality.py [--quick]
 
 Each film is compared with the uncached one of the same seed and steps. The threshold of every technique is chosen on
 some seeds, so that all do the same share of the block forwards, and the films are those of others. The miniature has 8

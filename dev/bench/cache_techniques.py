@@ -57,7 +57,7 @@ def ways() -> list[Way]:
 
 
 def measuring(user_folder: str) -> Callable[[Experts], Experts]:
-    """What a run must do for MagCache to know the ratios of these experts; they are kept in `user_folder`."""
+    """A run that measures MagCache's ratios of these experts, which are kept in `user_folder`."""
     folder_paths.set_user_directory(user_folder)
     return partial(_ours, MagCache(FILES, MEASURE), 0.0)
 

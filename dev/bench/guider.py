@@ -1,4 +1,4 @@
-"""What one continuous run costs beside two passes: python3 dev/bench/guider.py [--quick]
+"""Cost of one continuous run beside two passes: python3 dev/bench/guider.py [--quick]
 
 The same work on the same small experts, once as two KSamplerAdvanced passes and once through the guider, in turns.
 """
@@ -65,7 +65,7 @@ class Work:
 
     @property
     def planned(self) -> dict[str, int]:
-        """What should be evaluated: the prompt and the negative prompt, each step."""
+        """Evaluations to expect: the prompt and the negative prompt, each step."""
         return {"high": 2 * self.switch, "low": 2 * (self.steps - self.switch)}
 
     def two_passes(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a process in which the host can be imported, and the interval of a median."""
+"""Shared by the benchmarks: a process in which the host can be imported, and the interval of a median."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pack adds to the host's start: python3 dev/bench/import_time.py [--quick]
+"""Time that the pack adds to the host's start: python3 dev/bench/import_time.py [--quick]
 
 Processor time of the import and of every schema, each in a fresh process which has imported the host's own modules
 before. The first process compiles the pack, as the first start after an installation does; it has a figure of its own.

@@ -1,4 +1,4 @@
-"""How good the stored miniature is: python3 dev/bench/miniature.py [--quick]
+"""Quality of the stored miniature: python3 dev/bench/miniature.py [--quick]
 
 Clips come from the shipped workflow on a real server and are judged by their pixels. A figure is null where the
 weights that it is about are not stored.
@@ -33,7 +33,7 @@ SEED = 10**6  # of the first held-out clip and noise; the seeds of training are 
 
 
 class Evaluation:
-    """What each part of the miniature is worth, on `rounds` clips of every `stride`-th caption."""
+    """Scores of each part of the miniature, on `rounds` clips of every `stride`-th caption."""
 
     def __init__(self, films: Studio, rounds: int, stride: int) -> None:
         self.films = films
@@ -41,14 +41,14 @@ class Evaluation:
         self.captions = CAPTIONS[::stride]
 
     def text_to_video(self) -> dict[str, float]:
-        """How often a film has the colour, the direction and the shape of its caption."""
+        """Share of films with the colour, the direction and the shape of its caption."""
         asked = [(caption, seed) for seed in self.seeds for caption in self.captions]
         clips = [self.films.frames(prompts.text_to_video(str(caption), seed)) for caption, seed in asked]
         studio.save_sheet(clips[: len(self.captions) : 5], SHEETS / "text_to_video.png")
         return agreement(clips, [caption for caption, _ in asked], ("color", "direction", "shape"))
 
     def image_to_video(self) -> dict[str, float]:
-        """How near frames are to the images given for them, and how often a film with a first one moves as captioned.
+        """Likeness of frames to the images given for them, and the share of films that move as captioned.
 
         The middle one is reported only: I2V was trained with a first frame, and a last one.
         """
@@ -70,7 +70,7 @@ class Evaluation:
         return found
 
     def lora(self) -> dict[str, float]:
-        """How often the LoRA makes a shape yellow: at weight 1, at weight 0 and on one expert only."""
+        """Share of shapes that the LoRA makes yellow: at weight 1, at weight 0 and on one expert only."""
         cases = {
             "lora": (1.0, "both", 1),
             "lora_at_0": (0.0, "both", 3),
@@ -106,7 +106,7 @@ def share(found: Iterable[bool]) -> float:
 
 
 def stored(*names: str) -> bool:
-    """Whether all these weights are there."""
+    """Say whether all these weights are there."""
     return all((WEIGHTS / f"{name}.safetensors").exists() for name in names)
 
 

@@ -1,4 +1,4 @@
-"""What the pack adds to a remote job: python3 dev/bench/remote.py [--quick]
+"""Overhead of the pack in a remote job: python3 dev/bench/remote.py [--quick]
 
 A fake fal in a process of its own; the pack beside a bare aiohttp script, the memory of a large download, and how late
 the host's event loop gets while a hundred jobs run.

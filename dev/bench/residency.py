@@ -85,7 +85,7 @@ def write_files(folder: Path, *, dim: int, layers: int) -> None:
 
 
 def in_a_fresh_process(mode: str, folder: str) -> dict[str, float | str]:
-    """What `measure` finds when nothing else has run before it."""
+    """Result of `measure` when nothing else has run before it."""
     command = [sys.executable, __file__, "--mode", mode, "--folder", folder]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(run.stdout.splitlines()[-1])

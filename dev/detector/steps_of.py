@@ -157,6 +157,6 @@ class _Translation:
 
 
 def _same(shape: list[int], kernel: tuple[int, ...], stride: int) -> Pads:
-    """What TensorFlow's SAME adds: more at the end where it is odd."""
+    """Padding of TensorFlow's SAME: more at the end where it is odd."""
     height, width = (max((-(-n // stride) - 1) * stride + k - n, 0) for n, k in zip(shape[1:3], kernel, strict=True))
     return width // 2, width - width // 2, height // 2, height - height // 2

@@ -1,4 +1,4 @@
-"""What cache-dit decides and makes of six small blocks: the oracle of Dual Block Cache and of its masks.
+"""Decisions and outputs of cache-dit on six small blocks: the oracle of Dual Block Cache and of its masks.
 
 python3 dev/live/dbcache.py > tests/data/dbcache.json
 """

@@ -1,4 +1,4 @@
-"""What the official Wan schedulers and diffusers' make of a closed-form pair: the oracle of our own solvers.
+"""Runs of the official Wan schedulers and diffusers' on a closed-form pair: the oracle of our own solvers.
 
 python3 dev/live/flow_schedulers.py > tests/data/flow_schedulers.json
 

@@ -1,4 +1,4 @@
-"""What MediaPipe's Holistic finds in a video, as JSON, a line for each frame: holistic.py VIDEO [LEFT TOP SIDE TIMES]
+"""MediaPipe's Holistic on a video, as JSON, a line for each frame: holistic.py VIDEO [LEFT TOP SIDE TIMES]
 
 With four more numbers: in a square of the video, enlarged. Points are x, y in pixels, null where nothing was found.
 """

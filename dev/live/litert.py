@@ -1,4 +1,4 @@
-"""What LiteRT makes of inputs to the networks of mediapipe 0.10.21: litert.py INPUTS.npz OUTPUTS.npz
+"""Outputs of LiteRT for inputs to the networks of mediapipe 0.10.21: litert.py INPUTS.npz OUTPUTS.npz
 
 INPUTS has images [B, H, W, 3] under a network's name, OUTPUTS its outputs under NAME.0, NAME.1 and so on.
 """

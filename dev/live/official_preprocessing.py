@@ -1,4 +1,4 @@
-"""What Wan's official preprocessing makes of poses, masks and faces: official_preprocessing.py WAN GIVEN.npz MADE.npz
+"""Results of Wan's official preprocessing for poses, masks and faces: official_preprocessing.py WAN GIVEN.npz MADE.npz
 
 WAN is the folder of the package `wan`, whose files are loaded one by one: all of it would need the whole model.
 GIVEN has arrays under the names of the functions below, `drawings.0` and so on; MADE has what they return.
@@ -43,7 +43,7 @@ def face(points: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 
 def frames(clip: np.ndarray, fps: np.ndarray) -> np.ndarray:
-    """Which frames of a clip (count, frames a second) are taken at another rate."""
+    """Frames of a clip (count, frames a second) that are taken at another rate."""
     count, own_fps = int(clip[0]), float(clip[1])
     indices = import_module("utils").get_frame_indices
     return np.array(indices(count, own_fps, int(count / own_fps * float(fps[0])), float(fps[0])))

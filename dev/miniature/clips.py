@@ -1,4 +1,4 @@
-"""What the miniature learns from: drawn clips of one coloured shape moving in one direction, with their captions."""
+"""Lessons of the miniature: drawn clips of one coloured shape moving in one direction, with their captions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WANDER = 0.35  # of the room that this leaves, how much the middle of a shape's 
 
 @dataclass(frozen=True)
 class Caption:
-    """What a clip shows; as a string, the prompt for it."""
+    """Content of a clip; as a string, the prompt for it."""
 
     color: str
     shape: str

@@ -19,7 +19,7 @@ BATCH, DROPPED = 16, 0.1  # clips a step; the part of them whose caption is repl
 
 @dataclass(frozen=True)
 class Lessons:
-    """What an expert learns from, N clips: normalised latents [N, 16, T, H, W], the index of each one's prompt in
+    """Training data of an expert, N clips: normalised latents [N, 16, T, H, W], the index of each one's prompt in
     `contexts` [P, 512, 4096], and the indices of the prompts that stand for no caption. I2V also has `concat`,
     [N, 20, T, H, W]: mask and image latents, as the host appends them."""
 

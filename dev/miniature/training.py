@@ -45,7 +45,7 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Whether all steps of the schedule have been taken."""
+        """Say whether all steps of the schedule have been taken."""
         return self.step >= self.schedule.steps
 
     def run(self, loss: Callable[[int], Tensor], steps: int | None = None) -> None:

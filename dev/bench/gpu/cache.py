@@ -1,4 +1,4 @@
-"""What a reused evaluation costs at full size: python3 dev/bench/gpu/cache.py [--quick] [--device cuda]
+"""Cost of a reused evaluation at full size: python3 dev/bench/gpu/cache.py [--quick] [--device cuda]
 
 A transformer of A14B's size with random weights in bf16, at 480p and 720p, 81 frames, one prompt. Milliseconds of a
 computed forward and of a reused one (no block, one, eight), with residuals on the device and in pinned memory, peak
